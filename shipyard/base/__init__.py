@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, the clock, shell quoting, clean text. Imports nothing of shipyard."""

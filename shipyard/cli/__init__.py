@@ -1,0 +1,1 @@
+"""The face: commands, and the only place that draws."""

@@ -1,0 +1,1 @@
+"""Actions into commands on nodes, and what became of them."""

@@ -1,0 +1,242 @@
+"""YAML with the place of every key kept, in the two dialects that people's files need.
+
+Ansible's own files are YAML 1.1 (`off` is False, `010` is 8, `1:30` is 90). Compose's body must not read
+`22:22` as 1342 or `on` as True: there YAML 1.2's core schema holds. Duplicate keys are errors in both, and
+files are bounded: size, depth, and how much aliases may unfold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import yaml
+
+from shipyard.base.errors import FileError
+from shipyard.base.text import printable
+
+Dialect = Literal["1.1", "1.2"]
+Path = tuple[str | int, ...]
+"""Of a value in a document: ("services", "web", "ports", 0)."""
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file; line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Marks:
+    """Where each key and value of a document stands, by path. For a mapping's entry: its key."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._places: dict[Path, tuple[int, int]] = {}
+
+    def set(self, path: Path, line: int, column: int) -> None:
+        self._places[path] = (line, column)
+
+    def at(self, path: Path) -> Mark:
+        """The mark of this path, or of its nearest ancestor that has one."""
+        for end in range(len(path), -1, -1):
+            place = self._places.get(path[:end])
+            if place is not None:
+                return Mark(self.file, *place)
+        return Mark(self.file, 1, 1)
+
+    def error(self, path: Path, message: str, *, hint: str | None = None) -> FileError:
+        """An error about the value at this path."""
+        mark = self.at(path)
+        return FileError(
+            message, file=mark.file, line=mark.line, column=mark.column, key=dotted(path) or None, hint=hint
+        )
+
+
+def dotted(path: Path) -> str:
+    """`services.web.ports[0]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document as plain data (dict, list, scalars), with the place of everything in it."""
+
+    data: Any
+    marks: Marks
+
+
+class _Ansible(yaml.CSafeLoader):
+    """YAML 1.1, as Ansible reads it."""
+
+
+class _Core(yaml.CSafeLoader):
+    """YAML 1.2's core schema: `on`, `22:22` and dates are strings, `010` is ten: no surprises."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+
+_NUMBER = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", _NUMBER, "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("merge", r"<<", "<"),
+):
+    _firsts = [*_first, ""] if _tag == "null" else [*_first]
+    _Core.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _firsts)
+
+
+def _core_int(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def _core_float(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> float:
+    return float(str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_Core.add_constructor("tag:yaml.org,2002:int", _core_int)
+_Core.add_constructor("tag:yaml.org,2002:float", _core_float)
+
+_LOADERS: dict[Dialect, type[yaml.CSafeLoader]] = {"1.1": _Ansible, "1.2": _Core}
+Tags = Mapping[str, Callable[[Any], Any]]
+
+
+def load_all(text: str | bytes, file: str, dialect: Dialect, tags: Tags = MappingProxyType({})) -> list[Document]:
+    """Every document of a YAML text. `file` is only for messages. An empty text has no document.
+
+    `tags`: what to make of application tags (`{"!vault": Vaulted}`), from the value beneath them; other tags
+    are errors. Raises FileError: unreadable, duplicate key, too large, too deep, aliases that unfold too far.
+    """
+    if len(text) > MAX_BYTES:
+        raise FileError(f"is larger than {MAX_BYTES // 2**20} MiB, which no file of this kind should be", file=file)
+    try:
+        loader = _LOADERS[dialect](text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _unreadable(error, file) from error
+    documents = []
+    try:
+        while loader.check_node():
+            root = loader.get_node()
+            marks = Marks(file)
+            documents.append(Document(_Builder(loader, marks, tags).value(root, ()), marks))
+    except (yaml.YAMLError, ValueError) as error:
+        raise _unreadable(error, file) from error
+    finally:
+        loader.dispose()
+    return documents
+
+
+def load_one(text: str | bytes, file: str, dialect: Dialect, tags: Tags = MappingProxyType({})) -> Document:
+    """The only document of a YAML text; an empty text is a document of None. Several are a FileError."""
+    documents = load_all(text, file, dialect, tags)
+    if len(documents) > 1:
+        mark = documents[1].marks.at(())
+        raise FileError("holds several documents; one is expected", file=file, line=mark.line)
+    return documents[0] if documents else Document(None, Marks(file))
+
+
+def _unreadable(error: Exception, file: str) -> FileError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    context = getattr(error, "context", None)
+    text = f"can't be read as YAML: {problem}" + (f" ({context})" if context else "")
+    return FileError(
+        printable(text),
+        file=file,
+        line=mark.line + 1 if mark is not None else None,
+        column=mark.column + 1 if mark is not None else None,
+    )
+
+
+class _Builder:
+    """From PyYAML's nodes to data, by hand, since its constructors know neither places nor bounds."""
+
+    def __init__(self, loader: yaml.CSafeLoader, marks: Marks, tags: Tags) -> None:
+        self._loader, self._marks, self._tags = loader, marks, tags
+        self._count = 0
+        self._open: set[int] = set()
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        if not path:
+            self._marks.set(path, node.start_mark.line + 1, node.start_mark.column + 1)
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise self._marks.error(path, f"unfolds to more than {MAX_NODES:,} values (aliases of aliases?)")
+        if len(path) > MAX_DEPTH or id(node) in self._open:
+            raise self._marks.error(path, f"is nested deeper than {MAX_DEPTH} levels, or within itself")
+        self._open.add(id(node))
+        try:
+            made = self._plain(node, path)
+        finally:
+            self._open.discard(id(node))
+        if node.tag.startswith("!"):
+            maker = self._tags.get(node.tag)
+            if maker is None:
+                self._marks.set(path, node.start_mark.line + 1, node.start_mark.column + 1)
+                known = f"; known here: {', '.join(sorted(self._tags))}" if self._tags else ""
+                raise self._marks.error(path, f"the tag {printable(node.tag)} is not known{known}")
+            return maker(made)
+        return made
+
+    def _plain(self, node: yaml.Node, path: Path) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            items = []
+            for index, item in enumerate(node.value):
+                here = (*path, index)
+                self._marks.set(here, item.start_mark.line + 1, item.start_mark.column + 1)
+                items.append(self.value(item, here))
+            return items
+        if node.tag.startswith("!"):
+            return self._loader.construct_scalar(node)
+        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":python", "/")):
+            raise self._marks.error(path, f"the tag {printable(node.tag)} is not known")
+        if node.tag not in self._loader.yaml_constructors:
+            raise self._marks.error(path, f"the tag {printable(node.tag)} is not known")
+        try:
+            return self._loader.construct_object(node, deep=True)
+        except (ValueError, OverflowError) as error:
+            raise self._marks.error(path, f"{printable(str(node.value))!r}: {error}") from error
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
+        merged: dict[Any, Any] = {}
+        own: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                self._merge(merged, value_node, path)
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._marks.error(path, "has a key that is a list or a mapping; keys are words")
+            key = self._plain(key_node, path)
+            name = key if isinstance(key, int) and not isinstance(key, bool) else str(key_node.value)
+            here = (*path, name)
+            first = self._marks.at(here).line
+            self._marks.set(here, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if key in own:
+                raise self._marks.error(here, f"is there twice; the first is on line {first}")
+            own[key] = self.value(value_node, here)
+        return {**merged, **own}
+
+    def _merge(self, into: dict[Any, Any], node: yaml.Node, path: Path) -> None:
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for part in parts:
+            if not isinstance(part, yaml.MappingNode):
+                raise self._marks.error(path, "<< takes a mapping, or a list of mappings")
+            for key, value in self.value(part, path).items():
+                into.setdefault(key, value)

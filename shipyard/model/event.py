@@ -1,0 +1,17 @@
+"""What happened, for people to read afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`reason`: a CamelCase word. `target`: `stack/service.slot` or a node. `at`: unix seconds. `warning`: not as wished."""
+
+    at: float
+    reason: str
+    target: str
+    message: str
+    node: str = ""
+    warning: bool = False

@@ -1,0 +1,27 @@
+"""The labels on what shipyard makes, and the names it gives."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+CLUSTER = "shipyard.cluster"
+STACK = "shipyard.stack"
+SERVICE = "shipyard.service"
+SLOT = "shipyard.slot"
+REVISION = "shipyard.revision"
+SPEC = "shipyard.spec"
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
+"""What stacks and services may be called: Compose's project names, in at most 63 characters."""
+
+
+def incarnation_suffix(cluster: str, stack: str, service: str, slot: int, incarnation: int) -> str:
+    """Six hex digits that tell one incarnation of a slot from the next, the same for whoever computes them."""
+    text = f"{cluster}/{stack}/{service}/{slot}/{incarnation}"
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def container_name(cluster: str, stack: str, service: str, slot: int, incarnation: int) -> str:
+    """`stack-service-slot-3fa9c1`, decided and recorded before the container is made."""
+    return f"{stack}-{service}-{slot}-{incarnation_suffix(cluster, stack, service, slot, incarnation)}"

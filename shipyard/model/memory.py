@@ -1,0 +1,103 @@
+"""What is remembered between passes, beside the desired state: the planner reads it and returns it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from shipyard.model.node import NodeState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SlotKey = tuple[str, str, int]
+"""stack, service, slot (a stable number from 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which node a replica is on. `incarnation`: how many containers the slot has had, this one included.
+
+    It is recorded before the container is made, and names it: a pass that was killed can be carried on.
+    `revision`: the one that last (re)placed it.
+    """
+
+    stack: str
+    service: str
+    slot: int
+    node: str
+    incarnation: int
+    revision: int
+
+    @property
+    def key(self) -> SlotKey:
+        return (self.stack, self.service, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How a slot has fared with one spec (`spec`: its hash). Kept per slot and spec.
+
+    `count`: failures in a row; `retry_at`: unix seconds before which it is not tried again; `reason` (CamelCase) and
+    `message` (the runtime's words) of the last. `restarts`: the runtime's own restart count of `container` when last
+    seen, so that restarts between two passes can be told. `stopped`: shipyard stopped it for restarting too often.
+    """
+
+    stack: str
+    service: str
+    slot: int
+    spec: str
+    count: int = 0
+    retry_at: float = 0.0
+    reason: str = ""
+    message: str = ""
+    container: str = ""
+    restarts: int = 0
+    last: float = 0.0
+
+    @property
+    def key(self) -> SlotKey:
+        return (self.stack, self.service, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """How a node has answered. `since`: unix seconds when `state` began. `misses`: in a row.
+
+    `silent_for`: seconds that count towards unreachable and lost: only between misses close enough to each
+    other, so a laptop that wakes on Monday declares nobody lost. `last_miss`, `last_seen`: unix seconds, 0 never.
+    """
+
+    name: str
+    state: NodeState = NodeState.UNKNOWN
+    since: float = 0.0
+    misses: int = 0
+    silent_for: float = 0.0
+    last_miss: float = 0.0
+    last_seen: float = 0.0
+    kind: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVolume:
+    """A volume that was seen, or made, on a node: when it is gone, that is a loss and not a fresh start."""
+
+    node: str
+    name: str
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All of it, each tuple sorted by its key."""
+
+    placements: tuple[Placement, ...] = ()
+    failures: tuple[Failures, ...] = ()
+    nodes: tuple[NodeMemory, ...] = ()
+    volumes: tuple[KnownVolume, ...] = ()
+
+    def placement_of(self) -> Mapping[SlotKey, Placement]:
+        """Placements by slot."""
+        return MappingProxyType({placement.key: placement for placement in self.placements})

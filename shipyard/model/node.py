@@ -1,0 +1,46 @@
+"""Nodes: hosts that shipyard manages, as the planner sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shipyard.model.spec import Pairs
+
+
+class Availability(StrEnum):
+    """What an operator said (Swarm's words)."""
+
+    ACTIVE = "active"
+    PAUSE = "pause"
+    DRAIN = "drain"
+
+
+class NodeState(StrEnum):
+    """What the passes saw. `unobserved`: alive, but what it said could not be used."""
+
+    READY = "ready"
+    UNOBSERVED = "unobserved"
+    SUSPECT = "suspect"
+    UNREACHABLE = "unreachable"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node of the fleet.
+
+    `groups`: the inventory groups (roles). `labels`: `shipyard_labels` of the inventory. `orphaned`: no longer in
+    the inventory, kept with its last known connection. `runtime`, `user`: pinned at first contact, None before.
+    """
+
+    name: str
+    address: str = ""
+    groups: tuple[str, ...] = ()
+    labels: Pairs = ()
+    availability: Availability = Availability.ACTIVE
+    orphaned: bool = False
+    runtime: str | None = None
+    user: str | None = None
+    node_id: str | None = None

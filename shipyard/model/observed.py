@@ -1,0 +1,163 @@
+"""What one probe of a node came to. Unknown is not absent: a node that can't be read has no lists at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shipyard.model.spec import Pairs
+
+
+class ContainerState(StrEnum):
+    """Docker's words, which podman's and nerdctl's are mapped to."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    REMOVING = "removing"
+    DEAD = "dead"
+
+
+class Health(StrEnum):
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAttachment:
+    """A container on a runtime's network. `aliases`: sorted; the container's own id and name left out."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ipv4_address: str | None = None
+    mac_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container that carries this cluster's label, as observed.
+
+    `id`: full. `image`: the image's id (`sha256:…`). `age`: seconds since it last started, by the node's own clock;
+    None when it never did. `ended`: seconds since it last ended. `restarts`: the runtime's own count.
+    `error`: the runtime's words for why it did not start. `log`: last lines, only where it failed.
+    """
+
+    id: str
+    name: str
+    state: ContainerState
+    labels: Pairs = ()
+    image: str = ""
+    health: Health = Health.NONE
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+    restarts: int = 0
+    age: float | None = None
+    ended: float | None = None
+    networks: tuple[ObservedAttachment, ...] = ()
+    log: str = ""
+
+    def label(self, name: str) -> str | None:
+        """A label's value, or None."""
+        return next((value for key, value in self.labels if key == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    id: str
+    name: str
+    labels: Pairs = ()
+    driver: str = ""
+    subnets: tuple[str, ...] = ()
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    name: str
+    labels: Pairs = ()
+    driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedImage:
+    """`reference`: as asked for. `id`: `sha256:…` of the image's config. `digests`: `name@sha256:…`, sorted."""
+
+    reference: str
+    id: str
+    digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a node says of itself. `memory` in bytes, `clock` in unix seconds (the node's own), `uptime` in seconds.
+
+    `systemd`: it runs as pid 1, so podman's health checks and boot units work. `rootless`: the runtime is.
+    """
+
+    node_id: str = ""
+    hostname: str = ""
+    os: str = ""
+    arch: str = ""
+    kernel: str = ""
+    cpus: int = 0
+    memory: int = 0
+    clock: float = 0.0
+    boot_id: str = ""
+    uptime: float = 0.0
+    systemd: bool = False
+    rootless: bool = False
+    user: str = ""
+    runtime: str = ""
+    runtime_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRevision:
+    """A revision's body kept on the node, for rebuilding a lost store."""
+
+    stack: str
+    number: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNode:
+    """Everything that one probe found. `owner`: the uuid of the store that owns the node, "" when nobody does.
+
+    `epoch`: the newest lease holder's number the node has seen. `configs`: digests of config files kept there.
+    """
+
+    name: str
+    facts: Facts
+    owner: str = ""
+    epoch: int = 0
+    containers: tuple[Container, ...] = ()
+    networks: tuple[ObservedNetwork, ...] = ()
+    volumes: tuple[ObservedVolume, ...] = ()
+    images: tuple[ObservedImage, ...] = ()
+    revisions: tuple[HeldRevision, ...] = ()
+    configs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A node about which nothing could be learnt in this pass.
+
+    `connected` False: no connection (a miss). True: alive, not observed. `kind`: the error's class name, `message`
+    and `hint`: its words. `via`: the jump host that failed, so that nodes behind it count as one failure.
+    """
+
+    name: str
+    connected: bool
+    kind: str
+    message: str
+    hint: str | None = None
+    via: str | None = None
+
+
+Observation = ObservedNode | Silent

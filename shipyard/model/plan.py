@@ -1,0 +1,226 @@
+"""What a pass would do: inert steps with their reasons, and what became of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shipyard.model.memory import Memory
+from shipyard.model.spec import Attachment, ConfigSpec, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PullImage:
+    """`always`: ask the registry even when the node has it."""
+
+    image: str
+    platform: str | None = None
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    network: NetworkSpec
+    labels: Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetwork:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVolume:
+    volume: VolumeSpec
+    labels: Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVolume:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutConfig:
+    """The content of a config as a root-only file on the node, under its digest."""
+
+    config: ConfigSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CreateContainer:
+    """Made under `name`, joined to its networks, and started."""
+
+    name: str
+    spec: ContainerSpec
+    labels: Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnpauseContainer:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopContainer:
+    """`grace`: seconds between the stop signal and the kill; None for the container's own."""
+
+    id: str
+    name: str
+    grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveContainer:
+    """Stopped first, with `grace`, when it runs. Anonymous volumes stay: data is not deleted by reconciling."""
+
+    id: str
+    name: str
+    grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectNetwork:
+    id: str
+    name: str
+    attachment: Attachment
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectNetwork:
+    id: str
+    name: str
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRevision:
+    """The revision's body on the node, so that a lost store can be rebuilt. `body`: canonical JSON, without secrets."""
+
+    stack: str
+    number: int
+    digest: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropRevision:
+    stack: str
+
+
+Step = (
+    PullImage
+    | CreateNetwork
+    | RemoveNetwork
+    | CreateVolume
+    | RemoveVolume
+    | PutConfig
+    | CreateContainer
+    | StartContainer
+    | UnpauseContainer
+    | StopContainer
+    | RemoveContainer
+    | ConnectNetwork
+    | DisconnectNetwork
+    | KeepRevision
+    | DropRevision
+)
+
+
+def verb(step: Step) -> str:
+    """`create-container`: the step's name in JSON and tables."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(step).__name__).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One step on one node, with its reason.
+
+    `id`: unique in the plan, from 1, in the order of execution. `target`: `stack/service.slot`, `stack_network`, ….
+    `reason`: a CamelCase word; `detail`: a sentence. `needs`: ids of earlier actions on the same node and in the same
+    wave; when one of them failed, this one is skipped.
+    """
+
+    id: int
+    node: str
+    target: str
+    reason: str
+    detail: str
+    step: Step
+    needs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """What can't be done, and why. Makes a pass unconverged (exit 2)."""
+
+    target: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What only waits for time. `until`: unix seconds; None when it ends by itself (a health check)."""
+
+    target: str
+    reason: str
+    detail: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What people should know and shipyard does not act on (`reason` CamelCase). Does not change convergence."""
+
+    target: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`waves`: in order; a wave begins when the one before has ended everywhere. Only the first is sure: the others
+    assume that each action before them succeeds. `memory`: what to remember before acting on the first wave.
+    """
+
+    waves: tuple[tuple[Action, ...], ...] = ()
+    blocked: tuple[Blocked, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    memory: Memory = Memory()
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All actions of all waves."""
+        return tuple(action for wave in self.waves for action in wave)
+
+
+class Status(StrEnum):
+    """`unknown`: the connection broke before the node said; the next observation tells."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an action. `message`: the runtime's own words when it failed; `output`: what it printed (an id)."""
+
+    action: Action
+    status: Status
+    message: str = ""
+    output: str = ""
+    started: float = 0.0
+    seconds: float = 0.0

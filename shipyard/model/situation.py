@@ -1,0 +1,67 @@
+"""All that a plan is made from: the planner's one argument, and the source of the status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shipyard.model.memory import Memory
+from shipyard.model.node import Node
+from shipyard.model.observed import Observation, ObservedNode
+from shipyard.model.spec import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, with Kubernetes' defaults.
+
+    `unreachable_after`: of silence and at least two misses; `lost_after`: more than that. `miss_gap`: silence
+    counts only between misses at most this far apart. `backoff`, `backoff_max`, `backoff_reset`: crash back-off.
+    `brake`: when this share of nodes (two at least) stops answering at once, nothing moves.
+    """
+
+    unreachable_after: float = 40.0
+    lost_after: float = 300.0
+    miss_gap: float = 120.0
+    backoff: float = 10.0
+    backoff_max: float = 300.0
+    backoff_reset: float = 600.0
+    brake: float = 0.55
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredStack:
+    """A stack's newest revision. `eligible`: for each service, sorted, the nodes its play's pattern matches, sorted.
+
+    `removing`: the stack was removed (`rm`); its revision's spec is what it was, and nothing of it should be left.
+    """
+
+    revision: Revision
+    eligible: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    removing: bool = False
+
+    def eligible_for(self, service: str) -> tuple[str, ...]:
+        """Names of the nodes that this service's pattern matches."""
+        return next((nodes for name, nodes in self.eligible if name == service), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """`nodes`, `stacks`, `observed`: sorted by name. `limit`: nodes that may be acted on; None for all.
+
+    `observed` has one entry for each node that was asked in this pass; a node not asked (outside `limit`) has none.
+    `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
+    """
+
+    cluster: str
+    now: float
+    nodes: tuple[Node, ...] = ()
+    stacks: tuple[DesiredStack, ...] = ()
+    observed: tuple[Observation, ...] = ()
+    memory: Memory = Memory()
+    limit: frozenset[str] | None = None
+    accept_empty: frozenset[str] = frozenset()
+    timing: Timing = Timing()
+
+    def seen(self) -> dict[str, ObservedNode]:
+        """The nodes that answered, by name."""
+        return {node.name: node for node in self.observed if isinstance(node, ObservedNode)}

@@ -1,0 +1,308 @@
+"""Desired state: what a playbook comes to once it is read, rendered and checked.
+
+Field names and meanings are those of the Compose specification. Sizes are bytes, times are seconds.
+Defaults here mean "nothing was written": the spec's hash leaves them out, so a later version of
+shipyard can add fields without changing any hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One container port. `published` None: no port of the node (an ephemeral one is never used).
+
+    `mode`: Compose's `host` or `ingress`. `address`: the node's address to bind, None for all.
+    """
+
+    target: int
+    published: int | None = None
+    protocol: str = "tcp"
+    address: str | None = None
+    mode: str = "ingress"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """`kind`: volume, bind or tmpfs. `source`: a volume's full name, or an absolute path on the node.
+
+    `create`: make a missing bind source (Compose's short form does; the long form does not).
+    `options`: what the kind knows beside that (`propagation`, `nocopy`, `subpath`, `size`, `mode`, `selinux`).
+    """
+
+    kind: Literal["volume", "bind", "tmpfs"]
+    target: str
+    source: str | None = None
+    read_only: bool = False
+    create: bool = False
+    options: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMount:
+    """A config (or secret) as a file in the container. `digest`: sha256 of the content, so a change rolls out."""
+
+    name: str
+    digest: str
+    target: str
+    uid: str | None = None
+    gid: str | None = None
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A container on a network. `network`: the network's full name on the nodes (`stack_key`)."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ipv4_address: str | None = None
+    ipv6_address: str | None = None
+    mac_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ulimit:
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    driver: str | None = None
+    options: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """Times in seconds. `test`: ("NONE",), ("CMD", …) or ("CMD-SHELL", text); () keeps the image's."""
+
+    test: tuple[str, ...] = ()
+    interval: float | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    start_period: float | None = None
+    start_interval: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """`condition`: none, on-failure, any (Compose's `deploy.restart_policy`), or unless-stopped.
+
+    When nothing is written the runtime restarts on `any`, so that a container comes back without shipyard.
+    `delay`, `window`: seconds; `max_attempts` None: never give up.
+    """
+
+    condition: Literal["none", "on-failure", "any", "unless-stopped"] = "any"
+    delay: float = 0.0
+    max_attempts: int | None = None
+    window: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the runtime enforces. `cpus` in cores, `memory` and `memory_reservation` in bytes."""
+
+    cpus: float | None = None
+    memory: int | None = None
+    memory_reservation: int | None = None
+    memory_swap: int | None = None
+    swappiness: int | None = None
+    pids: int | None = None
+    cpu_shares: int | None = None
+    cpuset: str | None = None
+    cpu_period: int | None = None
+    cpu_quota: int | None = None
+    oom_kill_disable: bool = False
+    oom_score_adj: int | None = None
+    blkio_weight: int | None = None
+    devices: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """What one container is made from, on one node. Everything in it is part of the spec's hash.
+
+    `image`: a reference; once a revision is stored, `name@sha256:…` or `sha256:…` where it could be resolved.
+    `entrypoint`, `command`: None keeps the image's; () for entrypoint clears it.
+    `environment`: names with values (a name that Compose passes through was read when the file was).
+    `network_mode`: host, none or bridge; None when `networks` says where it is.
+    """
+
+    image: str
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: Pairs = ()
+    labels: Pairs = ()
+    annotations: Pairs = ()
+    hostname: str | None = None
+    domainname: str | None = None
+    user: str | None = None
+    group_add: tuple[str, ...] = ()
+    working_dir: str | None = None
+    stop_signal: str | None = None
+    stop_grace_period: float | None = None
+    init: bool | None = None
+    tty: bool = False
+    stdin_open: bool = False
+    read_only: bool = False
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    device_cgroup_rules: tuple[str, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: Pairs = ()
+    shm_size: int | None = None
+    ipc: str | None = None
+    pid: str | None = None
+    uts: str | None = None
+    cgroup: str | None = None
+    cgroup_parent: str | None = None
+    userns_mode: str | None = None
+    runtime: str | None = None
+    platform: str | None = None
+    pull_policy: str | None = None
+    logging: Logging | None = None
+    healthcheck: Healthcheck | None = None
+    restart: RestartPolicy | None = None
+    limits: Limits = Limits()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opt: tuple[str, ...] = ()
+    extra_hosts: Pairs = ()
+    ports: tuple[Port, ...] = ()
+    expose: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    configs: tuple[ConfigMount, ...] = ()
+    networks: tuple[Attachment, ...] = ()
+    network_mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservations:
+    """What the scheduler sets aside on a node (`deploy.resources.reservations`); cores and bytes."""
+
+    cpus: float = 0.0
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePolicy:
+    """`deploy.update_config`. Defaults are Compose's and Swarm's: one at a time, the old one stopped first."""
+
+    parallelism: int = 1
+    order: Literal["stop-first", "start-first"] = "stop-first"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRules:
+    """`deploy.placement`. `constraints`: as written, checked (`node.labels.disk == ssd`)."""
+
+    constraints: tuple[str, ...] = ()
+    max_replicas_per_node: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A container template and how many replicas of it, where, updated how.
+
+    `pattern`: the play's host pattern, matched against the inventory at every pass. `file`: the project-relative
+    path that declared it (what pruning goes by). `container`: the template; `variants`: the nodes (sorted) on which
+    host variables make it differ. `tags`: the play's and the service's, for `--tags`.
+    """
+
+    name: str
+    container: ContainerSpec
+    pattern: str = "all"
+    file: str = ""
+    tags: tuple[str, ...] = ()
+    mode: Literal["replicated", "global"] = "replicated"
+    replicas: int = 1
+    variants: tuple[tuple[str, ContainerSpec], ...] = ()
+    per_node: bool = False
+    placement: PlacementRules = PlacementRules()
+    reservations: Reservations = Reservations()
+    update: UpdatePolicy = UpdatePolicy()
+    labels: Pairs = ()
+    depends_on: tuple[str, ...] = ()
+
+    def container_on(self, node: str) -> ContainerSpec:
+        """The container's spec on this node."""
+        return next((spec for name, spec in self.variants if name == node), self.container)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """`name`: full name on the nodes; `key`: the name in the file. Only `external` ones are not made by us."""
+
+    name: str
+    key: str
+    driver: str | None = None
+    driver_opts: Pairs = ()
+    internal: bool = False
+    attachable: bool = False
+    enable_ipv6: bool = False
+    subnet: str | None = None
+    gateway: str | None = None
+    ip_range: str | None = None
+    labels: Pairs = ()
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    name: str
+    key: str
+    driver: str | None = None
+    driver_opts: Pairs = ()
+    labels: Pairs = ()
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpec:
+    """`content`: the text itself; files are read when the playbook is. `digest`: its sha256, hex."""
+
+    name: str
+    key: str
+    content: bytes
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """A named set of services, networks, volumes and configs, each sorted by name."""
+
+    name: str
+    services: tuple[ServiceSpec, ...] = ()
+    networks: tuple[NetworkSpec, ...] = ()
+    volumes: tuple[VolumeSpec, ...] = ()
+    configs: tuple[ConfigSpec, ...] = ()
+
+    def service(self, name: str) -> ServiceSpec | None:
+        """The service of this name, or None."""
+        return next((service for service in self.services if service.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """An immutable, numbered snapshot of a stack's desired state.
+
+    `digest`: sha256 of the canonical body. `created`: unix seconds. `author`: user@host. `files`: as applied.
+    """
+
+    stack: str
+    number: int
+    spec: StackSpec
+    digest: str
+    created: float
+    author: str
+    files: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""One probe per node, and what its output says."""

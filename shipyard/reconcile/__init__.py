@@ -1,0 +1,1 @@
+"""The pass, and what runs it: once, until converged, or for ever."""

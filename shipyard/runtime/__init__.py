@@ -1,0 +1,1 @@
+"""Docker, podman, nerdctl: builders of their command lines and parsers of their JSON. Runs nothing."""

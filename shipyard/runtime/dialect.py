@@ -1,0 +1,109 @@
+"""What every container runtime's dialect can say, and understand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume
+from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process on a node. `env`: set for this process alone, so that values are in no argv.
+
+    `ok`: exit statuses that count as done. `already`: texts in stderr that mean "it is so already", also done.
+    """
+
+    argv: tuple[str, ...]
+    env: Pairs = ()
+    ok: tuple[int, ...] = (0,)
+    already: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """What a probe should look for beside everything that carries the cluster's label.
+
+    `networks`, `volumes`: full names that must be looked up even when they carry no label (external ones, and ones
+    in the way). `images`: references. `health`: run due health checks (podman without systemd).
+    """
+
+    cluster: str
+    networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    health: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeState:
+    """What the runtime's part of a probe came to."""
+
+    version: str = ""
+    rootless: bool = False
+    containers: tuple[Container, ...] = ()
+    networks: tuple[ObservedNetwork, ...] = ()
+    volumes: tuple[ObservedVolume, ...] = ()
+    images: tuple[ObservedImage, ...] = ()
+
+
+class Dialect(Protocol):
+    """One runtime. Builders return the commands of one step, in order; a failing one ends the step."""
+
+    name: str
+
+    def create_container(
+        self, name: str, spec: ContainerSpec, labels: Pairs, config_paths: Mapping[str, str]
+    ) -> tuple[Command, ...]:
+        """Make, join to its networks, start. `config_paths`: path on the node by a config's digest.
+
+        The last command to print a container id decides the outcome's output.
+        """
+        ...
+
+    def start(self, container: str) -> tuple[Command, ...]: ...
+
+    def unpause(self, container: str) -> tuple[Command, ...]: ...
+
+    def stop(self, container: str, grace: float | None) -> tuple[Command, ...]: ...
+
+    def remove(self, container: str, grace: float | None) -> tuple[Command, ...]:
+        """Stop if it runs (or is paused), then remove; done also when it is gone. Anonymous volumes stay."""
+        ...
+
+    def pull(self, image: str, platform: str | None, always: bool) -> tuple[Command, ...]: ...
+
+    def create_network(self, network: NetworkSpec, labels: Pairs) -> tuple[Command, ...]: ...
+
+    def remove_network(self, network: str) -> tuple[Command, ...]: ...
+
+    def create_volume(self, volume: VolumeSpec, labels: Pairs) -> tuple[Command, ...]: ...
+
+    def remove_volume(self, volume: str) -> tuple[Command, ...]: ...
+
+    def connect(self, container: str, attachment: Attachment) -> tuple[Command, ...]: ...
+
+    def disconnect(self, container: str, network: str) -> tuple[Command, ...]: ...
+
+    def logs(
+        self, container: str, *, tail: int | None, since: str | None, follow: bool, timestamps: bool
+    ) -> Command: ...
+
+    def execute(
+        self, container: str, argv: tuple[str, ...], *, tty: bool, stdin: bool, user: str | None, env: Pairs
+    ) -> Command: ...
+
+    def probe(self, request: ProbeRequest) -> str:
+        """POSIX sh text that prints this runtime's sections of a probe, each by the shell function `section`.
+
+        `section NAME COMMAND…` is defined by observe around it: it runs COMMAND (a simple command or the name of a
+        shell function), and frames its standard output and exit status. Few processes: a pass lives on it.
+        """
+        ...
+
+    def parse(self, sections: Mapping[str, bytes], clock: float) -> RuntimeState:
+        """Read the sections that `probe` printed. `clock`: the node's unix seconds. Raises ValueError on nonsense."""
+        ...

@@ -1,0 +1,1 @@
+"""Desired state, placements and history. The only SQL."""

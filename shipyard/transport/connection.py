@@ -1,0 +1,48 @@
+"""What a connection to a node can do, whatever carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_OUTPUT = 8 * 1024 * 1024
+"""Bytes a node may say in one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended. `status`: its exit status (128+n for a signal)."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class NodeConnection(Protocol):
+    """One open connection to one node. Not for use by two threads at once.
+
+    All methods raise NodeError's children: Unreachable (the connection could not be made, or broke before the
+    command was started), SudoFailed, TimedOut, Truncated (more than `max_bytes`, or it broke during the answer).
+    """
+
+    node: str
+
+    def run(self, script: bytes, *, timeout: float, max_bytes: int = MAX_OUTPUT) -> Completed:
+        """Run `sh` with this script, by `become` where the host has it. The script goes over standard input only:
+
+        it is in no argv. A script cut short on the way is not run at all. The script's own standard input is empty.
+        """
+        ...
+
+    def stream(self, script: bytes, on_stdout: Callable[[bytes], None], on_stderr: Callable[[bytes], None]) -> int:
+        """Run a script and hand over its output as it comes, until it ends; returns the exit status (for `logs -f`)."""
+        ...
+
+    def interact(self, argv: tuple[str, ...], *, tty: bool) -> int:
+        """Run a command with this process's own terminal (or pipes) attached (for `exec`); returns the exit status."""
+        ...
+
+    def close(self) -> None:
+        """Close at once; harmless when closed."""
+        ...
