@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`reason`: a CamelCase word. `target`: `stack/service.slot` or a node. `at`: unix seconds. `warning`: not as wished."""
+    """`reason`: a CamelCase word. `target`: `stack/service.slot` or a node. `at`: unix seconds. `warning`: unwished."""
 
     at: float
     reason: str

@@ -129,7 +129,8 @@ class HeldRevision:
 class ObservedNode:
     """Everything that one probe found. `owner`: the uuid of the store that owns the node, "" when nobody does.
 
-    `epoch`: the newest lease holder's number the node has seen. `configs`: digests of config files kept there.
+    `epoch`: the newest lease holder's number the node has seen. `configs`: names of the config files kept there
+    (`ConfigMount.file_name`).
     """
 
     name: str

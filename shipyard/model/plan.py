@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shipyard.model.memory import Memory
-from shipyard.model.spec import Attachment, ConfigSpec, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+from shipyard.model.spec import Attachment, ConfigMount, ConfigSpec, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,13 @@ class RemoveVolume:
 
 @dataclass(frozen=True, slots=True)
 class PutConfig:
-    """The content of a config as a root-only file on the node, under its digest."""
+    """The content of a config as a file on the node, with the owner and mode that the container will see.
+
+    Its name there is `mount.file_name`.
+    """
 
     config: ConfigSpec
+    mount: ConfigMount
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +194,15 @@ class Notice:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`waves`: in order; a wave begins when the one before has ended everywhere. Only the first is sure: the others
-    assume that each action before them succeeds. `memory`: what to remember before acting on the first wave.
+    assume that each action before them succeeds. `memory`: what to remember before acting on the first wave. `unreachable`: nodes that
+    could not be reached (exit 4).
     """
 
     waves: tuple[tuple[Action, ...], ...] = ()
     blocked: tuple[Blocked, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     notices: tuple[Notice, ...] = ()
+    unreachable: tuple[str, ...] = ()
     memory: Memory = Memory()
 
     @property
@@ -216,7 +222,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an action. `message`: the runtime's own words when it failed; `output`: what it printed (an id)."""
+    """What became of an action. `message`: the runtime's own words when it failed; `output`: what it printed."""
 
     action: Action
     status: Status

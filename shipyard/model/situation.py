@@ -50,6 +50,7 @@ class Situation:
 
     `observed` has one entry for each node that was asked in this pass; a node not asked (outside `limit`) has none.
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
+    `remove_volumes`: full names of volumes to remove (`rm --volumes`).
     """
 
     cluster: str
@@ -60,6 +61,7 @@ class Situation:
     memory: Memory = Memory()
     limit: frozenset[str] | None = None
     accept_empty: frozenset[str] = frozenset()
+    remove_volumes: frozenset[str] = frozenset()
     timing: Timing = Timing()
 
     def seen(self) -> dict[str, ObservedNode]:

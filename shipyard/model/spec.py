@@ -54,6 +54,11 @@ class ConfigMount:
     gid: str | None = None
     mode: int | None = None
 
+    @property
+    def file_name(self) -> str:
+        """Of its file on the nodes: one content with two owners is two files."""
+        return f"{self.digest}-{self.uid or 0}-{self.gid or 0}-{0o444 if self.mode is None else self.mode:o}"
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:

@@ -58,7 +58,7 @@ class Dialect(Protocol):
     def create_container(
         self, name: str, spec: ContainerSpec, labels: Pairs, config_paths: Mapping[str, str]
     ) -> tuple[Command, ...]:
-        """Make, join to its networks, start. `config_paths`: path on the node by a config's digest.
+        """Make, join to its networks, start. `config_paths`: path on the node by `ConfigMount.file_name`.
 
         The last command to print a container id decides the outcome's output.
         """
