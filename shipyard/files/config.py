@@ -1,0 +1,278 @@
+"""Settings: the command line over the environment over shipyard.toml over defaults, each value with its origin.
+
+The file is the first found of $SHIPYARD_CONFIG, ./shipyard.toml, $XDG_CONFIG_HOME/shipyard/shipyard.toml and
+/etc/shipyard/shipyard.toml. One in a folder that everybody may write to is passed over: whoever put it there could
+make shipyard run theirs on all the nodes. Paths in the file are relative to it; elsewhere to the current folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from shipyard.base.errors import ConfigError
+from shipyard.base.text import one_line, printable
+from shipyard.files.config_keys import BY_NAME, KEYS, TABLES, Key, Value, checked, number, parsed, shown
+from shipyard.model.situation import Timing
+
+FILE = "shipyard.toml"
+MAX_BYTES = 256 * 1024
+STORE = Path(".shipyard") / "state.db"
+INVENTORY = "inventory"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; see `config_keys`."""
+
+    connect: float = 10.0
+    observe: float = 30.0
+    action: float = 300.0
+    converge: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many of each are kept; see `config_keys`."""
+
+    revisions: int = 10
+    passes: int = 1000
+    events: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says everywhere; None or () where it says nothing."""
+
+    inventory: tuple[str, ...] = ()
+    database: str | None = None
+    forks: int | None = None
+    verbose: int = 0
+    quiet: bool = False
+    yes: bool = False
+    output: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value and where it came from, for `shipyard config`. Passwords in it are masked."""
+
+    name: str
+    value: Value
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a run is configured with.
+
+    `root`: the project folder, which relative paths of the store and of playbooks start from. `config`: the file that
+    was read, None without one. `inventory`: sources, absolute paths or host lists (`a,b`). `database`: a URL.
+    `warnings`: what people should be told once.
+    """
+
+    root: Path
+    config: Path | None
+    cluster: str | None
+    inventory: tuple[str, ...]
+    database: str = field(repr=False)
+    forks: int = 50
+    timeouts: Timeouts = Timeouts()
+    timing: Timing = Timing()
+    retention: Retention = Retention()
+    verbose: int = 0
+    quiet: bool = False
+    yes: bool = False
+    output: str = "text"
+    origins: tuple[Setting, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A value as given, where, and the folder that relative paths in it start from."""
+
+    value: Value
+    origin: str
+    base: Path
+
+
+def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Settings:
+    """The settings of a run. Raises ConfigError: what, in which file or variable, and what is known there."""
+    config, warnings = find_config(environ, cwd)
+    root = config.parent if config is not None else cwd
+    found = {key.name: _Found(key.default, "default", root) for key in KEYS}
+    if config is not None:
+        found.update(_from_file(config))
+    found.update(_from_environment(environ, cwd))
+    found.update(_from_options(options, cwd))
+    warnings += _misspelt_variables(environ)
+    trusted = config is not None or not _world_writable(cwd)
+    database = _database(found["database"], root, trusted=trusted)
+    inventory = _inventory(found["inventory"], root) if found["inventory"].value or trusted else ()
+    found["database"] = _Found(_masked(database), found["database"].origin, root)
+    found["inventory"] = _Found(inventory, found["inventory"].origin, root)
+    value: dict[str, Any] = {name: item.value for name, item in found.items()}
+    return Settings(
+        root=root,
+        config=config,
+        cluster=value["cluster"],
+        inventory=inventory,
+        database=database,
+        forks=value["forks"],
+        timeouts=Timeouts(**_table(value, "timeouts")),
+        timing=Timing(**_table(value, "timing")),
+        retention=Retention(**_table(value, "retention")),
+        verbose=options.verbose,
+        quiet=options.quiet,
+        yes=options.yes,
+        output=options.output,
+        origins=tuple(Setting(key.name, found[key.name].value, found[key.name].origin) for key in KEYS),
+        warnings=warnings,
+    )
+
+
+def find_config(environ: Mapping[str, str], cwd: Path) -> tuple[Path | None, tuple[str, ...]]:
+    """The configuration file of a run started in `cwd`, and what to say about those passed over."""
+    named = environ.get("SHIPYARD_CONFIG")
+    if named:
+        path = (cwd / Path(named).expanduser()).absolute()
+        if not path.is_file():
+            raise ConfigError(f"SHIPYARD_CONFIG names {printable(str(path))}, which is no file")
+        return path, ()
+    warnings: tuple[str, ...] = ()
+    here = cwd / FILE
+    if here.is_file():
+        if not _world_writable(cwd):
+            return here, ()
+        warnings = (
+            f"{printable(str(here))} is passed over, since everybody may write to its folder; "
+            "take that right away (chmod o-w), or name the file in SHIPYARD_CONFIG",
+        )
+    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/nonexistent")) / ".config")
+    for path in (Path(home) / "shipyard" / FILE, Path("/etc/shipyard") / FILE):
+        if path.is_file():
+            return path, warnings
+    return None, warnings
+
+
+def _world_writable(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_IWOTH)
+
+
+def _from_file(path: Path) -> dict[str, _Found]:
+    name = printable(str(path))
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(f"{name}: is larger than {MAX_BYTES // 1024} KiB, which no configuration should be")
+        data = tomllib.loads(content.decode())
+    except OSError as error:
+        raise ConfigError(f"{name}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{name}: can't be read as TOML: {one_line(str(error))}") from error
+    found = {}
+    for key, value in _flat(data, name):
+        found[key.name] = _Found(checked(key, value, f"{name}: {key.name}"), name, path.parent)
+    return found
+
+
+def _flat(data: dict[str, Any], file: str) -> list[tuple[Key, Any]]:
+    """The file's entries as known keys."""
+    entries = []
+    for name, value in data.items():
+        if name in TABLES:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{file}: {name}: expected a table ([{name}]), found {shown(value)}")
+            entries += [(_known(f"{name}.{inner}", file), item) for inner, item in value.items()]
+        else:
+            entries.append((_known(name, file), value))
+    return entries
+
+
+def _known(name: str, file: str) -> Key:
+    key = BY_NAME.get(name)
+    if key is not None:
+        return key
+    near = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.6)
+    meant = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(BY_NAME)}"
+    raise ConfigError(f"{file}: {printable(name)} is not a setting{meant}")
+
+
+def _from_environment(environ: Mapping[str, str], cwd: Path) -> dict[str, _Found]:
+    found = {}
+    for key in KEYS:
+        text = environ.get(key.variable, "")
+        if text:
+            found[key.name] = _Found(parsed(key, text), f"${key.variable}", cwd)
+    return found
+
+
+def _from_options(options: Options, cwd: Path) -> dict[str, _Found]:
+    found = {}
+    if options.inventory:
+        found["inventory"] = _Found(options.inventory, "--inventory", cwd)
+    if options.database is not None:
+        found["database"] = _Found(options.database, "--database", cwd)
+    if options.forks is not None:
+        found["forks"] = _Found(number(BY_NAME["forks"], options.forks, "--forks"), "--forks", cwd)
+    return found
+
+
+def _misspelt_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Variables that look like settings and are none: a warning, since other programs may own such names."""
+    known = [*(key.variable for key in KEYS), "SHIPYARD_CONFIG"]
+    warnings = []
+    for name in sorted(environ):
+        if name.startswith("SHIPYARD_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            if near:
+                warnings.append(f"the environment variable {printable(name)} is not read; did you mean {near[0]}?")
+    return tuple(warnings)
+
+
+def _inventory(found: _Found, root: Path) -> tuple[str, ...]:
+    """Sources as absolute paths; a host list (`a,b`) stays as it is. Nothing written: inventory/, if there."""
+    sources = cast(tuple[str, ...], found.value)
+    if not sources:
+        folder = root / INVENTORY
+        return (str(folder.absolute()),) if folder.exists() else ()
+    return tuple(
+        source if "," in source else str((found.base / Path(source).expanduser()).absolute()) for source in sources
+    )
+
+
+_URL = re.compile(r"[a-z][a-z0-9+]*://")
+
+
+def _database(found: _Found, root: Path, *, trusted: bool) -> str:
+    """The store's URL; a plain path means SQLite, and SQLite's relative paths are made absolute."""
+    given = cast("str | None", found.value)
+    if given is None:
+        if not trusted:
+            raise ConfigError(
+                f"the store would be in {printable(str(root))}, where everybody may write",
+                hint="work in a folder of your own (shipyard init DIR makes one), or say --database",
+            )
+        return f"sqlite:///{(root / STORE).absolute()}"
+    if not _URL.match(given):
+        return f"sqlite:///{(found.base / Path(given).expanduser()).absolute()}"
+    scheme, path = given.split("://", 1)
+    if scheme.split("+")[0] == "sqlite" and path.startswith("/") and path not in ("/", "/:memory:"):
+        return f"{scheme}:///{(found.base / path[1:]).absolute()}"
+    return given
+
+
+def _masked(url: str) -> str:
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+def _table(values: Mapping[str, Any], table: str) -> dict[str, Any]:
+    return {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{table}.")}

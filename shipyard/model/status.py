@@ -1,0 +1,98 @@
+"""The fleet as `shipyard status` tells it: what is, beside what should be. Times are unix seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shipyard.model.plan import Blocked, Notice, Waiting
+from shipyard.model.spec import Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class PassSummary:
+    """One pass, as recorded. `finished` None: it is still at work, or was killed. `result`: one word."""
+
+    id: int
+    started: float
+    finished: float | None
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """`containers`: ours on the node; None when nothing could be learnt, which is not the same as none.
+
+    `last_seen`: 0 for never. `reason` and `detail`: why the node is not ready, "" when it is.
+    """
+
+    name: str
+    state: str
+    availability: str
+    runtime: str | None
+    address: str
+    labels: Pairs = ()
+    containers: int | None = None
+    last_seen: float = 0.0
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """One slot of a service. `node` None: not placed. `state`: a container's (`running`), or
+
+    `pending` (nothing there yet) or `unknown` (its node could not be observed). `health`: `none` where the container
+    has no health check; `container`, `container_name`, `revision`: None without one. `addresses`: by network, its key
+    in the file where it is the stack's own. `reason` (CamelCase) and `detail`: why it is not as declared; None and "".
+    """
+
+    slot: int
+    node: str | None
+    state: str
+    health: str | None = None
+    container: str | None = None
+    container_name: str | None = None
+    revision: int | None = None
+    addresses: Pairs = ()
+    restarts: int = 0
+    reason: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """`healthy`: those that run and whose health check, where there is one, says so. `update`: see `planner.status`."""
+
+    name: str
+    mode: str
+    desired: int
+    running: int
+    healthy: int
+    update: str
+    image: str = ""
+    replicas: tuple[ReplicaStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """`removing`: it was removed with `rm`, and something of it is still there."""
+
+    name: str
+    revision: int
+    services: tuple[ServiceStatus, ...] = ()
+    removing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """`changes`: how many actions a pass would run now. `last_pass`: None before the first."""
+
+    converged: bool
+    last_pass: PassSummary | None
+    nodes: tuple[NodeStatus, ...] = ()
+    stacks: tuple[StackStatus, ...] = ()
+    changes: int = 0
+    blocked: tuple[Blocked, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    now: float = 0.0
