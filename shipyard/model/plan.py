@@ -193,9 +193,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`waves`: in order; a wave begins when the one before has ended everywhere. Only the first is sure: the others
-    assume that each action before them succeeds. `memory`: what to remember before acting on the first wave. `unreachable`: nodes that
-    could not be reached (exit 4).
+    """`waves`: in order; a wave begins when the one before has ended everywhere. Only the first is sure: the
+    others assume that each action before them succeeds.
+
+    `unreachable`: nodes that could not be reached (exit 4). `forget`: removed stacks of which nothing is left.
+    `memory`: what to remember before acting on the first wave.
     """
 
     waves: tuple[tuple[Action, ...], ...] = ()
@@ -203,6 +205,7 @@ class Plan:
     waiting: tuple[Waiting, ...] = ()
     notices: tuple[Notice, ...] = ()
     unreachable: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
     memory: Memory = Memory()
 
     @property

@@ -49,6 +49,7 @@ class Situation:
     """`nodes`, `stacks`, `observed`: sorted by name. `limit`: nodes that may be acted on; None for all.
 
     `observed` has one entry for each node that was asked in this pass; a node not asked (outside `limit`) has none.
+    `history`: older revisions that containers were made from, so that a plan can say what changed.
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
     `remove_volumes`: full names of volumes to remove (`rm --volumes`).
     """
@@ -58,6 +59,7 @@ class Situation:
     nodes: tuple[Node, ...] = ()
     stacks: tuple[DesiredStack, ...] = ()
     observed: tuple[Observation, ...] = ()
+    history: tuple[Revision, ...] = ()
     memory: Memory = Memory()
     limit: frozenset[str] | None = None
     accept_empty: frozenset[str] = frozenset()

@@ -1,0 +1,131 @@
+"""What a node would look like after an action that succeeds: how a plan sees beyond its first wave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from shipyard.model.canonical import digest
+from shipyard.model.observed import (
+    Container,
+    ContainerState,
+    Health,
+    HeldRevision,
+    ObservedAttachment,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedVolume,
+)
+from shipyard.model.plan import (
+    Action,
+    ConnectNetwork,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    DisconnectNetwork,
+    DropRevision,
+    KeepRevision,
+    PullImage,
+    PutConfig,
+    RemoveContainer,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Step,
+    StopContainer,
+    UnpauseContainer,
+)
+from shipyard.model.situation import Situation
+
+
+def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
+    """The situation after these actions, with no time passed. Health checks are assumed to pass at once."""
+    nodes = {answer.name: answer for answer in situation.observed}
+    for action in actions:
+        node = nodes[action.node]
+        if isinstance(node, ObservedNode):
+            nodes[action.node] = after(node, action.step)
+    observed = tuple(
+        _settled(nodes[answer.name]) if isinstance(answer, ObservedNode) else answer for answer in situation.observed
+    )
+    return replace(situation, observed=observed)
+
+
+def _settled(node: object) -> ObservedNode:
+    assert isinstance(node, ObservedNode)
+    well = tuple(
+        replace(box, health=Health.HEALTHY) if box.health in (Health.STARTING, Health.UNHEALTHY) else box
+        for box in node.containers
+    )
+    return node if well == node.containers else replace(node, containers=well)
+
+
+def after(node: ObservedNode, step: Step) -> ObservedNode:
+    """The node once the step is done."""
+    match step:
+        case PullImage():
+            return replace(node, images=(*node.images, ObservedImage(step.image, step.image)))
+        case PutConfig():
+            return replace(node, configs=tuple(sorted({*node.configs, step.mount.file_name})))
+        case CreateNetwork(network, said):
+            made = ObservedNetwork(network.name, network.name, said, network.driver or "bridge")
+            return replace(node, networks=(*node.networks, made))
+        case RemoveNetwork():
+            return replace(node, networks=tuple(net for net in node.networks if net.id != step.id))
+        case CreateVolume(volume, said):
+            return replace(node, volumes=(*node.volumes, ObservedVolume(volume.name, said)))
+        case RemoveVolume():
+            return replace(node, volumes=tuple(volume for volume in node.volumes if volume.name != step.name))
+        case CreateContainer():
+            return replace(node, containers=(*node.containers, _created(step)))
+        case StartContainer() | UnpauseContainer():
+            return _change(node, step.id, state=ContainerState.RUNNING, age=0.0)
+        case StopContainer():
+            return _change(node, step.id, state=ContainerState.EXITED, ended=0.0)
+        case RemoveContainer():
+            return replace(node, containers=tuple(box for box in node.containers if box.id != step.id))
+        case ConnectNetwork(identity, _, attachment):
+            box = next((box for box in node.containers if box.id == identity), None)
+            if box is None:
+                return node
+            others = tuple(there for there in box.networks if there.network != attachment.network)
+            joined = ObservedAttachment(attachment.network, attachment.aliases, attachment.ipv4_address)
+            return _change(node, identity, networks=(*others, joined))
+        case DisconnectNetwork(identity, _, network):
+            box = next((box for box in node.containers if box.id == identity), None)
+            left = tuple(there for there in box.networks if there.network != network) if box else ()
+            return _change(node, identity, networks=left)
+        case KeepRevision(stack, number, body_digest, _):
+            held = tuple(there for there in node.revisions if there.stack != stack)
+            return replace(node, revisions=(*held, HeldRevision(stack, number, body_digest)))
+        case DropRevision():
+            return replace(node, revisions=tuple(held for held in node.revisions if held.stack != step.stack))
+        case _:
+            assert_never(step)
+
+
+def _created(step: CreateContainer) -> Container:
+    return Container(
+        id=digest(step.name),
+        name=step.name,
+        state=ContainerState.RUNNING,
+        labels=step.labels,
+        image=step.spec.image,
+        age=0.0,
+        networks=tuple(
+            ObservedAttachment(attachment.network, attachment.aliases, attachment.ipv4_address)
+            for attachment in step.spec.networks
+        ),
+    )
+
+
+def _change(node: ObservedNode, identity: str, **changes: object) -> ObservedNode:
+    return replace(
+        node,
+        containers=tuple(
+            replace(box, **changes) if box.id == identity else box  # type: ignore[arg-type]  # fields by keyword
+            for box in node.containers
+        ),
+    )

@@ -1,0 +1,209 @@
+"""How one replica fares: what is there, against what should be. Decides nothing yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+
+from shipyard.base.text import one_line
+from shipyard.model import labels
+from shipyard.model.canonical import spec_hash
+from shipyard.model.memory import Failures, Placement
+from shipyard.model.observed import Container, ContainerState, Health
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ContainerSpec, RestartPolicy, ServiceSpec
+from shipyard.planner.world import World
+
+RESTARTS_TOLERATED = 3
+"""By the runtime, between two passes; more, and shipyard takes over with back-off."""
+
+
+class Kind(StrEnum):
+    """What a replica needs."""
+
+    UNSEEN = "unseen"  # its node did not answer: nothing is known
+    MISSING = "missing"  # make its container
+    OUTDATED = "outdated"  # it runs from another spec: replace it as the update policy allows
+    RECREATE = "recreate"  # broken beyond starting: replace it now
+    START = "start"
+    UNPAUSE = "unpause"
+    LOOPING = "looping"  # the runtime restarts it again and again: stop it, and back off
+    STARTING = "starting"  # its health check has not decided yet
+    READY = "ready"
+    COMPLETED = "completed"  # it ended well and is not to be restarted
+    FAILED = "failed"  # it ended badly and is not to be restarted
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One slot. `current`: the container of its present incarnation. `strays`: its other containers, with nodes.
+
+    `reason` (CamelCase) and `detail` say why it is of this kind.
+    """
+
+    placement: Placement
+    spec: ContainerSpec
+    kind: Kind
+    reason: str
+    detail: str
+    current: Container | None = None
+    strays: tuple[tuple[str, Container], ...] = ()
+
+    @property
+    def target(self) -> str:
+        return f"{self.placement.stack}/{self.placement.service}.{self.placement.slot}"
+
+    @property
+    def serving(self) -> bool:
+        """Whether any container of the slot does its work."""
+        there = [container for _, container in self.strays]
+        if self.current is not None:
+            there.append(self.current)
+        return any(serves(container) for container in there)
+
+
+def serves(container: Container) -> bool:
+    """Running, and not known to be ill."""
+    return container.state == ContainerState.RUNNING and container.health in (Health.NONE, Health.HEALTHY)
+
+
+def of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> Condition:
+    """The condition of one placed replica."""
+    spec = service.container_on(placement.node)
+    name = world.name_of(placement)
+    there = world.containers.get(placement.key, [])
+    current = next((box for node, box in there if node == placement.node and box.name == name), None)
+    strays = tuple((node, box) for node, box in there if box is not current)
+    if placement.node not in world.seen:
+        state = world.states.get(placement.node, "unknown")
+        kind, reason, detail = Kind.UNSEEN, "NodeNotObserved", f"{placement.node} is {state}"
+    elif current is None:
+        kind, reason, detail = Kind.MISSING, *_why_missing(world, placement, spec, strays)
+    elif current.label(labels.SPEC) != spec_hash(spec):
+        kind, reason, detail = Kind.OUTDATED, "Changed", _what_changed(world, current, placement, spec)
+    else:
+        kind, reason, detail = _of_container(world, placement, spec, current)
+    return Condition(placement, spec, kind, reason, detail, current, strays)
+
+
+def _why_missing(
+    world: World, placement: Placement, spec: ContainerSpec, strays: tuple[tuple[str, Container], ...]
+) -> tuple[str, str]:
+    for node, box in strays:
+        if node != placement.node:
+            return "Moved", f"was on {node}"
+        if box.label(labels.SPEC) != spec_hash(spec):
+            return "Changed", _what_changed(world, box, placement, spec)
+        return "Replaced", f"takes the place of {box.name} ({box.state}{_exit(box)})"
+    return "Missing", f"no container for it on {placement.node}"
+
+
+def _what_changed(world: World, box: Container, placement: Placement, spec: ContainerSpec) -> str:
+    number = box.label(labels.REVISION)
+    for revision in world.situation.history:
+        if revision.stack == placement.stack and str(revision.number) == number:
+            old = revision.spec.service(placement.service)
+            if old is not None:
+                keys = _different(old.container_on(placement.node), spec)
+                return f"{', '.join(keys)} changed since revision {number}" if keys else "its spec changed"
+    return f"made from another spec (revision {one_line(number or 'unknown', 20)})"
+
+
+def _different(old: ContainerSpec, new: ContainerSpec) -> list[str]:
+    left_out = {"networks", "pull_policy"}
+    names = [field.name for field in fields(ContainerSpec) if field.name not in left_out]
+    return [name for name in names if getattr(old, name) != getattr(new, name)]
+
+
+def _of_container(world: World, placement: Placement, spec: ContainerSpec, box: Container) -> tuple[Kind, str, str]:
+    match box.state:
+        case ContainerState.RUNNING:
+            return _of_running(world, placement, box)
+        case ContainerState.PAUSED:
+            return Kind.UNPAUSE, "Paused", "someone paused it"
+        case ContainerState.RESTARTING:
+            if _too_many_restarts(world, placement, box):
+                return Kind.LOOPING, "CrashLoopBackOff", _last_words(box)
+            return Kind.STARTING, "Restarting", _last_words(box)
+        case ContainerState.CREATED if box.age is None:
+            return Kind.RECREATE, "NeverStarted", _last_words(box) or "made, but never started"
+        case ContainerState.DEAD | ContainerState.REMOVING:
+            return Kind.RECREATE, "Dead", f"the runtime calls it {box.state}"
+        case ContainerState.CREATED | ContainerState.EXITED:
+            return _of_ended(world, placement, spec.restart or RestartPolicy(), box)
+
+
+def _of_running(world: World, placement: Placement, box: Container) -> tuple[Kind, str, str]:
+    if _too_many_restarts(world, placement, box):
+        return Kind.LOOPING, "CrashLoopBackOff", _last_words(box)
+    if box.health == Health.UNHEALTHY:
+        return Kind.RECREATE, "Unhealthy", _last_words(box) or "its health check failed"
+    if box.health == Health.STARTING:
+        return Kind.STARTING, "HealthStarting", "its health check has not passed yet"
+    return Kind.READY, "", ""
+
+
+def _of_ended(world: World, placement: Placement, policy: RestartPolicy, box: Container) -> tuple[Kind, str, str]:
+    well = box.exit_code == 0 and not box.error
+    match policy.condition:
+        case "none" if well:
+            return Kind.COMPLETED, "Completed", "ended with 0"
+        case "none":
+            return Kind.FAILED, "Failed", _last_words(box)
+        case "on-failure" if well:
+            return Kind.COMPLETED, "Completed", "ended with 0"
+        case "on-failure":
+            failures = world.failures.get(placement.key)
+            tried = failures.count if failures and failures.spec == box.label(labels.SPEC) else 0
+            if policy.max_attempts is not None and tried + box.restarts >= policy.max_attempts:
+                return Kind.FAILED, "GaveUp", f"after {policy.max_attempts} restarts: {_last_words(box)}"
+    return Kind.START, "Exited", _last_words(box)
+
+
+def _too_many_restarts(world: World, placement: Placement, box: Container) -> bool:
+    return restarts_since(world, placement, box) >= RESTARTS_TOLERATED
+
+
+def restarts_since(world: World, placement: Placement, box: Container) -> int:
+    """By the runtime, since the last pass that looked."""
+    before = world.failures.get(placement.key)
+    counted = before.restarts if before is not None and before.container == box.id else 0
+    return box.restarts - counted if box.restarts >= counted else box.restarts
+
+
+def _exit(box: Container) -> str:
+    return f", exit code {box.exit_code}" if box.state == ContainerState.EXITED and box.exit_code is not None else ""
+
+
+def _last_words(box: Container) -> str:
+    """Exit code, the runtime's error, the log's last lines: whatever tells why."""
+    parts = []
+    if box.oom_killed:
+        parts.append("killed for lack of memory")
+    elif box.state in (ContainerState.EXITED, ContainerState.RESTARTING) and box.exit_code is not None:
+        parts.append(f"exit code {box.exit_code}")
+    if box.error:
+        parts.append(one_line(box.error))
+    if box.log and (box.exit_code != 0 or box.health == Health.UNHEALTHY):
+        parts.append(f"last of its log: {one_line(box.log)}")
+    return "; ".join(parts)
+
+
+def forget_if_well(world: World, condition: Condition) -> None:
+    """A replica that has run for long enough is no longer held against its past; restarts are counted on."""
+    key, box = condition.placement.key, condition.current
+    failures = world.failures.get(key)
+    if box is None or condition.kind in (Kind.LOOPING, Kind.START):
+        return
+    if box.restarts and (failures is None or (failures.container, failures.restarts) != (box.id, box.restarts)):
+        spec = spec_hash(condition.spec)
+        same = failures if failures is not None and failures.spec == spec else Failures(*key, spec)
+        world.failures[key] = replace(same, container=box.id, restarts=box.restarts)
+    elif (
+        failures is not None
+        and failures.count
+        and condition.kind == Kind.READY
+        and box.age is not None
+        and box.age >= world.situation.timing.backoff_reset
+    ):
+        del world.failures[key]

@@ -1,0 +1,110 @@
+"""What the outcomes of a wave teach: failures to back off from, and events for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shipyard.base.text import one_line
+from shipyard.model import labels
+from shipyard.model.canonical import spec_hash
+from shipyard.model.event import Event
+from shipyard.model.memory import Failures, Memory, SlotKey
+from shipyard.model.plan import CreateContainer, Outcome, PullImage, StartContainer, Status, verb
+from shipyard.model.situation import Timing
+from shipyard.planner.backoff import failed
+
+
+def learn(memory: Memory, outcomes: Sequence[Outcome], now: float, timing: Timing) -> Memory:
+    """The memory after these outcomes: a replica that could not be made waits before it is tried again."""
+    failures = {entry.key: entry for entry in memory.failures}
+    broken = {outcome.action.id: outcome for outcome in outcomes if outcome.status == Status.FAILED}
+    for outcome in outcomes:
+        step = outcome.action.step
+        cause = _cause(outcome, broken)
+        if cause is None:
+            continue
+        if isinstance(step, CreateContainer):
+            said = dict(step.labels)
+            key = (said[labels.STACK], said[labels.SERVICE], int(said[labels.SLOT]))
+            failures[key] = _count(failures, key, spec_hash(step.spec), cause, now, timing)
+        elif isinstance(step, StartContainer) and cause is outcome:
+            entry = next((each for each in failures.values() if _target(each.key) == outcome.action.target), None)
+            if entry is not None:
+                failures[entry.key] = replace(entry, reason=reason(cause), message=_short(cause))
+    return replace(memory, failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)))
+
+
+def _cause(outcome: Outcome, broken: dict[int, Outcome]) -> Outcome | None:
+    """What made this action fail: itself, or the failed one it needed."""
+    if outcome.status == Status.FAILED:
+        return outcome
+    if outcome.status != Status.SKIPPED:
+        return None
+    for need in outcome.action.needs:
+        if need in broken:
+            return broken[need]
+    return None
+
+
+def _count(
+    failures: dict[SlotKey, Failures], key: SlotKey, spec: str, cause: Outcome, now: float, timing: Timing
+) -> Failures:
+    """A repair that was counted when it was planned is not counted twice when it fails."""
+    before = failures.get(key)
+    if before is not None and before.spec == spec and before.last == now:
+        return replace(before, reason=reason(cause), message=_short(cause))
+    return failed(before, key, spec, now, timing, reason=reason(cause), message=_short(cause))
+
+
+def reason(outcome: Outcome) -> str:
+    """A CamelCase word for a failure."""
+    if isinstance(outcome.action.step, PullImage):
+        return "ImagePullFailed"
+    words = verb(outcome.action.step).split("-")
+    return "".join(word.capitalize() for word in words) + "Failed"
+
+
+def _short(outcome: Outcome) -> str:
+    return one_line(outcome.message)
+
+
+def _target(key: SlotKey) -> str:
+    return f"{key[0]}/{key[1]}.{key[2]}"
+
+
+def events(outcomes: Sequence[Outcome], now: float) -> tuple[Event, ...]:
+    """One event per action that ended, with the runtime's own words where it failed."""
+    out = []
+    for outcome in outcomes:
+        action = outcome.action
+        if outcome.status == Status.DONE:
+            message = f"{verb(action.step)}: {action.reason}"
+            message += f" ({action.detail})" if action.detail else ""
+            out.append(Event(now, _past(outcome), action.target, message, action.node))
+        elif outcome.status == Status.FAILED:
+            message = f"{verb(action.step)} failed: {_short(outcome)}"
+            out.append(Event(now, reason(outcome), action.target, message, action.node, warning=True))
+        elif outcome.status == Status.UNKNOWN:
+            message = f"{verb(action.step)}: the node did not say how it ended; the next pass looks"
+            out.append(Event(now, "OutcomeUnknown", action.target, message, action.node, warning=True))
+    return tuple(out)
+
+
+_PAST = {
+    "create": "Created",
+    "remove": "Removed",
+    "start": "Started",
+    "stop": "Stopped",
+    "pull": "Pulled",
+    "put": "Written",
+    "connect": "Connected",
+    "disconnect": "Disconnected",
+    "unpause": "Unpaused",
+    "keep": "Kept",
+    "drop": "Dropped",
+}
+
+
+def _past(outcome: Outcome) -> str:
+    return _PAST[verb(outcome.action.step).split("-")[0]]

@@ -1,0 +1,132 @@
+"""What nobody declares any more, and what is not ours to judge."""
+
+from __future__ import annotations
+
+from shipyard.base.text import one_line
+from shipyard.model import labels
+from shipyard.model.canonical import dumps
+from shipyard.model.node import NodeState
+from shipyard.model.observed import Container
+from shipyard.model.plan import DropRevision, KeepRevision, Notice, RemoveContainer
+from shipyard.model.situation import DesiredStack
+from shipyard.planner.wave import Phase
+from shipyard.planner.world import World
+
+COPIES = 3
+"""Nodes that hold each revision, at least: enough to rebuild a lost store."""
+
+
+def drop_placements(world: World) -> None:
+    """Forget placements of services and stacks that are no longer declared; their containers are left over then.
+
+    Those on nodes that did not answer are remembered for as long as their stack is being removed.
+    """
+    for key, placement in list(world.placements.items()):
+        stack = world.stack(placement.stack)
+        if stack is not None and not stack.removing and stack.revision.spec.service(placement.service) is not None:
+            continue
+        if stack is not None and stack.removing and placement.node in world.nodes and placement.node not in world.seen:
+            continue
+        del world.placements[key]
+        world.failures.pop(key, None)
+
+
+def remove_containers(world: World) -> None:
+    """Containers of ours that no placement stands for."""
+    for key in sorted(world.containers):
+        if key in world.placements and not _removing(world, key[0]):
+            continue
+        stack = world.stack(key[0])
+        for node, box in world.containers[key]:
+            target = f"{key[0]}/{key[1]}.{key[2]}"
+            if stack is None:
+                detail = f"{box.name} on {node} carries this cluster's label, but no stack {key[0]} is known"
+                world.wave.notices.append(Notice(target, "UnknownStack", detail))
+            elif world.wave.may_act(node):
+                reason, detail = _why(stack, key[1])
+                service = stack.revision.spec.service(key[1])
+                grace = service.container_on(node).stop_grace_period if service else None
+                step = RemoveContainer(box.id, box.name, grace)
+                world.wave.add(node, Phase.REMOVE, target, reason, detail, step)
+
+
+def _removing(world: World, name: str) -> bool:
+    stack = world.stack(name)
+    return stack is not None and stack.removing
+
+
+def _why(stack: DesiredStack, service: str) -> tuple[str, str]:
+    if stack.removing:
+        return "StackRemoved", f"the stack {stack.revision.stack} was removed"
+    declared = stack.revision.spec.service(service)
+    if declared is None:
+        return "NotDeclared", f"the stack no longer declares {service}"
+    return "ScaledDown", f"{service} has no such replica (mode {declared.mode}, replicas {declared.replicas})"
+
+
+def report_strangers(world: World) -> None:
+    """Labels can be copied; what does not carry a name of ours is not touched."""
+    for node, box in world.strangers:
+        detail = f"on {node} carries this cluster's labels, but not a name that shipyard gave; it is left alone"
+        world.wave.notices.append(Notice(one_line(box.name, 80), "ForgedLabel", detail))
+
+
+def keep_revisions(world: World) -> None:
+    """See that enough nodes hold each stack's newest revision, and none an outdated one."""
+    ready = sorted(name for name, state in world.states.items() if state == NodeState.READY and name in world.seen)
+    for stack in world.situation.stacks:
+        if not stack.removing:
+            _keep(world, stack, ready)
+    known = {stack.revision.stack for stack in world.situation.stacks if not stack.removing}
+    for name in ready:
+        for held in world.seen[name].revisions:
+            if held.stack not in known and world.stack(held.stack) is not None and world.wave.may_act(name):
+                why = f"the stack {held.stack} was removed"
+                world.wave.add(name, Phase.TIDY, held.stack, "StackRemoved", why, DropRevision(held.stack))
+
+
+def _keep(world: World, stack: DesiredStack, ready: list[str]) -> None:
+    revision = stack.revision
+    holding = {name: held for name in ready for held in world.seen[name].revisions if held.stack == revision.stack}
+    current = {
+        name for name, held in holding.items() if (held.number, held.digest) == (revision.number, revision.digest)
+    }
+    members = {node for _, nodes in stack.eligible for node in nodes}
+    chosen = [name for name in holding if name not in current]
+    candidates = sorted((name for name in ready if name not in holding), key=lambda name: (name not in members, name))
+    lacking = COPIES - len(current) - len(chosen)
+    for name in sorted([*chosen, *candidates[: max(lacking, 0)]]):
+        if world.wave.may_act(name):
+            step = KeepRevision(revision.stack, revision.number, revision.digest, dumps(revision))
+            detail = f"{name} keeps a copy of revision {revision.number}"
+            world.wave.add(name, Phase.FETCH, revision.stack, "Copy", detail, step)
+
+
+def forgettable(world: World) -> tuple[str, ...]:
+    """Removed stacks of which nothing is left anywhere that could be looked at."""
+    gone = []
+    for stack in world.situation.stacks:
+        name = stack.revision.stack
+        placed = any(placement.stack == name for placement in world.placements.values())
+        if stack.removing and not placed and not any(_has(world, node, name) for node in world.seen):
+            gone.append(name)
+    return tuple(gone)
+
+
+def _has(world: World, node: str, stack: str) -> bool:
+    seen = world.seen[node]
+    boxes = any(_labelled(world, box, stack) for box in seen.containers)
+    networks = any(
+        dict(network.labels).get(labels.STACK) == stack
+        and dict(network.labels).get(labels.CLUSTER) == world.situation.cluster
+        for network in seen.networks
+    )
+    return boxes or networks or any(held.stack == stack for held in seen.revisions)
+
+
+def _labelled(world: World, box: Container, stack: str) -> bool:
+    return (
+        box.label(labels.STACK) == stack
+        and box.label(labels.CLUSTER) == world.situation.cluster
+        and not any(stranger is box for _, stranger in world.strangers)
+    )

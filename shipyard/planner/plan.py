@@ -1,0 +1,101 @@
+"""The planner's one question: what should be done next, and after that, until nothing is left?
+
+    plan(situation) -> Plan
+
+The same situation gives the same plan, byte for byte. Waves after the first are found by assuming that every
+action before them succeeds and asking again; there is no second way of planning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shipyard.model.memory import Memory
+from shipyard.model.node import NodeState
+from shipyard.model.observed import Silent
+from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
+from shipyard.model.situation import Situation
+from shipyard.planner import leftovers, replicas, storage, wiring
+from shipyard.planner.assume import assume
+from shipyard.planner.nodes import Judgement, judge
+from shipyard.planner.scheduling import Ledger
+from shipyard.planner.world import World, build
+
+MAX_WAVES = 10_000
+"""More than any update of one service at a time needs; a plan that does not end is a bug, and is cut here."""
+
+
+def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
+    """What would be done, `waves` waves ahead at most: one is enough for a pass, all are shown to people."""
+    judgement = judge(situation)
+    situation = replace(situation, memory=replace(situation.memory, nodes=judgement.nodes))
+    done: list[tuple[Action, ...]] = []
+    first, memory = _step(situation, judgement)
+    world, now = first, memory
+    while True:
+        actions = world.wave.actions(1 + sum(len(wave) for wave in done))
+        if not actions:
+            break
+        done.append(actions)
+        if len(done) >= waves:
+            break
+        situation = assume(replace(situation, memory=now), actions)
+        world, now = _step(situation, judgement)
+    silent = tuple(answer.name for answer in situation.observed if isinstance(answer, Silent) and not answer.connected)
+    return Plan(
+        waves=tuple(done),
+        blocked=_sorted_blocked(first, judgement),
+        waiting=_sorted_waiting(first),
+        notices=_sorted_notices(first, judgement),
+        unreachable=silent,
+        forget=leftovers.forgettable(first) if not done else (),
+        memory=memory,
+    )
+
+
+def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
+    world = build(situation, judgement)
+    storage.remember(world)
+    leftovers.drop_placements(world)
+    ledger = Ledger(world)
+    for stack in situation.stacks:
+        if not stack.removing:
+            for service in stack.revision.spec.services:
+                replicas.advance(world, ledger, stack, service)
+    leftovers.remove_containers(world)
+    leftovers.report_strangers(world)
+    wiring.tidy(world)
+    storage.remove_named(world)
+    leftovers.keep_revisions(world)
+    return world, world.memory()
+
+
+def _sorted_blocked(world: World, judgement: Judgement) -> tuple[Blocked, ...]:
+    """Nodes that are alive and can't be observed count as blocked: someone has to mend them."""
+    nodes = [
+        Blocked(node.name, node.kind or "NotObserved", node.message)
+        for node in judgement.nodes
+        if node.state == NodeState.UNOBSERVED and node.name in {answer.name for answer in world.situation.observed}
+    ]
+    blocked = {*world.wave.blocked, *nodes}
+    return tuple(sorted(blocked, key=lambda item: (item.target, item.reason, item.detail)))
+
+
+def _sorted_waiting(world: World) -> tuple[Waiting, ...]:
+    return tuple(sorted(set(world.wave.waiting), key=lambda item: (item.target, item.reason, item.detail)))
+
+
+def _sorted_notices(world: World, judgement: Judgement) -> tuple[Notice, ...]:
+    notices = {*world.wave.notices}
+    if judgement.brake:
+        notices.add(Notice("fleet", "NetworkDown", judgement.brake))
+    for memory in judgement.nodes:
+        if memory.state in (NodeState.SUSPECT, NodeState.UNREACHABLE, NodeState.LOST):
+            notices.add(Notice(memory.name, f"Node{memory.state.capitalize()}", memory.message))
+    for node in world.situation.nodes:
+        if node.orphaned:
+            detail = (
+                "is no longer in the inventory; what runs there is left as it is (`shipyard nodes remove` drains it)"
+            )
+            notices.add(Notice(node.name, "Orphaned", detail))
+    return tuple(sorted(notices, key=lambda item: (item.target, item.reason, item.detail)))

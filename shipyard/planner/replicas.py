@@ -1,0 +1,275 @@
+"""What becomes of each replica of a service in this wave.
+
+A rolling update is no script: a replica whose container differs gets a new incarnation, as many at once as the
+policy allows while others are not ready; from then on it is simply one whose container is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shipyard.model import labels
+from shipyard.model.canonical import spec_hash
+from shipyard.model.memory import Placement
+from shipyard.model.observed import Container
+from shipyard.model.plan import (
+    Blocked,
+    CreateContainer,
+    PullImage,
+    PutConfig,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+    UnpauseContainer,
+    Waiting,
+)
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ContainerSpec, ServiceSpec
+from shipyard.planner import backoff, condition, slots, storage, wiring
+from shipyard.planner.condition import Condition, Kind
+from shipyard.planner.scheduling import Ledger
+from shipyard.planner.wave import Draft, Phase
+from shipyard.planner.world import World
+
+BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kind.STARTING, Kind.FAILED)
+
+
+def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
+    """Plan this wave's steps for one service."""
+    placements = slots.settle(world, ledger, stack, service)
+    conditions = [condition.of(world, stack, service, placement) for placement in placements]
+    conditions = _roll(world, ledger, stack, service, conditions)
+    for each in conditions:
+        condition.forget_if_well(world, each)
+        if world.wave.may_act(each.placement.node):
+            _act(world, stack, service, each)
+
+
+def _roll(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, conditions: Sequence[Condition]
+) -> list[Condition]:
+    """Give new incarnations (or nodes) to replicas that need them, as far as the update policy allows."""
+    busy = sum(each.kind in BUSY for each in conditions)
+    budget = max(service.update.parallelism - busy, 0) if service.update.parallelism else len(conditions)
+    after = list(conditions)
+    todo = []
+    for index, each in enumerate(conditions):
+        why = slots.why_move(world, ledger, stack, service, each.placement)
+        if why or each.kind == Kind.OUTDATED:
+            todo.append((each.serving, each.placement.slot, index, why))
+    for serving, _, index, why in sorted(todo):
+        each = conditions[index]
+        if serving and budget <= 0:
+            detail = "waits for its turn in the rolling update"
+            world.wave.waiting.append(Waiting(each.target, "RollingUpdate", detail))
+            continue
+        if not world.wave.may_act(each.placement.node):
+            continue
+        fresh = _renewed(world, ledger, stack, service, each, why)
+        if fresh is not None:
+            after[index] = condition.of(world, stack, service, fresh)
+            budget -= serving
+    return after
+
+
+def _renewed(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition, why: str
+) -> Placement | None:
+    if not why:
+        return slots.renew(world, each.placement, stack.revision.number)
+    volume = slots.pinned(world, stack, service, each.placement)
+    if volume:
+        detail = f"{why}, but its volume {volume} is there and does not move"
+        world.wave.blocked.append(Blocked(each.target, "PinnedByVolume", detail))
+        return None
+    return slots.move(world, ledger, stack, service, each.placement)
+
+
+def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
+    box, node = each.current, each.placement.node
+    match each.kind:
+        case Kind.UNSEEN:
+            world.wave.waiting.append(Waiting(each.target, each.reason, each.detail))
+        case Kind.MISSING:
+            _create(world, stack, service, each)
+        case Kind.RECREATE if box is not None:
+            _recreate(world, stack, service, each)
+        case Kind.START if box is not None:
+            _start(world, stack, service, each, box)
+        case Kind.LOOPING if box is not None:
+            _fail(world, each)
+            why = f"restarted {condition.restarts_since(world, each.placement, box)} times; {each.detail}"
+            world.wave.add(node, Phase.RUN, each.target, each.reason, why, StopContainer(box.id, box.name))
+        case Kind.UNPAUSE if box is not None:
+            step = UnpauseContainer(box.id, box.name)
+            world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step)
+        case Kind.FAILED:
+            world.wave.blocked.append(Blocked(each.target, each.reason, each.detail))
+        case Kind.STARTING | Kind.READY if box is not None:
+            _keep(world, stack, each, box)
+        case _:
+            pass
+
+
+def _keep(world: World, stack: DesiredStack, each: Condition, box: Container) -> None:
+    """It runs; see to its wiring, and let its older containers go."""
+    node = each.placement.node
+    if lost := wiring.lost_network(world, stack, each.spec, node, box):
+        fresh = slots.renew(world, each.placement, each.placement.revision)
+        service = stack.revision.spec.service(fresh.service)
+        if service is not None:
+            again = condition.of(world, stack, service, fresh)
+            _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
+        return
+    wiring.mend(world, stack, each.spec, node, box, each.target)
+    if each.kind == Kind.STARTING:
+        world.wave.waiting.append(Waiting(each.target, each.reason, each.detail))
+    for where, stray in each.strays:
+        if where in world.seen and world.wave.may_act(where):
+            step = RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period)
+            detail = f"{box.name} has taken its place"
+            world.wave.add(where, Phase.REMOVE, each.target, "Superseded", detail, step)
+
+
+def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
+    wait = slots.in_backoff(world, each.placement, service)
+    if wait is not None:
+        world.wave.waiting.append(wait)
+        return
+    node = each.placement.node
+    if wiring.lost_network(world, stack, each.spec, node, box):
+        _recreate(world, stack, service, each)
+        return
+    _fail(world, each)
+    wiring.mend(world, stack, each.spec, node, box, each.target)
+    step = StartContainer(box.id, box.name)
+    world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step)
+
+
+def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
+    wait = slots.in_backoff(world, each.placement, service)
+    if wait is not None:
+        world.wave.waiting.append(wait)
+        return
+    _fail(world, each)
+    fresh = slots.renew(world, each.placement, each.placement.revision)
+    again = condition.of(world, stack, service, fresh)
+    _create(world, stack, service, again, (each.reason, each.detail), retry=True)
+
+
+def _fail(world: World, each: Condition) -> None:
+    """Count what happened: if the repair does not hold, the next one waits longer."""
+    failures = backoff.failed(
+        world.failures.get(each.placement.key),
+        each.placement.key,
+        spec_hash(each.spec),
+        world.now,
+        world.situation.timing,
+        reason=each.reason,
+        message=each.detail,
+    )
+    world.failures[each.placement.key] = failures
+
+
+def _create(
+    world: World,
+    stack: DesiredStack,
+    service: ServiceSpec,
+    each: Condition,
+    why: tuple[str, str] | None = None,
+    *,
+    retry: bool = False,
+) -> None:
+    """Everything one new container needs, in order; what it takes the place of goes only when that is there."""
+    reason, detail = why or (each.reason, each.detail)
+    wait = None if retry else slots.in_backoff(world, each.placement, service)
+    wait = wait or _dependency(world, stack, service, each)
+    if wait is not None:
+        world.wave.waiting.append(wait)
+        return
+    node, spec = each.placement.node, each.spec
+    fetched = _fetch(world, stack, spec, node, each.target)
+    volumes = None if fetched is None else storage.ensure(world, stack, spec, node, each.target)
+    networks = None if volumes is None else wiring.ensure(world, stack, spec, node, each.target)
+    if fetched is None or volumes is None or networks is None:
+        return
+    elsewhere = [(where, box) for where, box in each.strays if where != node and where in world.seen]
+    if elsewhere and service.update.order == "stop-first":
+        if not fetched:
+            _make_room(world, each, elsewhere, "Moved", ())
+        return
+    gone = _make_room(world, each, [stray for stray in each.strays if stray[0] == node], reason, fetched)
+    step = CreateContainer(world.name_of(each.placement), spec, said(world, stack, service, each))
+    needs = (*fetched, *volumes, *networks, *gone)
+    world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs)
+
+
+def _make_room(
+    world: World, each: Condition, strays: Sequence[tuple[str, Container]], reason: str, needs: tuple[Draft, ...]
+) -> tuple[Draft, ...]:
+    drafts = []
+    for where, box in strays:
+        if world.wave.may_act(where):
+            step = RemoveContainer(box.id, box.name, each.spec.stop_grace_period)
+            detail = f"{world.name_of(each.placement)} takes its place"
+            drafts.append(world.wave.add(where, Phase.REMOVE, each.target, reason, detail, step, needs))
+    return tuple(drafts)
+
+
+def _dependency(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> Waiting | None:
+    """At a replica's first start, what it depends on must have been started (Compose's `service_started`)."""
+    if each.strays or each.placement.incarnation > 1:
+        return None
+    for name in service.depends_on:
+        other = stack.revision.spec.service(name)
+        if other is None or (other.mode == "replicated" and other.replicas == 0):
+            continue
+        started = any(
+            box.age is not None
+            for key, there in world.containers.items()
+            if key[:2] == (stack.revision.stack, name)
+            for _, box in there
+        )
+        if not started:
+            return Waiting(each.target, "DependsOn", f"waits until {name} has been started")
+    return None
+
+
+def _fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
+    """Drafts for the image and the config files; None (reason in the wave's blocked) when the image can't be had."""
+    drafts = []
+    seen = world.seen[node]
+    image = next((image for image in seen.images if image.reference == spec.image), None)
+    always = spec.pull_policy == "always" and "@" not in spec.image
+    if image is None and spec.image.startswith("sha256:"):
+        detail = f"{node} has no image {spec.image[:19]}…, which came from no registry: load it there"
+        world.wave.blocked.append(Blocked(target, "ImageMissing", detail))
+        return None
+    if (image is None or always) and spec.pull_policy != "never" and not spec.image.startswith("sha256:"):
+        drafts.append(_once(world, node, spec.image, "Missing", PullImage(spec.image, spec.platform, always)))
+    for mount in spec.configs:
+        config = next((config for config in stack.revision.spec.configs if config.digest == mount.digest), None)
+        if config is not None and mount.file_name not in seen.configs:
+            drafts.append(_once(world, node, config.name, "Missing", PutConfig(config, mount)))
+    return tuple(drafts)
+
+
+def _once(world: World, node: str, target: str, reason: str, step: PullImage | PutConfig) -> Draft:
+    """The same thing is fetched once a wave, however many replicas need it."""
+    for draft in world.wave.drafts:
+        if draft.node == node and draft.step == step:
+            return draft
+    what = "image" if isinstance(step, PullImage) else "config"
+    return world.wave.add(node, Phase.FETCH, target, reason, f"{node} does not have the {what}", step)
+
+
+def said(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> tuple[tuple[str, str], ...]:
+    """The labels of a replica's container."""
+    return (
+        (labels.CLUSTER, world.situation.cluster),
+        (labels.REVISION, str(stack.revision.number)),
+        (labels.SERVICE, service.name),
+        (labels.SLOT, str(each.placement.slot)),
+        (labels.SPEC, spec_hash(each.spec)),
+        (labels.STACK, stack.revision.stack),
+    )

@@ -1,0 +1,118 @@
+"""Volumes: there before the containers that use them, never silently begun anew, never taken from others."""
+
+from __future__ import annotations
+
+from shipyard.model import labels
+from shipyard.model.memory import KnownVolume
+from shipyard.model.plan import Blocked, CreateVolume, RemoveVolume
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ContainerSpec, Pairs, VolumeSpec
+from shipyard.planner.wave import Draft, Phase
+from shipyard.planner.world import World
+
+
+def used(spec: ContainerSpec) -> list[str]:
+    """Full names of the named volumes that a container mounts."""
+    return sorted({mount.source for mount in spec.mounts if mount.kind == "volume" and mount.source})
+
+
+def local(stack: DesiredStack, spec: ContainerSpec) -> list[str]:
+    """Those of them whose data is on one node only: they pin a replica to it."""
+    volumes = {volume.name: volume for volume in stack.revision.spec.volumes}
+    return [name for name in used(spec) if name in volumes and not shared(volumes[name])]
+
+
+def shared(volume: VolumeSpec) -> bool:
+    """Whether the volume is the same on every node: NFS or CIFS through the local driver, or another driver."""
+    if volume.driver not in (None, "", "local"):
+        return True
+    return dict(volume.driver_opts).get("type", "") in ("nfs", "nfs4", "cifs")
+
+
+def remember(world: World) -> None:
+    """Note every volume of ours that is seen: from now on its absence is a loss."""
+    for name, node in world.seen.items():
+        for volume in node.volumes:
+            said = dict(volume.labels)
+            stack = said.get(labels.STACK, "")
+            if said.get(labels.CLUSTER) == world.situation.cluster and stack:
+                world.volumes.add(KnownVolume(name, volume.name, stack))
+
+
+def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
+    """Drafts that make what is missing; None (and the reason in the wave's blocked) when the container must wait."""
+    declared = {volume.name: volume for volume in stack.revision.spec.volumes}
+    there = {volume.name: volume for volume in world.seen[node].volumes}
+    drafts: list[Draft] = []
+    for name in used(spec):
+        volume = declared.get(name)
+        if volume is None:
+            continue
+        known = any(item.node == node and item.name == name for item in world.volumes)
+        problem = _problem(world, volume, name in there, known, dict(there[name].labels) if name in there else {}, node)
+        if problem is not None:
+            world.wave.blocked.append(Blocked(target, *problem))
+            return None
+        if name not in there:
+            drafts.append(_create(world, stack, volume, node))
+    return tuple(drafts)
+
+
+def _problem(
+    world: World, volume: VolumeSpec, exists: bool, known: bool, said: dict[str, str], node: str
+) -> tuple[str, str] | None:
+    name = volume.name
+    if volume.external:
+        return None if exists else ("VolumeMissing", f"the external volume {name} does not exist on {node}")
+    if exists:
+        if known or said.get(labels.CLUSTER) == world.situation.cluster:
+            return None
+        return (
+            "VolumeForeign",
+            f"{node} has a volume {name} that shipyard did not make; `shipyard volume adopt {name}` uses it as it is",
+        )
+    if known and name not in world.situation.accept_empty and not shared(volume):
+        return (
+            "VolumeLost",
+            f"the volume {name} is gone from {node}; its data with it. Bring it back, "
+            f"or begin anew with --accept-empty {name}",
+        )
+    return None
+
+
+def _create(world: World, stack: DesiredStack, volume: VolumeSpec, node: str) -> Draft:
+    for draft in world.wave.drafts:
+        if draft.node == node and isinstance(draft.step, CreateVolume) and draft.step.volume.name == volume.name:
+            return draft
+    said: Pairs = tuple(
+        sorted(
+            {**dict(volume.labels), labels.CLUSTER: world.situation.cluster, labels.STACK: stack.revision.stack}.items()
+        )
+    )
+    step = CreateVolume(volume, said)
+    return world.wave.add(node, Phase.PREPARE, volume.name, "Missing", f"no volume {volume.name} on {node}", step)
+
+
+def remove_named(world: World) -> None:
+    """Volumes that a person named and confirmed, and no others."""
+    for name in sorted(world.seen):
+        if not world.wave.may_act(name):
+            continue
+        for volume in world.seen[name].volumes:
+            said = dict(volume.labels)
+            known = next((item for item in world.volumes if item.node == name and item.name == volume.name), None)
+            ours = said.get(labels.CLUSTER) == world.situation.cluster or known is not None
+            if volume.name in world.situation.remove_volumes and ours:
+                detail = "named with --volumes"
+                world.wave.add(name, Phase.TIDY, volume.name, "Requested", detail, RemoveVolume(volume.name))
+    world.volumes = {volume for volume in world.volumes if not _gone(world, volume)}
+
+
+def _gone(world: World, volume: KnownVolume) -> bool:
+    """A volume that was to be removed, and is."""
+    node = world.seen.get(volume.node)
+    return (
+        volume.name in world.situation.remove_volumes
+        and node is not None
+        and all(there.name != volume.name for there in node.volumes)
+    )

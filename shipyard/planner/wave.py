@@ -1,0 +1,84 @@
+"""One wave under construction: steps are put in phases per node, and numbered when it is done.
+
+The order on a node is what makes a wave safe: what is needed is fetched first, then what must go goes (so that
+its ports are free), then networks and volumes are there, then containers are made, and last what nobody uses any
+more is removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from shipyard.model.plan import Action, Blocked, Notice, Step, Waiting
+
+
+class Phase(IntEnum):
+    """Of a step on its node, in the order of execution."""
+
+    FETCH = 0
+    REMOVE = 1
+    PREPARE = 2
+    RUN = 3
+    TIDY = 4
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A step without its number yet. `order`: tells drafts of one phase apart."""
+
+    node: str
+    phase: Phase
+    order: int
+    target: str
+    reason: str
+    detail: str
+    step: Step
+    needs: tuple[Draft, ...]
+
+
+@dataclass(slots=True)
+class Wave:
+    """Collects drafts and the reasons for what is not done. `limit`: nodes that may be acted on; None for all."""
+
+    limit: frozenset[str] | None = None
+    drafts: list[Draft] = field(default_factory=list)
+    blocked: list[Blocked] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def may_act(self, node: str) -> bool:
+        """Whether `--limit` lets this node be acted on."""
+        return self.limit is None or node in self.limit
+
+    def add(
+        self,
+        node: str,
+        phase: Phase,
+        target: str,
+        reason: str,
+        detail: str,
+        step: Step,
+        needs: tuple[Draft, ...] = (),
+    ) -> Draft:
+        """One more step. Steps on nodes outside the limit must not get here: ask `may_act` first."""
+        draft = Draft(node, phase, len(self.drafts), target, reason, detail, step, needs)
+        self.drafts.append(draft)
+        return draft
+
+    def actions(self, first_id: int) -> tuple[Action, ...]:
+        """The drafts as actions, in the order of execution, numbered from `first_id`."""
+        ordered = sorted(self.drafts, key=lambda draft: (draft.node, draft.phase, draft.order))
+        ids = {draft: first_id + index for index, draft in enumerate(ordered)}
+        return tuple(
+            Action(
+                id=ids[draft],
+                node=draft.node,
+                target=draft.target,
+                reason=draft.reason,
+                detail=draft.detail,
+                step=draft.step,
+                needs=tuple(sorted(ids[need] for need in draft.needs)),
+            )
+            for draft in ordered
+        )

@@ -1,0 +1,223 @@
+"""The networks a stack declares: made where they are needed, joined by whom they should be, mended in place."""
+
+from __future__ import annotations
+
+from shipyard.model import labels
+from shipyard.model.canonical import SPEC_VERSION, digest, dumps
+from shipyard.model.observed import Container, ObservedNetwork
+from shipyard.model.plan import (
+    Blocked,
+    ConnectNetwork,
+    CreateNetwork,
+    DisconnectNetwork,
+    Notice,
+    RemoveNetwork,
+)
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec
+from shipyard.planner.wave import Draft, Phase
+from shipyard.planner.world import World
+
+
+def network_hash(network: NetworkSpec) -> str:
+    """Of what a network is made from: its `shipyard.spec` label."""
+    return f"{SPEC_VERSION}:{digest(dumps(network))[:16]}"
+
+
+def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
+    """Drafts that make the networks of a container; None (reason in the wave's blocked) when one can't be had."""
+    drafts: list[Draft] = []
+    for attachment in spec.networks:
+        network = _declared(stack, attachment.network)
+        if network is None:
+            continue
+        there = _observed(world, node, network.name)
+        problem = _problem(world, network, there, node)
+        if problem is not None:
+            world.wave.blocked.append(Blocked(target, *problem))
+            return None
+        if there is None or _outdated(network, there):
+            draft = _make(world, stack, network, there, node)
+            if draft is not None:
+                drafts.append(draft)
+    return tuple(drafts)
+
+
+def _declared(stack: DesiredStack, name: str) -> NetworkSpec | None:
+    return next((network for network in stack.revision.spec.networks if network.name == name), None)
+
+
+def _observed(world: World, node: str, name: str) -> ObservedNetwork | None:
+    return next((network for network in world.seen[node].networks if network.name == name), None)
+
+
+def _ours(world: World, network: ObservedNetwork) -> bool:
+    return dict(network.labels).get(labels.CLUSTER) == world.situation.cluster
+
+
+def _outdated(network: NetworkSpec, there: ObservedNetwork) -> bool:
+    return not network.external and dict(there.labels).get(labels.SPEC) != network_hash(network)
+
+
+def _problem(world: World, network: NetworkSpec, there: ObservedNetwork | None, node: str) -> tuple[str, str] | None:
+    if network.external:
+        missing = f"the external network {network.name} does not exist on {node}"
+        return ("NetworkMissing", missing) if there is None else None
+    if there is not None and not _ours(world, there):
+        return (
+            "NetworkForeign",
+            f"{node} has a network {network.name} that shipyard did not make; remove it, or declare it external",
+        )
+    return None
+
+
+def _make(
+    world: World, stack: DesiredStack, network: NetworkSpec, there: ObservedNetwork | None, node: str
+) -> Draft | None:
+    """A network whose declaration changed is emptied, removed and made again; its containers live on."""
+    for draft in world.wave.drafts:
+        if draft.node == node and isinstance(draft.step, CreateNetwork) and draft.step.network.name == network.name:
+            return draft
+    needs: tuple[Draft, ...] = ()
+    if there is not None:
+        emptied = tuple(
+            world.wave.add(
+                node,
+                Phase.PREPARE,
+                box.name,
+                "NetworkChanged",
+                f"{network.name} is made anew",
+                DisconnectNetwork(box.id, box.name, network.name),
+            )
+            for box in world.seen[node].containers
+            if any(attached.network == network.name for attached in box.networks)
+        )
+        step = RemoveNetwork(there.id, there.name)
+        why = "its declaration changed"
+        needs = (world.wave.add(node, Phase.PREPARE, network.name, "NetworkChanged", why, step, emptied),)
+    said = {
+        **dict(network.labels),
+        labels.CLUSTER: world.situation.cluster,
+        labels.STACK: stack.revision.stack,
+        labels.SPEC: network_hash(network),
+    }
+    return world.wave.add(
+        node,
+        Phase.PREPARE,
+        network.name,
+        "Missing" if there is None else "NetworkChanged",
+        f"no network {network.name} on {node}" if there is None else "its declaration changed",
+        CreateNetwork(network, tuple(sorted(said.items()))),
+        needs,
+    )
+
+
+def lost_network(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, box: Container) -> str:
+    """The name of a network that the runtime believes the container is on, but which is gone; "" if there is none.
+
+    What runs on such a container has no way back to the others but a new container.
+    """
+    for attached in box.networks:
+        wanted = any(attachment.network == attached.network for attachment in spec.networks)
+        network = _declared(stack, attached.network)
+        if wanted and network is not None and _observed(world, node, attached.network) is None:
+            return attached.network
+    return ""
+
+
+def mend(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, box: Container, target: str) -> bool:
+    """Join what a container should be on, leave what it should not, put aliases right. True when that was needed."""
+    if spec.network_mode is not None:
+        return False
+    made = ensure(world, stack, spec, node, target)
+    if made is None:
+        return True
+    fresh = {draft.step.network.name: draft for draft in made if isinstance(draft.step, CreateNetwork)}
+    attached = {attachment.network: attachment for attachment in box.networks}
+    before = len(world.wave.drafts)
+    for wanted in spec.networks:
+        there = attached.get(wanted.network)
+        needs = (fresh[wanted.network],) if wanted.network in fresh else ()
+        if there is None or needs:
+            _connect(world, node, box, wanted, target, "Disconnected", f"not on {wanted.network}", needs)
+        elif problem := _differs(wanted, there.aliases, there.ipv4_address):
+            step = DisconnectNetwork(box.id, box.name, wanted.network)
+            left = world.wave.add(node, Phase.RUN, target, "WrongWiring", problem, step)
+            _connect(world, node, box, wanted, target, "WrongWiring", problem, (left,))
+    _leave_others(world, spec, node, box, target)
+    return len(world.wave.drafts) > before or bool(fresh)
+
+
+def _connect(
+    world: World,
+    node: str,
+    box: Container,
+    wanted: Attachment,
+    target: str,
+    reason: str,
+    why: str,
+    needs: tuple[Draft, ...],
+) -> None:
+    world.wave.add(node, Phase.RUN, target, reason, why, ConnectNetwork(box.id, box.name, wanted), needs)
+
+
+def _differs(wanted: Attachment, aliases: tuple[str, ...], address: str | None) -> str:
+    lacking = sorted(set(wanted.aliases) - set(aliases))
+    if lacking:
+        return f"on {wanted.network} without the alias {', '.join(lacking)}"
+    if wanted.ipv4_address and address and wanted.ipv4_address != address:
+        return f"on {wanted.network} as {address} instead of {wanted.ipv4_address}"
+    return ""
+
+
+def _leave_others(world: World, spec: ContainerSpec, node: str, box: Container, target: str) -> None:
+    wanted = {attachment.network for attachment in spec.networks}
+    for attached in box.networks:
+        network = _observed(world, node, attached.network)
+        if attached.network in wanted or network is None:
+            continue
+        if _ours(world, network):
+            step = DisconnectNetwork(box.id, box.name, attached.network)
+            world.wave.add(node, Phase.RUN, target, "NotDeclared", f"should not be on {attached.network}", step)
+        else:
+            note = f"on {node} it was also joined to {attached.network}, which is not shipyard's"
+            world.wave.notices.append(Notice(target, "ForeignNetwork", note))
+
+
+def tidy(world: World) -> None:
+    """Remove networks of ours that no replica on their node uses any more."""
+    wanted = _wanted(world)
+    leaving = {getattr(draft.step, "id", "") for draft in world.wave.drafts if draft.phase == Phase.REMOVE}
+    for node in sorted(world.seen):
+        if not world.wave.may_act(node):
+            continue
+        for network in world.seen[node].networks:
+            stack = dict(network.labels).get(labels.STACK, "")
+            if not _ours(world, network) or (node, network.name) in wanted or world.stack(stack) is None:
+                continue
+            users = [box for box in world.seen[node].containers if _on(box, network.name)]
+            if any(box.id not in leaving for box in users):
+                continue
+            needs = tuple(
+                draft
+                for draft in world.wave.drafts
+                if draft.phase == Phase.REMOVE and getattr(draft.step, "id", "") in {box.id for box in users}
+            )
+            step = RemoveNetwork(network.id, network.name)
+            why = f"nothing on {node} uses it"
+            world.wave.add(node, Phase.TIDY, network.name, "NotDeclared", why, step, needs)
+
+
+def _on(box: Container, network: str) -> bool:
+    return any(attached.network == network for attached in box.networks)
+
+
+def _wanted(world: World) -> set[tuple[str, str]]:
+    wanted = set()
+    for placement in world.placements.values():
+        stack = world.stack(placement.stack)
+        service = stack.revision.spec.service(placement.service) if stack and not stack.removing else None
+        if service is not None:
+            for attachment in service.container_on(placement.node).networks:
+                wanted.add((placement.node, attachment.network))
+    return wanted
