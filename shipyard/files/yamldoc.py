@@ -1,8 +1,9 @@
 """YAML with the place of every key kept, in the two dialects that people's files need.
 
 Ansible's own files are YAML 1.1 (`off` is False, `010` is 8, `1:30` is 90). Compose's body must not read
-`22:22` as 1342 or `on` as True: there YAML 1.2's core schema holds. Duplicate keys are errors in both, and
-files are bounded: size, depth, and how much aliases may unfold.
+`22:22` as 1342 or `on` as True: there YAML 1.2's core schema holds, with numbers as Compose's own reader has them
+(`0440` is octal, `1_000` a thousand). Duplicate keys are errors in both, and files are bounded: size, depth, and
+how much aliases may unfold.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -25,6 +26,7 @@ Path = tuple[str | int, ...]
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 200_000
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +84,28 @@ class _Ansible(yaml.CSafeLoader):
     """YAML 1.1, as Ansible reads it."""
 
 
+class WrittenInt(int):
+    """A whole number whose spelling says more than its value: `0755`, `1_000`, `+5`."""
+
+    written: str
+
+
+class WrittenFloat(float):
+    """The same of a number with a fraction: `1.10`, `1e3`."""
+
+    written: str
+
+
 class _Core(yaml.CSafeLoader):
-    """YAML 1.2's core schema: `on`, `22:22` and dates are strings, `010` is ten: no surprises."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    """YAML 1.2's core schema with Compose's numbers: `on`, `22:22` and dates are strings."""
 
 
-_NUMBER = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_Core.yaml_implicit_resolvers = {}
+_DIGITS = r"[0-9](?:[0-9_]*[0-9])?"
+_NUMBER = rf"[-+]?(?:\.[0-9]+|{_DIGITS}(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("int", rf"[-+]?(?:{_DIGITS}|0o[0-7]+|0x[0-9a-fA-F]+|0b[01]+)", "-+0123456789"),
     ("float", _NUMBER, "-+.0123456789"),
     ("null", r"~|null|Null|NULL|", "~nN"),
     ("merge", r"<<", "<"),
@@ -100,13 +114,32 @@ for _tag, _pattern, _first in (
     _Core.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _firsts)
 
 
-def _core_int(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> int:
+def _core_int(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> int | float:
     text = str(loader.construct_scalar(node))
-    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    digits = text.replace("_", "").lower()
+    bare = digits.lstrip("+-")
+    if bare.isdigit() and bare.startswith("0") and len(bare) > 1:
+        if not set(bare) <= set("01234567"):
+            return _core_float(loader, node)
+        digits = digits.replace(bare, f"0o{bare}")
+    value = int(digits, 0)
+    if not -(2**63) <= value < 2**64:
+        return _core_float(loader, node)
+    if str(value) == text:
+        return value
+    number = WrittenInt(value)
+    number.written = text
+    return number
 
 
 def _core_float(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> float:
-    return float(str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan"))
+    text = str(loader.construct_scalar(node))
+    value = float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+    if repr(value) == text:
+        return value
+    number = WrittenFloat(value)
+    number.written = text
+    return number
 
 
 _Core.add_constructor("tag:yaml.org,2002:int", _core_int)
@@ -132,6 +165,8 @@ def load_all(text: str | bytes, file: str, dialect: Dialect, tags: Tags = Mappin
     try:
         while loader.check_node():
             root = loader.get_node()
+            if root is None:
+                break
             marks = Marks(file)
             documents.append(Document(_Builder(loader, marks, tags).value(root, ()), marks))
     except (yaml.YAMLError, ValueError) as error:
@@ -203,6 +238,8 @@ class _Builder:
                 self._marks.set(here, item.start_mark.line + 1, item.start_mark.column + 1)
                 items.append(self.value(item, here))
             return items
+        if not isinstance(node, yaml.ScalarNode):
+            raise self._marks.error(path, "is of no kind that YAML has")
         if node.tag.startswith("!"):
             return self._loader.construct_scalar(node)
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":python", "/")):
@@ -217,9 +254,11 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
         merged: dict[Any, Any] = {}
         own: dict[Any, Any] = {}
+        merges = [value for key, value in node.value if key.tag == _MERGE]
+        for value_node in merges:  # first, so that the places of the mapping's own keys stay
+            self._merge(merged, value_node, path)
         for key_node, value_node in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                self._merge(merged, value_node, path)
+            if key_node.tag == _MERGE:
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._marks.error(path, "has a key that is a list or a mapping; keys are words")
