@@ -1,0 +1,49 @@
+"""The table of commands: where each lives, and the line that `shipyard --help` shows for it.
+
+Kept apart from the modules themselves so that help and completion load none of them. A test compares these lines
+with what each command says of itself, and with the table in the README.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """`target`: module and attribute, imported when the command is run. `help`: the short help."""
+
+    target: str
+    help: str
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Begin": {
+        "init": Entry("shipyard.cli.init:init", "Make a new project that runs as it is."),
+        "lab": Entry("shipyard.cli.lab:lab", "A throw-away fleet of real nodes on this machine."),
+        "inventory": Entry("shipyard.cli.inventory:inventory", "Show hosts, groups and variables."),
+        "config": Entry("shipyard.cli.config:config", "Show each setting and where it came from."),
+        "trust-project": Entry("shipyard.cli.trust:trust_project", "Allow a project's own programs to run."),
+    },
+    "Change the fleet": {
+        "plan": Entry("shipyard.cli.apply:plan", "Show what apply would do and why; change nothing."),
+        "apply": Entry("shipyard.cli.apply:apply", "Make the fleet what these playbooks say."),
+        "reconcile": Entry("shipyard.cli.reconcile:reconcile", "Mend what has drifted from what was applied."),
+        "rm": Entry("shipyard.cli.rm:rm", "Remove a stack from the fleet."),
+        "volume": Entry("shipyard.cli.volume:volume", "Take existing volumes into a stack."),
+    },
+    "Look": {
+        "status": Entry("shipyard.cli.status:status", "The fleet beside what it should be."),
+        "ps": Entry("shipyard.cli.status:ps", "Every replica: where it is and how it fares."),
+        "services": Entry("shipyard.cli.status:services", "Every service: how many replicas are up."),
+        "events": Entry("shipyard.cli.events:events", "What happened, and why."),
+        "history": Entry("shipyard.cli.history:history", "The revisions of a stack."),
+        "diff": Entry("shipyard.cli.history:diff", "What changed between two revisions."),
+        "logs": Entry("shipyard.cli.logs:logs", "Logs of a stack or service, merged from all nodes."),
+        "exec": Entry("shipyard.cli.exec:exec_", "Run a command in a replica's container."),
+    },
+    "Nodes and store": {
+        "nodes": Entry("shipyard.cli.nodes:nodes", "List, check, trust and remove nodes."),
+        "state": Entry("shipyard.cli.state:state", "Back up, restore or rebuild the store."),
+    },
+}
+COMMANDS: dict[str, Entry] = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

@@ -1,0 +1,202 @@
+"""A plan for people: what goes first, then wave by wave, what can't be done, what waits, and one line of sum."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, assert_never
+
+from shipyard.cli.layout import cell, duration, hanging, heading, list_of, padded, sentence, widest
+from shipyard.cli.output import Line
+from shipyard.model import labels
+from shipyard.model.plan import (
+    Action,
+    ConnectNetwork,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    DisconnectNetwork,
+    DropRevision,
+    KeepRevision,
+    Plan,
+    PullImage,
+    PutConfig,
+    RemoveContainer,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Step,
+    StopContainer,
+    UnpauseContainer,
+    Waiting,
+    verb,
+)
+
+NOTHING = "Nothing to do: the fleet is as declared."
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The plan in the shape that scripts rely on."""
+    return {
+        "changes": len(plan.actions),
+        "actions": [
+            {
+                "node": action.node,
+                "action": verb(action.step),
+                "target": action.target,
+                "reason": action.reason,
+                "detail": action.detail,
+            }
+            for action in plan.actions
+        ],
+        "blocked": _said(plan.blocked),
+        "waiting": _said(plan.waiting),
+        "notices": _said(plan.notices),
+    }
+
+
+def _said(entries: Iterable[Any]) -> list[dict[str, Any]]:
+    return [{"target": entry.target, "reason": entry.reason, "detail": entry.detail} for entry in entries]
+
+
+def render_plan(plan: Plan, now: float, fold: int | None) -> list[Line]:
+    """Lines for people. `now`: unix seconds; `fold`: the terminal's width, None in a pipe."""
+    lines: list[Line] = []
+    kept = {action.target for action in plan.actions if isinstance(action.step, CreateContainer | CreateNetwork)}
+    gone = [action for action in plan.actions if _removes(action.step) and action.target not in kept]
+    if gone:
+        lines += [heading("To be removed"), *_actions(gone, fold), ()]
+    lines += _waves(plan, {action.id for action in gone}, fold)
+    for title, entries, style in (
+        ("Blocked", [(each.target, each.reason, each.detail) for each in plan.blocked], "bold red"),
+        ("Waiting", [(each.target, each.reason, _until(each, now)) for each in plan.waiting], "yellow"),
+        ("To be known", [(each.target, each.reason, each.detail) for each in plan.notices], "yellow"),
+    ):
+        if entries:
+            lines += [heading(title), *list_of(entries, style, fold), ()]
+    return [*lines, ((summary(plan), "bold"),)]
+
+
+def _waves(plan: Plan, shown: set[int], fold: int | None) -> list[Line]:
+    stacks = {action.target.partition("/")[0] for action in plan.actions if "/" in action.target}
+    waves = [[action for action in wave if action.id not in shown] for wave in plan.waves]
+    waves = [wave for wave in waves if wave]
+    lines: list[Line] = []
+    for number, wave in enumerate(waves, 1):
+        for stack in sorted({stack_of(action, stacks) for action in wave}):
+            title = stack or "the fleet"
+            lines.append(heading(f"{title} (wave {number} of {len(waves)})" if len(waves) > 1 else title))
+            lines += [*_actions([action for action in wave if stack_of(action, stacks) == stack], fold), ()]
+    return lines
+
+
+def _actions(actions: list[Action], fold: int | None) -> list[Line]:
+    targets = widest([cell(action.target) for action in actions])
+    nodes = widest([cell(action.node) for action in actions])
+    verbs = widest([verb(action.step) for action in actions])
+    lines: list[Line] = []
+    for action in actions:
+        sign, style = _sign(action.step)
+        columns = (padded(cell(action.target), targets), padded(cell(action.node), nodes))
+        head: Line = ("  ", (sign, style), f" {'  '.join(columns)}  ", (padded(verb(action.step), verbs), style), " ")
+        lines += hanging(head, sentence(action.reason, action.detail), fold)
+    return lines
+
+
+def _removes(step: Step) -> bool:
+    return isinstance(step, RemoveContainer | RemoveNetwork | RemoveVolume | DropRevision)
+
+
+def _sign(step: Step) -> tuple[str, str]:
+    match step:
+        case RemoveContainer() | RemoveNetwork() | RemoveVolume() | StopContainer() | DropRevision():
+            return "-", "red"
+        case CreateContainer() | CreateNetwork() | CreateVolume():
+            return "+", "green"
+        case StartContainer() | UnpauseContainer() | ConnectNetwork() | DisconnectNetwork():
+            return "~", "yellow"
+        case PullImage() | PutConfig() | KeepRevision():
+            return ".", "dim"
+        case _:
+            assert_never(step)
+
+
+def stack_of(action: Action, stacks: set[str]) -> str:
+    """The stack that an action belongs to; "" where it can't be told. `stacks`: names known from other actions."""
+    if "/" in action.target:
+        return action.target.partition("/")[0]
+    match action.step:
+        case CreateNetwork() | CreateVolume():
+            return dict(action.step.labels).get(labels.STACK, "")
+        case KeepRevision() | DropRevision():
+            return action.step.stack
+        case _:
+            owners = [stack for stack in stacks if action.target == stack or action.target.startswith(f"{stack}_")]
+            return max(owners, key=len, default="")
+
+
+def _until(waiting: Waiting, now: float) -> str:
+    if waiting.until is None:
+        return waiting.detail
+    return f"{waiting.detail} (in {duration(waiting.until - now)})"
+
+
+_COUNTED: tuple[tuple[str, str], ...] = (
+    ("create", "to create"),
+    ("replace", "to replace"),
+    ("remove", "to remove"),
+    ("start", "to start"),
+    ("stop", "to stop"),
+    ("rewire", "to rewire"),
+    ("network", "network|networks to make or remove"),
+    ("volume", "volume|volumes to make or remove"),
+    ("image", "image|images to pull"),
+    ("other", "other step|other steps"),
+)
+
+
+def summary(plan: Plan) -> str:
+    """`3 to create, 1 to remove, 2 blocked`: containers unless something else is said."""
+    if not (plan.actions or plan.blocked or plan.waiting):
+        return NOTHING
+    counts = _counts(plan.actions)
+    parts = []
+    for kind, words in _COUNTED:
+        if counts[kind]:
+            one, _, many = words.partition("|")
+            parts.append(f"{counts[kind]} {one if counts[kind] == 1 or not many else many}")
+    if plan.blocked:
+        parts.append(f"{len(plan.blocked)} blocked")
+    if plan.waiting:
+        parts.append(f"{len(plan.waiting)} waiting")
+    return f"{', '.join(parts)}."
+
+
+def _counts(actions: tuple[Action, ...]) -> Counter[str]:
+    made = {action.target for action in actions if isinstance(action.step, CreateContainer)}
+    unmade = {action.target for action in actions if isinstance(action.step, RemoveContainer)}
+    counts = Counter(create=len(made - unmade), replace=len(made & unmade), remove=len(unmade - made))
+    rewired = {action.target for action in actions if isinstance(action.step, ConnectNetwork | DisconnectNetwork)}
+    counts["rewire"] = len(rewired - made)
+    counts.update(kind for kind in (_kind(action) for action in actions) if kind)
+    return counts
+
+
+def _kind(action: Action) -> str:
+    match action.step:
+        case CreateContainer() | RemoveContainer() | ConnectNetwork() | DisconnectNetwork():
+            return ""
+        case StartContainer() | UnpauseContainer():
+            return "start"
+        case StopContainer():
+            return "stop"
+        case CreateNetwork() | RemoveNetwork():
+            return "network"
+        case CreateVolume() | RemoveVolume():
+            return "volume"
+        case PullImage():
+            return "image"
+        case PutConfig() | KeepRevision() | DropRevision():
+            return "other"
+        case _:
+            assert_never(action.step)
