@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 NO_VARS: Mapping[str, Any] = MappingProxyType({})
+LOCALHOST = ("localhost", "127.0.0.1", "::1")
+"""The names under which this machine is known without being in any inventory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Host:
 
     name: str
     groups: tuple[str, ...]
-    vars: Mapping[str, Any] = NO_VARS
+    vars: Mapping[str, Any] = field(default_factory=lambda: NO_VARS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +60,45 @@ class Group:
     name: str
     hosts: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
-    vars: Mapping[str, Any] = NO_VARS
+    vars: Mapping[str, Any] = field(default_factory=lambda: NO_VARS)
+    priority: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All sources together. `hosts` are in the order in which the sources name them."""
+    """All sources together. `hosts` are in the order in which the sources name them.
+
+    `implicit_localhost`: this machine where no source names it; in no group, matched by its names only.
+    `members`: the hosts of each group, its descendants' included, in Ansible's order (the group's own first).
+    """
 
     hosts: tuple[Host, ...]
     groups: tuple[Group, ...]
     sources: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    implicit_localhost: Host | None = None
+    members: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    _by_name: Mapping[str, Host] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        groups = {group.name: group for group in self.groups}
+        members = {name: _members(name, groups) for name in groups}
+        object.__setattr__(self, "members", MappingProxyType(members))
+        object.__setattr__(self, "_by_name", MappingProxyType({host.name: host for host in self.hosts}))
 
     def host(self, name: str) -> Host | None:
-        """The host of this name, or None."""
-        return next((host for host in self.hosts if host.name == name), None)
+        """The host of this name, the implicit localhost where it is one of its names, or None."""
+        found = self._by_name.get(name)
+        if found is None and self.implicit_localhost is not None and name in LOCALHOST:
+            return replace(self.implicit_localhost, name=name)
+        return found
+
+
+def _members(name: str, groups: Mapping[str, Group]) -> tuple[str, ...]:
+    """Breadth first through the children, each host once."""
+    order, seen = [name], {name}
+    for reached in order:
+        below = [child for child in groups[reached].children if child in groups and child not in seen]
+        order += below
+        seen.update(below)
+    return tuple(dict.fromkeys(host for reached in order for host in groups[reached].hosts))

@@ -1,0 +1,39 @@
+"""Inventories as Ansible reads them: sources, groups, variables, and how each host is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shipyard.base.errors import FileError
+from shipyard.files.inventory.draft import Draft
+from shipyard.files.inventory.hostnames import BadNameError
+from shipyard.files.inventory.merge import finished
+from shipyard.files.inventory.sources import is_host_list, read
+from shipyard.files.inventory.varfiles import VarFiles
+from shipyard.model.inventory import Inventory
+
+__all__ = ["load"]
+
+
+def load(sources: Sequence[str], *, cwd: Path, playbook_dirs: Sequence[Path] = (), trusted: bool = False) -> Inventory:
+    """All sources as one inventory; the later overrides the earlier. Raises FileError.
+
+    `sources`: paths as given with `-i` (relative to `cwd`), or host lists with a comma. `playbook_dirs`: where
+    group_vars and host_vars are looked up besides. `trusted`: executable inventories may be run.
+    """
+    draft = Draft()
+    beside: dict[Path, VarFiles] = {}
+    for source in filter(None, sources):
+        path = cwd.absolute() / Path(source).expanduser()
+        read(source, path, draft, trusted=trusted)
+        if not is_host_list(source, path):
+            folder = path if path.is_dir() else path.parent
+            shown = Path(source) if path.is_dir() else Path(source).parent
+            beside.setdefault(folder, VarFiles(folder, str(shown)))
+    try:
+        draft.finish()
+    except BadNameError as error:
+        raise FileError(str(error), file=", ".join(sources)) from None
+    playbook = [VarFiles(cwd / folder, str(folder)) for folder in dict.fromkeys(playbook_dirs)]
+    return finished(draft, sources, list(beside.values()), playbook)
