@@ -1,0 +1,178 @@
+"""One script for all that one node has to do in one wave: fenced, in order, with an outcome framed for each action.
+
+The script outlives its reader only by the action under way: when the connection is gone it ends that one properly,
+begins no other, and lets go of the lock. What people wrote is in it only as quoted words, as values exported to one
+process alone, or as here-documents.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shipyard.base import shell
+from shipyard.execute import steps
+from shipyard.model.plan import Action
+from shipyard.runtime import nodedir, nodescript
+from shipyard.runtime.dialect import Command, Dialect
+
+SAID = 4096
+"""Bytes that are kept of what a command printed, of each of its two outputs: the last ones."""
+SPARE = 60
+"""Seconds that a node has for everything else in a script."""
+KILL_AFTER = 30
+"""Seconds that a command has to end after its deadline, before it is killed."""
+
+_RUN = r"""
+sy_gone=''
+trap 'sy_gone=1' HUP PIPE TERM INT
+sy_uptime() { read -r sy_up sy_skip </proc/uptime; }
+sy_uptime
+sy_began=$sy_up
+sy_enter
+for sy_place in /run "${XDG_RUNTIME_DIR:-}" "$sy_dir"; do
+  [ -n "$sy_place" ] && [ -w "$sy_place" ] && break
+done
+sy_place=$sy_place/shipyard.${sy_dir##*/}
+trap 'rm -rf "$sy_place"' EXIT
+(umask 077 && mkdir -p "$sy_place") || sy_stop broken "$sy_place can not be made"
+sy_out=$sy_place/out sy_err=$sy_place/err sy_failed=' '
+if timeout -k 1 1 true 2>/dev/null; then
+  sy_limit() { exec timeout -k @KILL@ "$@"; }
+else
+  sy_limit() { shift; exec "$@"; }
+fi
+sy_begin() {
+  sy_id=$1
+  shift
+  for sy_need; do
+    case $sy_failed in
+      *" $sy_need "*)
+        sy_failed="$sy_failed$sy_id "
+        sy_frame skipped "$sy_id" "$sy_need"
+        return 1
+        ;;
+    esac
+  done
+  sy_check
+  true >"$sy_out" && true >"$sy_err" || sy_stop broken "$sy_place can not be written"
+  sy_uptime
+  sy_frame started "$sy_id" "$sy_up" || exit 0
+  [ -z "$sy_gone" ] || exit 0
+}
+sy_settle() {
+  sy_code=$1
+  case " $2 " in *" $sy_code "*) return 0 ;; esac
+  shift 2
+  [ $# -gt 0 ] || return "$sy_code"
+  sy_said=$(cat "$sy_err")
+  for sy_text; do
+    case $sy_said in *"$sy_text"*) return 0 ;; esac
+  done
+  return "$sy_code"
+}
+sy_end() {
+  sy_uptime
+  [ "$1" = 0 ] || sy_failed="$sy_failed$sy_id "
+  sy_frame ended "$sy_id" "$1" "$sy_up" || exit 0
+  [ ! -s "$sy_out" ] || tail -c @SAID@ "$sy_out"
+  [ "$1" = 0 ] || { sy_frame said "$sy_id"; tail -c @SAID@ "$sy_err"; }
+}
+sy_frame entered "$sy_began" || exit 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Who acts. `epoch`: the lease holder's number. `take_over`: make the node ours, whoever owns it (`state rebuild`).
+
+    `wait`: seconds for a script of an earlier holder to let go of the lock; it does so after its present action.
+    """
+
+    cluster: str
+    store_uuid: str
+    epoch: int
+    take_over: bool = False
+    wait: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """`timeout`: seconds within which it ends by itself. `rejected`: why an action, by id, could not be put into it."""
+
+    text: bytes
+    nonce: str
+    timeout: float
+    rejected: tuple[tuple[int, str], ...] = ()
+
+
+def build(actions: Sequence[Action], dialect: Dialect, fence: Fence) -> Script:
+    """The script for these actions of one node and wave, in their order."""
+    directory = f"/shipyard-{secrets.token_hex(16)}"
+    parts: list[str] = []
+    rejected: list[tuple[int, str]] = []
+    seconds = 0
+    for action in actions:
+        try:
+            work = steps.work(action.step, dialect, directory)
+            text = _action(action, work, directory)
+            text.encode()
+        except ValueError as error:
+            rejected.append((action.id, str(error)))
+            text = f'sy_failed="$sy_failed{action.id} "\n'
+        else:
+            seconds += max(1, len(work.commands)) * (work.deadline + KILL_AFTER)
+        parts.append(text)
+    return _assemble("".join(parts), fence, seconds, tuple(rejected))
+
+
+def claim(fence: Fence) -> Script:
+    """A script that only makes the node ours, or says why it can't."""
+    return _assemble("", fence, 0, ())
+
+
+def _assemble(work: str, fence: Fence, seconds: int, rejected: tuple[tuple[int, str], ...]) -> Script:
+    nonce = secrets.token_hex(16)
+    text = (
+        nodedir.locate(fence.cluster)
+        + nodedir.fencing(fence.store_uuid, fence.epoch, take_over=fence.take_over, wait=fence.wait)
+        + _RUN.replace("@KILL@", str(KILL_AFTER)).replace("@SAID@", str(SAID))
+        + work
+    )
+    return Script(nodescript.whole(text, nonce), nonce, float(fence.wait + seconds + SPARE), rejected)
+
+
+def _action(action: Action, work: steps.Work, directory: str) -> str:
+    if work.text:
+        body = f'{{\n{work.text}\n}} >>"$sy_out" 2>"$sy_err" 9>&-\n'
+    else:
+        body = "".join(_command(command, work.deadline, directory) for command in work.commands)
+    words = " ".join(str(number) for number in (action.id, *action.needs))
+    name = f"sy_action_{action.id}"
+    return f"{name}() {{\n{body}}}\nsy_begin {words} && {{ {name}; sy_end $?; }}\n"
+
+
+def _command(command: Command, deadline: int, directory: str) -> str:
+    """One process, with an empty standard input, and the judgement on how it ended.
+
+    It does not inherit the lock: what a runtime leaves running (podman's conmon) would hold it for ever.
+    """
+    exports = "".join(f"export {_name(name)}={shell.quote(value)}; " for name, value in command.env)
+    argv = " ".join(_word(word, directory) for word in command.argv)
+    settled = shell.join([" ".join(str(code) for code in command.ok), *command.already])
+    return (
+        f'( {exports}sy_limit {deadline} {argv} ) </dev/null >>"$sy_out" 2>"$sy_err" 9>&-\n'
+        f"sy_settle $? {settled} || return\n"
+    )
+
+
+def _word(word: str, directory: str) -> str:
+    """One quoted word, in which shipyard's directory, known only on the node, is filled in there."""
+    return '"$sy_dir"'.join(shell.quote(part) if part else "" for part in word.split(directory)) or "''"
+
+
+def _name(name: str) -> str:
+    if not shell.IDENTIFIER.fullmatch(name):
+        raise ValueError(f"{name!r} can't be the name of an environment variable")
+    return name

@@ -1,0 +1,123 @@
+"""The one script by which a node is observed, and what its answer comes to.
+
+It reads, and changes nothing on the node but this: at first contact it makes shipyard's directory with the node's
+random id, so that one machine under two names is noticed before anything is done to it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from shipyard.base.errors import RuntimeBroken
+from shipyard.base.text import one_line
+from shipyard.model.observed import ObservedNode
+from shipyard.observe import facts, sections
+from shipyard.runtime import dialects, nodedir, nodescript
+from shipyard.runtime.dialect import Dialect, ProbeRequest
+from shipyard.transport.connection import Completed
+
+_OWN = "facts", "kept"
+
+_KEPT = r"""
+sy_kept() { sy_make; sy_state; }
+section kept sy_kept
+"""
+
+_DEADLINE = r"""
+if command -v timeout >/dev/null 2>&1; then
+  @RUNTIME@() { timeout @SECONDS@ @RUNTIME@ "$@"; }
+fi
+"""
+"""A runtime that hangs would otherwise leave one more process on the node with every pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRequest:
+    """What is wanted of one node. `runtime`: pinned, or the inventory's `shipyard_runtime`; None: find out.
+
+    `networks`, `volumes`, `images`: to look up beside what carries the cluster's label (ProbeRequest).
+    """
+
+    name: str
+    cluster: str
+    runtime: str | None = None
+    networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The script, the word that frames its answer, and who understands the answer."""
+
+    script: bytes
+    nonce: str
+    dialect: Dialect
+
+
+def build(request: NodeRequest, runtime: str, *, seconds: int = 60) -> Probe:
+    """The probe of a node that has this runtime. `seconds`: after which a command of the runtime is given up."""
+    dialect = dialects.by_name(runtime)
+    nonce = secrets.token_hex(16)
+    text = (
+        sections.FUNCTION
+        + facts.SCRIPT
+        + nodedir.locate(request.cluster)
+        + nodedir.reading()
+        + _KEPT
+        + _DEADLINE.replace("@RUNTIME@", dialect.name).replace("@SECONDS@", str(seconds))
+        + _runtime(dialect, request)
+    )
+    return Probe(nodescript.whole(text, nonce), nonce, dialect)
+
+
+def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
+    """What the answer comes to. Raises Truncated (not all of it) and RuntimeBroken (a part failed, or is nonsense)."""
+    found = sections.read(node, output, probe.nonce)
+    runtime = probe.dialect.name
+    for name, section in found.items():
+        if section.status != 0:
+            words = section.words or f"exit status {section.status}"
+            raise RuntimeBroken(node, f"{runtime} could not say what is there ({name}): {words}", hint=_hint(runtime))
+    if missing := [name for name in _OWN if name not in found]:
+        raise RuntimeBroken(node, f"the answer has no section {missing[0]}", hint=_hint(runtime))
+    said = facts.parse(found["facts"].output)
+    kept = nodedir.read_state(found["kept"].output)
+    try:
+        clock = facts.clock(said)
+        state = probe.dialect.parse(
+            {name: section.output for name, section in found.items() if name not in _OWN}, clock
+        )
+    # Nonsense may have any shape, and one node's must not end the pass over the others.
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise RuntimeBroken(
+            node, f"what {runtime} answered can't be understood: {one_line(str(error))}", hint=_hint(runtime)
+        ) from error
+    return ObservedNode(
+        name=node,
+        facts=facts.facts(said, kept.node_id, runtime, state),
+        owner=kept.owner,
+        epoch=kept.epoch,
+        containers=state.containers,
+        networks=state.networks,
+        volumes=state.volumes,
+        images=state.images,
+        revisions=kept.revisions,
+        configs=kept.configs,
+    )
+
+
+def _runtime(dialect: Dialect, request: NodeRequest) -> str:
+    """The runtime's sections. Where nothing else runs health checks (podman's need systemd), the probe does."""
+    plain, healthy = (
+        dialect.probe(ProbeRequest(request.cluster, request.networks, request.volumes, request.images, health))
+        for health in (False, True)
+    )
+    if plain == healthy:
+        return plain + "\n"
+    return f"if [ -d /run/systemd/system ]; then\n{plain}\nelse\n{healthy}\nfi\n"
+
+
+def _hint(runtime: str) -> str:
+    return f"the node answers, so nothing is moved away from it; on it, see what `{runtime} ps` says"

@@ -1,0 +1,268 @@
+"""Shipyard's directory on a node, as shell text: the node's side of the store.
+
+    /var/lib/shipyard/<cluster>/     of root; of any other user: $XDG_DATA_HOME (~/.local/share) in place of /var/lib
+      node                           the node's random id, made at first contact
+      owner                          the uuid of the store that may change things here
+      epoch                          the number of the newest lease holder that was here
+      lock                           held (flock) by a script that changes things
+      revisions/<stack>              `<number> <digest>`, then the revision's body
+      configs/<file name>            contents of configs, with the owner and mode their containers see
+
+The directory is its user's alone; a config file that others may read is reachable only through the bind mount of
+the file itself. Files are replaced whole, and are on the disk before they are relied on.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+
+from shipyard.base.text import printable
+from shipyard.model.labels import NAME
+from shipyard.model.observed import HeldRevision
+from shipyard.model.plan import KeepRevision, PutConfig
+
+ROOT = "/var/lib/shipyard"
+"""Where root's directories are."""
+
+_IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_FILE = re.compile(r"[0-9a-f]{64}-[0-9]{1,10}-[0-9]{1,10}-[0-7]{1,4}")
+_DIGEST = re.compile(r"[0-9a-z:]{1,80}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+BASE = r"""
+if [ "$sy_uid" = 0 ]; then
+  sy_base=@ROOT@
+else
+  case ${XDG_DATA_HOME:-} in
+    /*) sy_base=$XDG_DATA_HOME/shipyard ;;
+    *) sy_base=${HOME:-}/.local/share/shipyard ;;
+  esac
+fi
+"""
+
+_MAKE = r"""
+sy_flush() { sync "$1" 2>/dev/null || sync; }
+sy_keep() {
+  sy_new=${1%/*}/.${1##*/}.$$
+  if (umask 077 && cat >"$sy_new") && sy_flush "$sy_new" && mv -f "$sy_new" "$1"; then
+    sy_flush "${1%/*}"
+  else
+    rm -f "$sy_new"
+    return 1
+  fi
+}
+sy_make() {
+  [ -s "$sy_dir/node" ] && return 0
+  (
+    umask 077
+    mkdir -p "$sy_dir/revisions" "$sy_dir/configs" || exit
+    read -r sy_id </proc/sys/kernel/random/uuid
+    printf '%s\n' "$sy_id" >"$sy_dir/.node.$$" || exit
+    sy_flush "$sy_dir/.node.$$"
+    [ -e "$sy_dir/node" ] || ln "$sy_dir/.node.$$" "$sy_dir/node" 2>/dev/null
+    [ -s "$sy_dir/node" ] || mv -f "$sy_dir/.node.$$" "$sy_dir/node"
+    rm -f "$sy_dir/.node.$$"
+    [ -s "$sy_dir/node" ]
+  )
+}
+"""
+
+_STATE = r"""
+sy_state() {
+  for sy_file in node owner epoch; do
+    sy_word=
+    [ -e "$sy_dir/$sy_file" ] && read -r sy_word <"$sy_dir/$sy_file"
+    printf '%s %s\n' "$sy_file" "$sy_word"
+  done
+  for sy_file in "$sy_dir"/revisions/*; do
+    sy_number= sy_digest=
+    [ -e "$sy_file" ] && read -r sy_number sy_digest <"$sy_file" &&
+      printf 'revision %s %s %s\n' "${sy_file##*/}" "$sy_number" "$sy_digest"
+  done
+  for sy_file in "$sy_dir"/configs/*; do
+    [ -e "$sy_file" ] && printf 'config %s\n' "${sy_file##*/}"
+  done
+  return 0
+}
+"""
+
+_FENCE = r"""
+sy_stop() { sy_frame "$@"; sy_frame done; exit 0; }
+sy_holder() {
+  sy_owner='' sy_epoch=''
+  [ -e "$sy_dir/owner" ] && read -r sy_owner <"$sy_dir/owner"
+  [ -e "$sy_dir/epoch" ] && read -r sy_epoch <"$sy_dir/epoch"
+  case $sy_epoch in *[!0-9]*) sy_stop refused epoch "$sy_epoch" ;; esac
+}
+sy_check() {
+  sy_holder
+  [ "$sy_owner" = @STORE@ ] || sy_stop refused owner "$sy_owner"
+  [ "${sy_epoch:-0}" -le @EPOCH@ ] || sy_stop refused epoch "$sy_epoch"
+}
+sy_claim() {
+  sy_holder
+  case $sy_owner in
+    @STORE@) ;;
+    *)
+      [ @TAKE@ = yes ] || [ -z "$sy_owner" ] || sy_stop refused owner "$sy_owner"
+      printf '%s\n' @STORE@ | sy_keep "$sy_dir/owner" || sy_stop broken "$sy_dir can not be written"
+      ;;
+  esac
+  if [ @TAKE@ = yes ] || [ "${sy_epoch:-0}" -lt @EPOCH@ ]; then
+    printf '%s\n' @EPOCH@ | sy_keep "$sy_dir/epoch" || sy_stop broken "$sy_dir can not be written"
+  fi
+  sy_check
+}
+sy_enter() {
+  command -v flock >/dev/null 2>&1 || sy_stop broken 'flock is not installed here'
+  sy_make && true 2>/dev/null >>"$sy_dir/lock" || sy_stop broken "$sy_dir can not be made"
+  exec 9>>"$sy_dir/lock"
+  if ! flock -n 9; then
+    sy_holder
+    if [ "$sy_owner" = @STORE@ ] || [ @TAKE@ = yes ]; then sy_claim; fi
+    sy_left=@WAIT@
+    until flock -n 9; do
+      [ "$sy_left" -gt 0 ] || sy_stop busy
+      sy_left=$((sy_left - 1))
+      sleep 1
+    done
+  fi
+  sy_claim
+}
+"""
+
+_PUT = r"""
+sy_put() {
+  command -v base64 >/dev/null 2>&1 || { echo 'base64 is not installed on this node' >&2; return 1; }
+  sy_new=${1%/*}/.${1##*/}.$$
+  if (umask 077 && base64 -d >"$sy_new") && chmod "$2" "$sy_new" && sy_flush "$sy_new" &&
+    sy_own "$3" "$sy_new" && mv -f "$sy_new" "$1"; then
+    sy_flush "${1%/*}"
+  else
+    rm -f "$sy_new"
+    return 1
+  fi
+}
+sy_own() {
+  if [ -z "$1" ]; then
+    return 0
+  elif [ "$sy_uid" != 0 ] && command -v podman >/dev/null 2>&1; then
+    podman unshare chown "$1" "$2"
+  else
+    chown "$1" "$2"
+  fi
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the directory holds. `owner`: the uuid of a store, "" for none. Revisions are sorted by stack."""
+
+    node_id: str = ""
+    owner: str = ""
+    epoch: int = 0
+    revisions: tuple[HeldRevision, ...] = ()
+    configs: tuple[str, ...] = ()
+
+
+def locate(cluster: str) -> str:
+    """Sets `sy_dir` to this cluster's directory."""
+    return f"{base()}sy_dir=$sy_base/{checked(cluster)}\n"
+
+
+def checked(identity: str) -> str:
+    """A cluster's or store's id, known to be plain enough for a path and for a shell. Raises ValueError."""
+    if not _IDENTITY.fullmatch(identity):
+        raise ValueError(f"not an id of a cluster or store: {identity!r}")
+    return identity
+
+
+def base() -> str:
+    """Sets `sy_base` to the directory above the clusters' own."""
+    return BASE.replace("@ROOT@", ROOT)
+
+
+def reading() -> str:
+    """`sy_make` (the directory and the node's id, unless it is there) and `sy_state`, which prints what is kept."""
+    return _MAKE + _STATE
+
+
+def fencing(store: str, epoch: int, *, take_over: bool, wait: int) -> str:
+    """`sy_enter`: take the lock, waiting for `wait` seconds, and claim the node, or stop; `sy_check`: still ours?
+
+    Who has to wait writes the newer epoch (or owner) first: the script that holds the lock looks again between its
+    actions, and so stops at the next one. A stop is framed: `refused owner UUID`, `refused epoch NUMBER`, `busy`
+    (the lock was not free in time), `broken TEXT`.
+    """
+    text = _MAKE + _FENCE + _PUT
+    for mark, value in (
+        ("STORE", checked(store)),
+        ("EPOCH", epoch),
+        ("TAKE", "yes" if take_over else "no"),
+        ("WAIT", wait),
+    ):
+        text = text.replace(f"@{mark}@", str(value))
+    return text
+
+
+def put_config(step: PutConfig) -> str:
+    """Keep a config's content with its owner and mode. Raises ValueError on what can't be a file's owner or mode."""
+    name = step.mount.file_name
+    if not _FILE.fullmatch(name):
+        raise ValueError(f"config {step.config.key}: uid and gid are numbers, and mode is an octal number up to 7777")
+    uid, gid = step.mount.uid or "", step.mount.gid or ""
+    owner = f"{uid}:{gid}" if gid else uid
+    mode = name.rpartition("-")[2]
+    return _put("configs", name, mode, owner, step.config.content)
+
+
+def keep_revision(step: KeepRevision) -> str:
+    """Keep a revision's body in place of the stack's older one."""
+    name = _stack(step.stack)
+    if not _DIGEST.fullmatch(step.digest):
+        raise ValueError(f"not a digest: {step.digest!r}")
+    content = f"{step.number:d} {step.digest}\n{step.body}\n".encode()
+    return _put("revisions", name, "600", "", content)
+
+
+def drop_revision(stack: str) -> str:
+    """Forget a stack that is no more."""
+    return f'rm -f "$sy_dir/revisions/{_stack(stack)}"'
+
+
+def read_state(body: bytes) -> Kept:
+    """What `sy_state` printed. Entries that are not whole are left out: they are as good as none."""
+    words = [line.split() for line in body.decode("utf-8", "replace").splitlines()]
+    single = {found[0]: found[1][:80] for found in words if len(found) == 2}
+    held = [found[1:] for found in words if len(found) == 4 and found[0] == "revision"]
+    return Kept(
+        node_id=printable(single.get("node", "")),
+        owner=printable(single.get("owner", "")),
+        epoch=_count(single.get("epoch", "")),
+        revisions=tuple(
+            sorted(
+                (HeldRevision(stack, _count(number), digest) for stack, number, digest in held if _count(number)),
+                key=lambda revision: revision.stack,
+            )
+        ),
+        configs=tuple(sorted(found[1] for found in words if len(found) == 2 and found[0] == "config")),
+    )
+
+
+def _count(word: str) -> int:
+    return int(word) if _NUMBER.fullmatch(word) else 0
+
+
+def _stack(stack: str) -> str:
+    if not NAME.fullmatch(stack):
+        raise ValueError(f"not a stack's name: {stack!r}")
+    return stack
+
+
+def _put(folder: str, name: str, mode: str, owner: str, content: bytes) -> str:
+    """Content as a here-document, so that it is in no argv. Base64 has no `_`, so nothing in it ends it early."""
+    text = base64.encodebytes(content).decode()
+    return f"""sy_put "$sy_dir/{folder}/{name}" {mode} '{owner}' <<'_END_'\n{text}_END_"""
