@@ -138,7 +138,12 @@ class Output:
         for span in spans:
             piece, style = (span, "") if isinstance(span, str) else span
             text.append(printable(piece), style or None)
-        self.console(stream).print(text, soft_wrap=not stream.isatty())
+        if stream.isatty():
+            self.console(stream).print(text)
+            return
+        with self.console(stream).capture() as capture:
+            self.console(stream).print(text, soft_wrap=True)
+        self._write(stream, capture.get())
 
     def _write(self, stream: TextIO, text: str) -> None:
         stream.write(text)

@@ -1,0 +1,106 @@
+"""`plan` and `apply`: the same pass, once stopped before it does anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from shipyard.base.clock import now
+from shipyard.cli.app import App, pass_app
+from shipyard.cli.fleet import opened
+from shipyard.cli.options import limit_option, node_options, timeout_option
+from shipyard.cli.render_plan import plan_json, render_plan
+from shipyard.model.observed import Silent
+from shipyard.model.plan import Plan
+from shipyard.model.situation import Situation
+
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+WHAT = (
+    click.option("-e", "--extra-vars", multiple=True, metavar="K=V|@FILE", help="Variables that win over all others."),
+    limit_option,
+    click.option("-t", "--tags", multiple=True, metavar="T", help="Only services with these tags; others carry over."),
+    click.option("--prune", is_flag=True, help="These files are the whole stack: remove what others declared."),
+    click.option("--untrusted", is_flag=True, help="Refuse what would give a container the node's rights."),
+    *node_options,
+)
+
+
+def what(command: Any) -> Any:
+    """The options that say what a plan is made from."""
+    for decorate in reversed((FILES, *WHAT)):
+        command = decorate(command)
+    return command
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shipyard plan playbooks/web.yml
+  shipyard plan site.yml -e version=1.4 -o json | jq .changes"""
+)
+@what
+@click.option("--check", is_flag=True, help="Exit with 10 when changes are pending.")
+@pass_app
+def plan(app: App, check: bool, **options: Any) -> int:
+    """Show what apply would do and why; change nothing."""
+    return _show_plan(app, check, options)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shipyard apply playbooks/web.yml
+  shipyard apply web.yml db.yml --limit 'rack1:!node3' -e @release.yml
+  shipyard apply playbooks/web.yml --check --diff"""
+)
+@what
+@click.option("--check", is_flag=True, help="Change nothing; exit with 10 when changes are pending.")
+@click.option("--diff", is_flag=True, help="Show the plan before it is carried out.")
+@click.option("--no-wait", is_flag=True, help="Run one pass and leave the rest to reconcile.")
+@timeout_option
+@pass_app
+def apply(app: App, check: bool, diff: bool, no_wait: bool, timeout: float | None, **options: Any) -> int:
+    """Make the fleet what these playbooks say.
+
+    A new revision of each stack is stored, then passes run until the fleet has converged. What a file no longer
+    declares is removed.
+    """
+    from shipyard.cli.progress import watching
+    from shipyard.model.request import ApplyRequest
+
+    if check:
+        return _show_plan(app, True, options)
+    limit = app.settings.timeouts.converge if timeout is None else timeout
+    request = ApplyRequest(**_normal(app, options), wait=not no_wait, timeout=limit)
+    with opened(app) as fleet, watching(app.out, show_plan=diff) as progress:
+        return fleet.apply(request, progress).exit_code()
+
+
+def _show_plan(app: App, check: bool, options: dict[str, Any]) -> int:
+    from shipyard.model.request import ApplyRequest
+
+    with opened(app) as fleet:
+        situation, plan = fleet.plan(ApplyRequest(**_normal(app, options)))
+    if app.out.json:
+        app.out.data(plan_json(plan))
+    else:
+        app.out.lines(render_plan(plan, now(), app.out.fold()))
+    return pending_code(plan, check) + unreachable_code(situation)
+
+
+def _normal(app: App, options: dict[str, Any]) -> dict[str, Any]:
+    tags = tuple(tag for words in options["tags"] for tag in words.split(",") if tag)
+    return {**options, "tags": tags, "accept_shrink": options["accept_shrink"] or bool(app.given.get("yes"))}
+
+
+def pending_code(plan: Plan, check: bool) -> int:
+    """10 where `--check` finds changes; 2 where it finds what can't be done."""
+    if not check:
+        return 0
+    return 10 if plan.actions else 2 if plan.blocked or plan.waiting else 0
+
+
+def unreachable_code(situation: Situation) -> int:
+    """4 when a node that was asked could not be reached."""
+    return 4 if any(isinstance(each, Silent) and not each.connected for each in situation.observed) else 0

@@ -1,0 +1,218 @@
+"""What a running pass shows: live where people look at a terminal, else a plain line for each change.
+
+A reader that goes away (`| head`) never stops a pass: what can't be shown is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from shipyard.base.clock import now
+from shipyard.cli.layout import cell, duration, heading, list_of, sentence
+from shipyard.cli.output import Line, Output, discard
+from shipyard.cli.render_plan import NOTHING, plan_json, render_plan
+from shipyard.model.event import Event
+from shipyard.model.plan import Action, DropRevision, KeepRevision, Outcome, Plan, PutConfig, Status, Waiting, verb
+from shipyard.model.progress import Ending, Progress
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+BOOKKEEPING = (KeepRevision, DropRevision, PutConfig)
+"""Steps that people need not hear of when they went well."""
+IN_FLIGHT = 12
+"""Lines of what is under way that a terminal shows at once."""
+
+
+@contextmanager
+def watching(out: Output, *, cron: bool = False, show_plan: bool = False) -> Iterator[Progress]:
+    """The progress display that suits where the output goes."""
+    lines = LineProgress(out, cron=cron, show_plan=show_plan)
+    if not out.live or cron:
+        yield lines
+        return
+    live = LiveProgress(out, show_plan=show_plan)
+    with live.display():
+        yield live
+
+
+def outcome_line(outcome: Outcome) -> Line:
+    """`done    node1  guestbook/web.1  create-container  Missing`, and the runtime's words where it failed."""
+    action = outcome.action
+    what = f"{cell(action.node)}  {cell(action.target)}  {verb(action.step)}"
+    match outcome.status:
+        case Status.DONE:
+            return (("done   ", "green"), " ", what, (f"  {cell(action.reason)}", "dim"))
+        case Status.SKIPPED:
+            return (("skipped", "yellow"), " ", what, f": {sentence('', outcome.message)}" if outcome.message else "")
+        case Status.FAILED | Status.UNKNOWN:
+            word = "failed " if outcome.status is Status.FAILED else "unknown"
+            return ((word, "bold red"), " ", f"{what}: {cell(outcome.message) or 'without a word'}")
+
+
+class LineProgress:
+    """A line for each change, for pipes, logs and cron."""
+
+    def __init__(self, out: Output, *, cron: bool = False, show_plan: bool = False) -> None:
+        self._out, self._cron, self._show_plan = out, cron, show_plan
+        self._told: set[tuple[str, str]] = set()
+
+    def on_pass(self, number: int) -> None:
+        """Nothing to say yet."""
+
+    def on_plan(self, plan: Plan) -> None:
+        if not self._show_plan:
+            return
+        self._show_plan = False
+        if self._out.json:
+            self._safely(lambda: self._out.data(plan_json(plan)))
+        else:
+            self._lines(render_plan(plan, now(), self._out.fold()))
+
+    def on_start(self, actions: tuple[Action, ...]) -> None:
+        """A line comes with the outcome."""
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        done = outcome.status is Status.DONE
+        if done and isinstance(outcome.action.step, BOOKKEEPING):
+            return
+        if self._out.quiet and outcome.status is Status.FAILED:
+            self._safely(lambda: self._out.warn(*outcome_line(outcome)))
+        else:
+            self._lines([outcome_line(outcome)])
+
+    def on_event(self, event: Event) -> None:
+        style = "yellow" if event.warning else ""
+        self._lines([((f"{cell(event.target)}  ", style), sentence(event.reason, event.message))])
+
+    def on_wait(self, waiting: tuple[Waiting, ...], seconds: float) -> None:
+        fresh = [each for each in waiting if (each.target, each.reason) not in self._told]
+        self._told |= {(each.target, each.reason) for each in fresh}
+        if not self._cron:
+            self._lines([("waiting ", f"{cell(each.target)}: {sentence(each.reason, each.detail)}") for each in fresh])
+
+    def done(self, ending: Ending) -> None:
+        if self._out.json and not self._show_plan_only(ending):
+            self._safely(lambda: self._out.data(ending_json(ending)))
+        if self._cron and not (ending.changed or ending.failed):
+            return
+        self._lines(ending_lines(ending, self._out.fold()))
+
+    def _show_plan_only(self, ending: Ending) -> bool:
+        """With --check the plan is the JSON document; there is room for one."""
+        return ending.pending > 0
+
+    def _lines(self, lines: list[Line]) -> None:
+        self._safely(lambda: self._out.lines(lines))
+
+    def _safely(self, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except BrokenPipeError:
+            discard(self._out.people)
+
+
+class LiveProgress(LineProgress):
+    """On a terminal: what has been done scrolls by, and beneath it stands what is under way."""
+
+    def __init__(self, out: Output, *, show_plan: bool = False) -> None:
+        super().__init__(out, show_plan=show_plan)
+        self._flying: dict[tuple[str, int], Action] = {}
+        self._total = self._ended = self._pass = 0
+        self._waiting: tuple[Waiting, ...] = ()
+        self._again = 0.0
+        self._live: Live | None = None
+
+    @contextmanager
+    def display(self) -> Iterator[None]:
+        """Draw until the block ends."""
+        from rich.live import Live
+
+        console = self._out.console(self._out.people)
+        with Live(console=console, transient=True, refresh_per_second=8, get_renderable=self._draw) as live:
+            self._live = live
+            yield
+        self._live = None
+
+    def on_pass(self, number: int) -> None:
+        self._pass, self._waiting = number, ()
+        self._total = self._ended = 0
+        self._flying.clear()
+
+    def on_start(self, actions: tuple[Action, ...]) -> None:
+        self._total += len(actions)
+        self._flying = {(action.node, action.id): action for action in actions}
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        self._ended += 1
+        self._flying.pop((outcome.action.node, outcome.action.id), None)
+        super().on_outcome(outcome)
+
+    def on_wait(self, waiting: tuple[Waiting, ...], seconds: float) -> None:
+        self._waiting, self._again = waiting, now() + seconds
+
+    def done(self, ending: Ending) -> None:
+        self._flying.clear()
+        self._waiting = ()
+        if self._live is not None:
+            self._live.stop()
+        super().done(ending)
+
+    def _draw(self) -> Any:
+        """What is under way now; called by the display's own thread, so it works on copies."""
+        from rich.console import Group
+        from rich.spinner import Spinner
+        from rich.text import Text
+
+        flying, waiting = list(self._flying.values()), self._waiting
+        if waiting:
+            title = f"waiting, {duration(self._again - now())} to the next look"
+            rows = [f"  {cell(each.target)}  {sentence(each.reason, each.detail)}" for each in waiting]
+        elif flying:
+            title = f"pass {self._pass}: {self._ended} of {self._total} done"
+            rows = [f"  {cell(each.node)}  {cell(each.target)}  {verb(each.step)}" for each in flying]
+        else:
+            title, rows = "looking at the nodes" if self._pass else "starting", []
+        if len(rows) > IN_FLIGHT:
+            rows = [*rows[:IN_FLIGHT], f"  and {len(rows) - IN_FLIGHT} more"]
+        lines = [Text(row, "dim", no_wrap=True, overflow="ellipsis") for row in rows]
+        return Group(Spinner("dots", Text(title)), *lines)
+
+
+def ending_json(ending: Ending) -> dict[str, Any]:
+    """How a run ended."""
+    return {
+        "converged": ending.converged,
+        "passes": ending.passes,
+        "changed": ending.changed,
+        "failed": ending.failed,
+        "timed_out": ending.timed_out,
+        "unreachable": list(ending.unreachable),
+        "blocked": [{"target": each.target, "reason": each.reason, "detail": each.detail} for each in ending.blocked],
+        "waiting": [{"target": each.target, "reason": each.reason, "detail": each.detail} for each in ending.waiting],
+    }
+
+
+def ending_lines(ending: Ending, fold: int | None) -> list[Line]:
+    """The last words of a run."""
+    lines: list[Line] = []
+    for title, entries in (("Blocked", ending.blocked), ("Waiting", ending.waiting)):
+        if entries:
+            said = [(each.target, each.reason, each.detail) for each in entries]
+            lines += [heading(title), *list_of(said, "bold", fold), ()]
+    if ending.unreachable:
+        lines.append((("Not reached: ", "yellow"), ", ".join(cell(name) for name in ending.unreachable)))
+    return [*lines, _verdict(ending)]
+
+
+def _verdict(ending: Ending) -> Line:
+    if ending.converged and not ending.changed:
+        return ((NOTHING, "bold green"),)
+    counts = [f"{ending.changed} done"] + ([f"{ending.failed} failed"] if ending.failed else [])
+    sums = f"{', '.join(counts)} in {ending.passes} pass{'' if ending.passes == 1 else 'es'}."
+    if ending.converged:
+        return (("The fleet is as declared: ", "bold green"), sums)
+    late = " The time limit ended first; `shipyard reconcile` goes on." if ending.timed_out else ""
+    return (("The fleet is not as declared: ", "bold yellow"), sums + late)

@@ -1,0 +1,76 @@
+"""What a command line asks of a pass, as values: nothing below the command line knows about options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """`plan` and `apply`. `extra_vars`: as given (`K=V`, `@FILE`, JSON). `limit`: a host pattern. `tags`: () for all.
+
+    `prune`: these files are the whole of their stacks. `accept_empty`: full names of lost volumes that may begin
+    anew. `accept_shrink`: an inventory that lost hosts is as it should be. `wait` False: one pass, then leave the rest
+    to `reconcile`. `timeout`: seconds until the fleet must have converged.
+    """
+
+    files: tuple[str, ...]
+    extra_vars: tuple[str, ...] = ()
+    limit: str | None = None
+    tags: tuple[str, ...] = ()
+    prune: bool = False
+    accept_empty: tuple[str, ...] = ()
+    accept_shrink: bool = False
+    untrusted: bool = False
+    wait: bool = True
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileRequest:
+    """`reconcile`. `once`: one pass. `watch`: go on for ever, a pass every `interval` seconds. `check`: change nothing.
+
+    `cron`: a pass that another one's lease keeps out ends without a word.
+    """
+
+    limit: str | None = None
+    once: bool = False
+    watch: bool = False
+    interval: float = 60.0
+    check: bool = False
+    cron: bool = False
+    accept_empty: tuple[str, ...] = ()
+    accept_shrink: bool = False
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRequest:
+    """`rm`. `volumes`: keys or full names of the stack's volumes whose data goes too."""
+
+    stack: str
+    volumes: tuple[str, ...] = ()
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCheck:
+    """What `nodes check` found out about one node. `problems`: sentence and how to mend it ("" where that is plain)."""
+
+    node: str
+    ok: bool
+    runtime: str = ""
+    version: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """A key that a host shows. `known`: what known_hosts says of it: `same`, `new` or `changed`."""
+
+    node: str
+    host: str
+    kind: str
+    fingerprint: str
+    known: str = "new"
