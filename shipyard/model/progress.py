@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shipyard.model.event import Event
-from shipyard.model.plan import Action, Blocked, Outcome, Plan, Waiting
+from shipyard.model.plan import Action, Blocked, Notice, Outcome, Plan, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ class Progress(Protocol):
         """Something happened beside the actions: an outage began or ended, a replica was found dead."""
         ...
 
+    def on_notice(self, notice: Notice) -> None:
+        """Something to know before it begins: a privileged container, an image that differs from node to node."""
+        ...
+
     def on_wait(self, waiting: tuple[Waiting, ...], seconds: float) -> None:
         """Nothing to do for this many seconds, for these reasons."""
         ...
@@ -79,6 +83,8 @@ class Unwatched:
     def on_outcome(self, outcome: Outcome) -> None: ...
 
     def on_event(self, event: Event) -> None: ...
+
+    def on_notice(self, notice: Notice) -> None: ...
 
     def on_wait(self, waiting: tuple[Waiting, ...], seconds: float) -> None: ...
 

@@ -10,8 +10,8 @@ class ApplyRequest:
     """`plan` and `apply`. `extra_vars`: as given (`K=V`, `@FILE`, JSON). `limit`: a host pattern. `tags`: () for all.
 
     `prune`: these files are the whole of their stacks. `accept_empty`: full names of lost volumes that may begin
-    anew. `accept_shrink`: an inventory that lost hosts is as it should be. `wait` False: one pass, then leave the rest
-    to `reconcile`. `timeout`: seconds until the fleet must have converged.
+    anew. `wait` False: one pass, then leave the rest to `reconcile`. `timeout`: seconds until the fleet must have
+    converged.
     """
 
     files: tuple[str, ...]
@@ -20,7 +20,6 @@ class ApplyRequest:
     tags: tuple[str, ...] = ()
     prune: bool = False
     accept_empty: tuple[str, ...] = ()
-    accept_shrink: bool = False
     untrusted: bool = False
     wait: bool = True
     timeout: float = 600.0
@@ -40,7 +39,6 @@ class ReconcileRequest:
     check: bool = False
     cron: bool = False
     accept_empty: tuple[str, ...] = ()
-    accept_shrink: bool = False
     timeout: float = 600.0
 
 

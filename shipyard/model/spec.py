@@ -238,6 +238,7 @@ class ServiceSpec:
     update: UpdatePolicy = UpdatePolicy()
     labels: Pairs = ()
     depends_on: tuple[str, ...] = ()
+    images: Pairs = ()
 
     def container_on(self, node: str) -> ContainerSpec:
         """The container's spec on this node."""

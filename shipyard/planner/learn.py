@@ -10,6 +10,7 @@ from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.event import Event
 from shipyard.model.memory import Failures, Memory, SlotKey
+from shipyard.model.node import NodeState
 from shipyard.model.plan import CreateContainer, Outcome, PullImage, StartContainer, Status, verb
 from shipyard.model.situation import Timing
 from shipyard.planner.backoff import failed
@@ -90,6 +91,24 @@ def events(outcomes: Sequence[Outcome], now: float) -> tuple[Event, ...]:
             out.append(Event(now, "OutcomeUnknown", action.target, message, action.node, warning=True))
     return tuple(out)
 
+
+def node_events(before: Memory, after: Memory, now: float) -> tuple[Event, ...]:
+    """One event per node whose state changed: an outage is told when it begins and when it ends."""
+    old = {node.name: node.state for node in before.nodes}
+    out = []
+    for node in after.nodes:
+        was = old.get(node.name, NodeState.UNKNOWN)
+        if node.state == was or (NodeState.UNKNOWN in (node.state, was) and node.state in _FINE):
+            continue
+        well = node.state in _FINE
+        message = f"{node.name} is {node.state}, and was {was}" + (
+            f": {one_line(node.message)}" if node.message else ""
+        )
+        out.append(Event(now, f"Node{node.state.capitalize()}", node.name, message, node.name, warning=not well))
+    return tuple(out)
+
+
+_FINE = (NodeState.READY, NodeState.UNKNOWN)
 
 _PAST = {
     "create": "Created",

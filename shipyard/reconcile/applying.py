@@ -1,0 +1,204 @@
+"""`apply` and `plan FILE`: what the files say becomes a revision (or would), and passes make it so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shipyard.base.errors import ConfigError, Refused
+from shipyard.execute.run import execute
+from shipyard.execute.script import Fence
+from shipyard.files import playbook
+from shipyard.model.canonical import stack_digest
+from shipyard.model.observed import Observation, ObservedImage, ObservedNode
+from shipyard.model.plan import Action, Notice, Outcome, Plan, PullImage, Status
+from shipyard.model.progress import Ending, Progress
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import Revision, StackSpec
+from shipyard.planner.plan import plan
+from shipyard.reconcile import images
+from shipyard.reconcile.keeper import LeaseKeeper, whoami
+from shipyard.reconcile.looking import look, remember_nodes
+from shipyard.reconcile.membership import Membership
+from shipyard.reconcile.run import Wish, converge, wished, with_lease
+from shipyard.reconcile.session import Session
+from shipyard.runtime.dialects import by_name
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was given on the command line of `apply` or `plan`."""
+
+    paths: tuple[Path, ...]
+    extra_vars: Mapping[str, object]
+    environ: Mapping[str, str]
+    tags: tuple[str, ...] = ()
+    prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The files' stacks as revisions, not stored yet, and the fleet as observed for them."""
+
+    revisions: tuple[Revision, ...]
+    files: tuple[str, ...]
+    membership: Membership
+    situation: Situation
+    notices: tuple[Notice, ...]
+
+
+def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wait: bool = True) -> Ending:
+    """Store a revision of each stack in the files, then run passes. `wait` False: run one pass."""
+
+    def work(keeper: LeaseKeeper) -> Ending:
+        prepared = prepare(session, given, wish, keeper)
+        for notice in prepared.notices:
+            progress.on_notice(notice)
+        remember_nodes(session, prepared.membership, prepared.situation)
+        for revision in prepared.revisions:
+            session.store.add_revision(revision.spec, author=whoami(), files=prepared.files, now=session.now())
+        return converge(session, keeper, wish if wait else replace(wish, once=True), progress)
+
+    return with_lease(session, work)
+
+
+def preview(session: Session, given: Given | None, wish: Wish) -> tuple[Situation, Plan]:
+    """What apply (or, without files, reconcile) would do, to the end. Nothing is changed, on no node and not here."""
+    if given is None:
+        membership = session.membership()
+        situation = look(session, membership, session.situation(membership, session.stacks(), wish.limit))
+        situation = wished(situation, wish)
+        return situation, plan(situation)
+    prepared = prepare(session, given, wish, None)
+    decided = plan(prepared.situation)
+    notices = {*decided.notices, *prepared.notices}
+    ordered = tuple(sorted(notices, key=lambda item: (item.target, item.reason, item.detail)))
+    return prepared.situation, replace(decided, notices=ordered)
+
+
+def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | None) -> Prepared:
+    """Read the files, look at the fleet, resolve the images. With a lease, registries are asked through a node."""
+    loaded = playbook.load(
+        given.paths,
+        inventory=session.inventory,
+        project=session.settings.root,
+        extra_vars=given.extra_vars,
+        tags=given.tags,
+        environ=given.environ,
+    )
+    heads = {head.revision.stack: head.revision for head in session.store.heads()}
+    removing = {head.revision.stack for head in session.store.heads() if head.removing}
+    before = {name: revision.spec for name, revision in heads.items() if name not in removing}
+    specs = [
+        playbook.merge(before.get(spec.name), spec, files=loaded.files, tags=given.tags, prune=given.prune).spec
+        for spec in loaded.stacks
+    ]
+    patterns = {service.pattern for spec in specs for service in spec.services}
+    membership = session.membership(patterns)
+    if not membership.nodes:
+        raise ConfigError("no host of the inventory is used by any stack")
+    unresolved = _desired(session, specs, heads)
+    wants = images.wanted(
+        [stack for stack in unresolved if stack.revision.stack in {spec.name for spec in specs}], before
+    )
+    situation = session.situation(membership, unresolved, wish.limit)
+    situation = look(session, membership, situation, images=_asked(unresolved, wants))
+    _refuse_foreign(situation, keeper)
+    pulled: dict[str, str] = {}
+    if keeper is not None:
+        situation, pulled = _pull(session, membership, situation, wants, keeper)
+    known, notices = images.resolutions(situation, wants, pulled)
+    resolved = [images.resolve(spec, known, before.get(spec.name)) for spec in specs]
+    stacks = _desired(session, resolved, heads)
+    names = {spec.name for spec in specs}
+    situation = replace(wished(situation, wish), stacks=stacks, observed=_resolved_images(situation, known))
+    return Prepared(
+        revisions=tuple(stack.revision for stack in stacks if stack.revision.stack in names),
+        files=loaded.files,
+        membership=membership,
+        situation=situation,
+        notices=(*loaded.notices, *notices),
+    )
+
+
+def _desired(session: Session, specs: Iterable[StackSpec], heads: Mapping[str, Revision]) -> tuple[DesiredStack, ...]:
+    """All stacks, these as they would be: the present revision where nothing changed, the next one where it did."""
+    revisions = []
+    for spec in specs:
+        head, digest = heads.get(spec.name), stack_digest(spec)
+        if head is not None and head.digest == digest:
+            revisions.append(head)
+        else:
+            number = head.number + 1 if head is not None else 1
+            revisions.append(Revision(spec.name, number, spec, digest, session.now(), whoami()))
+    return session.stacks(revisions)
+
+
+def _asked(stacks: Iterable[DesiredStack], wants: Iterable[images.Wanted]) -> dict[str, set[str]]:
+    """References to look up, by node: what is to be resolved, and what was already."""
+    asked: dict[str, set[str]] = {}
+    for want in wants:
+        for node in want.nodes:
+            asked.setdefault(node, set()).add(want.reference)
+    for stack in stacks:
+        for service in stack.revision.spec.services:
+            for node in stack.eligible_for(service.name):
+                asked.setdefault(node, set()).add(service.container_on(node).image)
+                asked[node].update(resolved for _, resolved in service.images)
+    return asked
+
+
+def _refuse_foreign(situation: Situation, keeper: LeaseKeeper | None) -> None:
+    """A restored backup, or a laptop that slept: the node has seen a newer holder of the lease than this one."""
+    for node in situation.seen().values():
+        if keeper is not None and node.epoch > keeper.epoch:
+            raise Refused(
+                node.name,
+                f"has seen a newer holder of the lease (epoch {node.epoch}, this is {keeper.epoch})",
+                hint="is this store an old copy? `shipyard state rebuild` reads the present state back from the nodes",
+            )
+
+
+def _pull(
+    session: Session, membership: Membership, situation: Situation, wants: Sequence[images.Wanted], keeper: LeaseKeeper
+) -> tuple[Situation, dict[str, str]]:
+    """Ask the registries, each for one node. What can't be had is left as written: the passes will say why."""
+    pulls = images.needs_pull(situation, wants)
+    if not pulls:
+        return situation, {}
+    wave = tuple(
+        Action(index, node, want.reference, "Resolve", "", PullImage(want.reference, want.platform, want.ask))
+        for index, (node, want) in enumerate(sorted(pulls, key=lambda pull: pull[0]), 1)
+    )
+    dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items()}
+    fence = Fence(situation.cluster, session.store.uuid, keeper.epoch)
+    outcomes: tuple[Outcome, ...] = execute(session.fleet(membership), wave, dialects, fence)
+    pulled = {outcome.action.target: outcome.action.node for outcome in outcomes if outcome.status == Status.DONE}
+    if not pulled:
+        return situation, {}
+    nodes = sorted(set(pulled.values()))
+    again = look(
+        session,
+        membership,
+        replace(situation, limit=frozenset(nodes)),
+        images=_asked(situation.stacks, wants),
+    )
+    fresh = {answer.name: answer for answer in again.observed}
+    observed = tuple(fresh.get(answer.name, answer) for answer in situation.observed)
+    return replace(situation, observed=observed), pulled
+
+
+def _resolved_images(situation: Situation, known: Mapping[str, str]) -> tuple[Observation, ...]:
+    """An image found by its tag is also there by what the tag was resolved to."""
+    return tuple(
+        replace(answer, images=(*answer.images, *_by_digest(answer.images, known)))
+        if isinstance(answer, ObservedNode)
+        else answer
+        for answer in situation.observed
+    )
+
+
+def _by_digest(there: tuple[ObservedImage, ...], known: Mapping[str, str]) -> tuple[ObservedImage, ...]:
+    found = [(image, known[image.reference]) for image in there if image.reference in known]
+    return tuple(replace(image, reference=name) for image, name in found if name == image.id or name in image.digests)

@@ -1,0 +1,70 @@
+"""Keeps the lease for as long as a run lasts: a wave that pulls large images outlives any sensible time to live."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import threading
+from types import TracebackType
+
+from shipyard.base import clock
+from shipyard.base.errors import ShipyardError
+from shipyard.store.records import Lease
+from shipyard.store.store import Store
+
+TTL = 60.0
+"""Seconds after which a holder that can't be asked (another machine's) counts as gone."""
+
+
+def whoami() -> str:
+    """`user@host`, as it stands in revisions and leases."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+class LeaseKeeper:
+    """Acquired on entry, renewed by a thread, released on exit. Raises LeaseHeld on entry."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._lost: ShipyardError | None = None
+        self.lease: Lease | None = None
+
+    @property
+    def epoch(self) -> int:
+        """By which nodes tell this holder from older ones."""
+        assert self.lease is not None, "the lease is held inside the with block only"
+        return self.lease.epoch
+
+    def check(self) -> None:
+        """Raises LeaseHeld when somebody else has taken the lease meanwhile: ask before each wave."""
+        if self._lost is not None:
+            raise self._lost
+
+    def __enter__(self) -> LeaseKeeper:
+        self.lease = self._store.acquire(whoami(), self._store.now(clock.now()), TTL)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self.lease is not None and self._lost is None:
+            self._store.release(self.lease)
+
+    def _renew(self) -> None:
+        while not self._stop.wait(TTL / 4):
+            try:
+                assert self.lease is not None
+                self._store.renew(self.lease, self._store.now(clock.now()))
+            except ShipyardError as error:
+                self._lost = error
+                return

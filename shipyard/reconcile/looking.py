@@ -1,0 +1,183 @@
+"""Ask every node once, and make of the answers what the planner may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from shipyard.base.errors import Refused, ShipyardError
+from shipyard.model.node import Node
+from shipyard.model.observed import Observation, ObservedNode, Silent
+from shipyard.model.plan import PullImage
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.observe.fleet import observe
+from shipyard.observe.probe import NodeRequest
+from shipyard.planner import plan, storage
+from shipyard.reconcile.membership import Membership
+from shipyard.reconcile.session import Session, with_revisions
+from shipyard.store.records import StoredNode
+
+OBSERVE_TIMEOUT = 60.0
+
+
+def look(
+    session: Session,
+    membership: Membership,
+    situation: Situation,
+    *,
+    images: Mapping[str, Collection[str]] | None = None,
+) -> Situation:
+    """The situation with what the nodes answered. `images`: references to look up, by node.
+
+    Raises Refused when a node belongs to another store, ShipyardError when one node has two names.
+    """
+    asked = [node for node in situation.nodes if situation.limit is None or node.name in situation.limit]
+    answers = _ask(session, membership, situation, asked, images or {})
+    situation = replace(situation, observed=answers, now=session.now())
+    _check_identity(session, situation)
+    if images is None:
+        situation = _look_for_images(session, membership, situation)
+    return with_revisions(situation, session)
+
+
+def _ask(
+    session: Session,
+    membership: Membership,
+    situation: Situation,
+    nodes: Iterable[Node],
+    images: Mapping[str, Collection[str]],
+) -> tuple[Observation, ...]:
+    requests = [_request(session, situation, node, tuple(sorted(images.get(node.name, ())))) for node in nodes]
+    answers = observe(session.fleet(membership), requests, timeout=session.settings.timeouts.observe)
+    pinned = {node.name: node for node in situation.nodes}
+    return tuple(_as_pinned(answer, pinned[answer.name]) for answer in answers)
+
+
+def _request(session: Session, situation: Situation, node: Node, images: tuple[str, ...]) -> NodeRequest:
+    networks, volumes = set(), set()
+    placed = {
+        (placement.stack, placement.service) for placement in situation.memory.placements if placement.node == node.name
+    }
+    for stack in situation.stacks:
+        for service in stack.revision.spec.services:
+            if (stack.revision.stack, service.name) in placed or node.name in stack.eligible_for(service.name):
+                spec = service.container_on(node.name)
+                networks.update(attachment.network for attachment in spec.networks)
+                volumes.update(storage.used(spec))
+    return NodeRequest(
+        name=node.name,
+        cluster=situation.cluster,
+        runtime=node.runtime,
+        networks=tuple(sorted(networks)),
+        volumes=tuple(sorted(volumes)),
+        images=images,
+    )
+
+
+def _look_for_images(session: Session, membership: Membership, situation: Situation) -> Situation:
+    """A pass that changes nothing need not know which images are where; one that would fetch some looks first."""
+    wanted: dict[str, set[str]] = {}
+    for action in plan.plan(situation, waves=1).actions:
+        if isinstance(action.step, PullImage):
+            wanted.setdefault(action.node, set()).add(action.step.image)
+    wanted = {**wanted, **_local_images(situation, wanted)}
+    if not wanted:
+        return situation
+    again = [node for node in situation.nodes if node.name in wanted]
+    answers = {answer.name: answer for answer in _ask(session, membership, situation, again, wanted)}
+    return replace(situation, observed=tuple(answers.get(answer.name, answer) for answer in situation.observed))
+
+
+def _local_images(situation: Situation, wanted: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Images known by id alone are never pulled, so only being asked about tells that they are there."""
+    found: dict[str, set[str]] = {}
+    for blocked in plan.plan(situation, waves=1).blocked:
+        if blocked.reason != "ImageMissing":
+            continue
+        for node in situation.seen():
+            images = images_on(situation.stacks, node)
+            found[node] = wanted.get(node, set()) | {image for image in images if image.startswith("sha256:")}
+    return found
+
+
+def images_on(stacks: Iterable[DesiredStack], node: str) -> set[str]:
+    """References of the images that replicas on this node would be made from."""
+    return {
+        service.container_on(node).image
+        for stack in stacks
+        for service in stack.revision.spec.services
+        if node in stack.eligible_for(service.name)
+    }
+
+
+def _as_pinned(answer: Observation, node: Node) -> Observation:
+    """A node that is reached as another user, or through another runtime, is another node: shown, not acted on."""
+    if not isinstance(answer, ObservedNode):
+        return answer
+    for what, now, before in (
+        ("user", answer.facts.user, node.user),
+        ("runtime", answer.facts.runtime, node.runtime),
+    ):
+        if before and now and now != before:
+            return Silent(
+                name=node.name,
+                connected=True,
+                kind=f"{what.capitalize()}Changed",
+                message=f"its {what} is {now}, and was {before} at first contact: its containers are not in sight",
+                hint=f"`shipyard nodes repin {node.name}` accepts the change",
+            )
+    return answer
+
+
+def _check_identity(session: Session, situation: Situation) -> None:
+    names: dict[str, str] = {}
+    for node in situation.seen().values():
+        if node.owner and node.owner != session.store.uuid:
+            raise Refused(
+                node.name,
+                f"belongs to another store ({node.owner}); this one is {session.store.uuid}",
+                hint="if that store is lost, `shipyard state rebuild` reads the fleet's state back from its nodes",
+            )
+        identity = node.facts.node_id
+        if identity and identity in names:
+            raise ShipyardError(
+                f"{names[identity]} and {node.name} are one and the same node (node id {identity})",
+                hint="leave one of the two names in the inventory",
+            )
+        if identity:
+            names[identity] = node.name
+
+
+def remember_nodes(session: Session, membership: Membership, situation: Situation) -> None:
+    """Keep what was learnt of the nodes: runtime and user are pinned at first contact."""
+    stored = {record.node.name: record for record in session.store.nodes()}
+    changed = []
+    for node in situation.nodes:
+        before, seen = stored.get(node.name), situation.seen().get(node.name)
+        facts = seen.facts if seen is not None else before.facts if before is not None else None
+        if seen is not None:
+            node = replace(
+                node,
+                runtime=seen.facts.runtime or node.runtime,
+                user=node.user or seen.facts.user or None,
+                node_id=seen.facts.node_id or node.node_id,
+            )
+        lasting = replace(facts, clock=0.0, uptime=0.0) if facts is not None else None
+        record = StoredNode(
+            node=node,
+            connection=replace(membership.connections[node.name], password=None),
+            first_seen=before.first_seen if before is not None else situation.now,
+            facts=lasting,
+        )
+        if before is None or _lasting(before) != _lasting(record):
+            changed.append(record)
+    if changed:
+        session.store.save_nodes(changed)
+
+
+def _lasting(record: StoredNode) -> StoredNode:
+    become = record.connection.become
+    connection = replace(
+        record.connection, password=None, become=replace(become, password=None) if become is not None else None
+    )
+    return replace(record, connection=connection, first_seen=0.0)

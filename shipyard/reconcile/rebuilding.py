@@ -1,0 +1,177 @@
+"""`state rebuild`: a store that was lost, read back from the nodes.
+
+Revisions come from the copies that nodes keep, placements from the containers' labels and names. The new store then
+takes the nodes over, with an epoch above every one that they have seen, so that what is left of the old one is
+fenced out. Secrets are on no node and have to be set again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from shipyard.base.errors import NodeError, ShipyardError
+from shipyard.execute.run import take
+from shipyard.execute.script import Fence
+from shipyard.model import canonical, labels
+from shipyard.model.memory import KnownVolume, Memory, Placement, SlotKey
+from shipyard.model.observed import Container, ContainerState, ObservedNode, Silent
+from shipyard.model.situation import Situation
+from shipyard.model.spec import Revision
+from shipyard.observe.fleet import observe
+from shipyard.observe.kept import KeptCluster, read_kept
+from shipyard.observe.probe import NodeRequest
+from shipyard.planner.world import slot_of
+from shipyard.reconcile.keeper import LeaseKeeper
+from shipyard.reconcile.looking import remember_nodes
+from shipyard.reconcile.session import Session
+
+MAX_INCARNATIONS = 100_000
+"""How far an incarnation's number is searched for from its name's six digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was read back. `problems`: nodes that did not answer; what only they knew is missing."""
+
+    cluster: str
+    revisions: tuple[Revision, ...]
+    placements: int
+    nodes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def clusters_on(session: Session) -> tuple[dict[str, list[tuple[str, KeptCluster]]], tuple[str, ...]]:
+    """What the inventory's hosts keep, by cluster; and the nodes that did not answer, in words."""
+    membership = session.membership(("all",))
+    answers = read_kept(session.fleet(membership), [node.name for node in membership.nodes])
+    found: dict[str, list[tuple[str, KeptCluster]]] = {}
+    problems = []
+    for name in sorted(answers):
+        answer = answers[name]
+        if isinstance(answer, NodeError):
+            problems.append(str(answer))
+            continue
+        for kept in answer:
+            found.setdefault(kept.cluster, []).append((name, kept))
+    return found, tuple(problems)
+
+
+def choose(found: Mapping[str, object], wanted: str | None) -> str:
+    """Which cluster to rebuild. Raises ShipyardError when there is none, or several and none was named."""
+    if wanted is not None and wanted in found:
+        return wanted
+    if not found:
+        raise ShipyardError("no node of the inventory keeps anything of a cluster", hint="is it the right inventory?")
+    names = ", ".join(sorted(found))
+    if wanted is not None:
+        raise ShipyardError(f"no node keeps anything of the cluster {wanted}; they keep {names}")
+    if len(found) > 1:
+        raise ShipyardError(
+            f"the nodes keep several clusters: {names}",
+            hint='say which in shipyard.toml: cluster = "…"',
+        )
+    return next(iter(found))
+
+
+def rebuild(session: Session) -> Rebuilt:
+    """Fill an empty store from the nodes, and make them its own."""
+    if session.store.heads():
+        raise ShipyardError(
+            "this store is not empty: there is nothing to rebuild",
+            hint="move it away first, if the nodes know better",
+        )
+    found, problems = clusters_on(session)
+    cluster = choose(found, session.settings.cluster)
+    kept = found[cluster]
+    session.store.adopt_cluster(cluster)
+    session.store.raise_epoch(max(each.epoch for _, each in kept))
+    with LeaseKeeper(session.store) as keeper:
+        revisions = _revisions(each for _, each in kept)
+        for revision in revisions:
+            session.store.import_revision(revision)
+        names = [name for name, _ in kept]
+        situation = _observed(session, cluster, names)
+        session.store.save_memory(_memory(situation, revisions))
+        _take_over(session, situation, keeper)
+        placed = len(session.store.memory().placements)
+    return Rebuilt(cluster, revisions, placed, tuple(names), problems)
+
+
+def _revisions(kept: Iterable[KeptCluster]) -> tuple[Revision, ...]:
+    """The newest whole copy of each stack."""
+    best: dict[str, Revision] = {}
+    for each in kept:
+        for copy in each.revisions:
+            try:
+                revision = canonical.loads(Revision, copy.body)
+            except ValueError:
+                continue
+            if canonical.stack_digest(revision.spec) != copy.digest or revision.stack != copy.stack:
+                continue
+            if revision.stack not in best or best[revision.stack].number < revision.number:
+                best[revision.stack] = revision
+    return tuple(best[name] for name in sorted(best))
+
+
+def _observed(session: Session, cluster: str, names: list[str]) -> Situation:
+    membership = session.membership(("all",))
+    nodes = tuple(node for node in membership.nodes if node.name in names)
+    requests = [NodeRequest(node.name, cluster, node.runtime) for node in nodes]
+    answers = observe(session.fleet(membership), requests, timeout=session.settings.timeouts.observe)
+    for answer in answers:
+        if isinstance(answer, Silent):
+            raise NodeError(answer.name, answer.message, hint=answer.hint)
+    situation = replace(session.situation(membership, ()), cluster=cluster, nodes=nodes, observed=answers)
+    remember_nodes(session, membership, situation)
+    return situation
+
+
+def _memory(situation: Situation, revisions: tuple[Revision, ...]) -> Memory:
+    known = {revision.stack for revision in revisions}
+    best: dict[SlotKey, tuple[tuple[bool, int], Placement]] = {}
+    volumes = set()
+    for name, node in situation.seen().items():
+        for box in node.containers:
+            placed = _placement(situation.cluster, name, box)
+            if placed is None or placed.stack not in known:
+                continue
+            rank = (box.state == ContainerState.RUNNING, placed.incarnation)
+            if placed.key not in best or best[placed.key][0] < rank:
+                best[placed.key] = (rank, placed)
+        volumes |= _volumes(situation.cluster, node)
+    placements = sorted((placed for _, placed in best.values()), key=lambda placed: placed.key)
+    return Memory(
+        placements=tuple(placements),
+        volumes=tuple(sorted(volumes, key=lambda volume: (volume.node, volume.name))),
+    )
+
+
+def _placement(cluster: str, node: str, box: Container) -> Placement | None:
+    key = slot_of(box)
+    revision = box.label(labels.REVISION) or ""
+    if key is None or not revision.isdigit():
+        return None
+    suffix = box.name.rpartition("-")[2]
+    for incarnation in range(1, MAX_INCARNATIONS):
+        if labels.incarnation_suffix(cluster, *key, incarnation) == suffix:
+            return Placement(*key, node, incarnation, int(revision))
+    return None
+
+
+def _volumes(cluster: str, node: ObservedNode) -> set[KnownVolume]:
+    found = set()
+    for volume in node.volumes:
+        said = dict(volume.labels)
+        if said.get(labels.CLUSTER) == cluster and said.get(labels.STACK):
+            found.add(KnownVolume(node.name, volume.name, said[labels.STACK]))
+    return found
+
+
+def _take_over(session: Session, situation: Situation, keeper: LeaseKeeper) -> None:
+    membership = session.membership(("all",))
+    fence = Fence(situation.cluster, session.store.uuid, keeper.epoch, take_over=True)
+    answers = take(session.fleet(membership), sorted(situation.seen()), fence)
+    failed = [answer for answer in answers.values() if isinstance(answer, NodeError)]
+    if failed:
+        raise failed[0]

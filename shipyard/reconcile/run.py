@@ -1,0 +1,197 @@
+"""The pass, and its repetition until the fleet has converged.
+
+files -> desired -> observe -> plan -> execute -> record
+            ^                                       |
+            +-------------- the next pass ----------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from shipyard.base import clock
+from shipyard.execute.run import Interrupted, WaveRefused, execute
+from shipyard.execute.script import Fence
+from shipyard.model.plan import Outcome, Plan, Status, Waiting
+from shipyard.model.progress import Ending, Progress
+from shipyard.model.situation import Situation
+from shipyard.planner.learn import events, learn, node_events
+from shipyard.planner.plan import plan
+from shipyard.reconcile.keeper import LeaseKeeper, whoami
+from shipyard.reconcile.looking import look, remember_nodes
+from shipyard.reconcile.membership import Membership
+from shipyard.reconcile.session import Session
+from shipyard.runtime.dialects import by_name
+
+TIMED = ("BackOff", "HealthStarting", "Restarting")
+"""Reasons for waiting that time alone ends; others wait for these, or for a node."""
+
+POLL = (0.5, 1.0, 2.0, 3.0, 5.0)
+"""Seconds between looks at what ends by itself; the last goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a run should do beside keeping the fleet as declared. Names as on the command line."""
+
+    kind: str = "reconcile"
+    limit: frozenset[str] | None = None
+    accept_empty: frozenset[str] = frozenset()
+    remove_volumes: frozenset[str] = frozenset()
+    timeout: float = 600.0
+    once: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run came to so far."""
+
+    passes: int = 0
+    changed: int = 0
+    failed: int = 0
+
+    def count(self, outcomes: Sequence[Outcome]) -> None:
+        self.changed += sum(outcome.status == Status.DONE for outcome in outcomes)
+        self.failed += sum(outcome.status in (Status.FAILED, Status.UNKNOWN) for outcome in outcomes)
+
+
+def situation_now(session: Session, wish: Wish) -> tuple[Membership, Situation]:
+    """Load and observe."""
+    membership = session.membership()
+    before = session.situation(membership, session.stacks(), wish.limit)
+    situation = look(session, membership, before)
+    return membership, wished(situation, wish)
+
+
+def wished(situation: Situation, wish: Wish) -> Situation:
+    """The situation with what this run alone allows."""
+    return replace(situation, accept_empty=wish.accept_empty, remove_volumes=wish.remove_volumes)
+
+
+def one_pass(session: Session, keeper: LeaseKeeper, wish: Wish, progress: Progress, tally: Tally) -> Plan:
+    """Load, observe, plan, execute, record: once."""
+    started = session.now()
+    pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=started)
+    membership, situation = situation_now(session, wish)
+    remember_nodes(session, membership, situation)
+    decided = plan(situation, waves=1)
+    progress.on_plan(decided)
+    for event in node_events(situation.memory, decided.memory, situation.now):
+        session.store.add_events((event,))
+        progress.on_event(event)
+    done: tuple[Outcome, ...] = ()
+    if decided.waves:
+        done = _act(session, keeper, membership, situation, decided, pass_id, progress)
+        tally.count(done)
+    elif decided.memory != situation.memory:
+        session.store.save_memory(decided.memory)
+    for stack in decided.forget:
+        session.store.forget_stack(stack)
+    changes = sum(outcome.status == Status.DONE for outcome in done)
+    session.store.end_pass(pass_id, result=_result(decided, done), now=session.now(), changes=changes)
+    return decided
+
+
+def _act(
+    session: Session,
+    keeper: LeaseKeeper,
+    membership: Membership,
+    situation: Situation,
+    decided: Plan,
+    pass_id: int,
+    progress: Progress,
+) -> tuple[Outcome, ...]:
+    """Execute the first wave: what is about to happen is written down before, what came of it after."""
+    keeper.check()
+    wave = decided.waves[0]
+    session.store.begin_wave(pass_id, wave, decided.memory, session.now())
+    progress.on_start(wave)
+    dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items() if node.facts.runtime}
+    fence = Fence(situation.cluster, session.store.uuid, keeper.epoch)
+    try:
+        outcomes = execute(session.fleet(membership), wave, dialects, fence, on_outcome=progress.on_outcome)
+    except (WaveRefused, Interrupted) as stopped:
+        _record(session, situation, decided, pass_id, stopped.outcomes)
+        raise
+    _record(session, situation, decided, pass_id, outcomes)
+    return outcomes
+
+
+def _record(session: Session, situation: Situation, decided: Plan, pass_id: int, outcomes: tuple[Outcome, ...]) -> None:
+    now = session.now()
+    memory = learn(decided.memory, outcomes, now, situation.timing)
+    session.store.end_wave(pass_id, outcomes, memory, events(outcomes, now), now)
+
+
+def _result(decided: Plan, outcomes: Sequence[Outcome]) -> str:
+    if any(outcome.status in (Status.FAILED, Status.UNKNOWN) for outcome in outcomes):
+        return "failed"
+    if decided.waves:
+        return "changed"
+    if decided.blocked:
+        return "blocked"
+    return "waiting" if decided.waiting or decided.unreachable else "converged"
+
+
+def converge(session: Session, keeper: LeaseKeeper, wish: Wish, progress: Progress) -> Ending:
+    """Passes until one plans nothing and nothing is left that time would end, or until the time limit."""
+    deadline = clock.monotonic() + wish.timeout
+    tally, idle = Tally(), 0
+    while True:
+        tally.passes += 1
+        progress.on_pass(tally.passes)
+        decided = one_pass(session, keeper, wish, progress, tally)
+        left = deadline - clock.monotonic()
+        if wish.once:
+            return _finish(progress, tally, decided, wish, timed_out=False)
+        if decided.waves and left > 0:
+            idle = 0
+            continue
+        timed = tuple(each for each in decided.waiting if each.reason in TIMED)
+        if decided.waves or not timed:
+            return _finish(progress, tally, decided, wish, timed_out=bool(decided.waves))
+        pause = _pause(timed, session.now(), idle)
+        if pause > left:
+            return _finish(progress, tally, decided, wish, timed_out=True)
+        progress.on_wait(timed, pause)
+        clock.sleep(pause)
+        idle += 1
+
+
+def _pause(waiting: Sequence[Waiting], now: float, idle: int) -> float:
+    """Until the first back-off ends; sooner where something may end by itself at any time."""
+    poll = POLL[min(idle, len(POLL) - 1)]
+    untils = [each.until - now for each in waiting if each.until is not None]
+    if any(each.until is None for each in waiting):
+        untils.append(poll)
+    return max(min(untils), 0.1)
+
+
+def _finish(progress: Progress, tally: Tally, decided: Plan, wish: Wish, *, timed_out: bool) -> Ending:
+    silent = set(decided.unreachable)
+    waiting = tuple(each for each in decided.waiting if not (silent and each.reason == "NodeNotObserved"))
+    acted = wish.once and bool(decided.waves)
+    ending = Ending(
+        converged=not (decided.blocked or waiting or timed_out or (acted and tally.failed)),
+        passes=tally.passes,
+        changed=tally.changed,
+        failed=tally.failed,
+        blocked=decided.blocked,
+        waiting=waiting,
+        unreachable=decided.unreachable,
+        timed_out=timed_out,
+    )
+    progress.done(ending)
+    return ending
+
+
+def with_lease(session: Session, work: Callable[[LeaseKeeper], Ending]) -> Ending:
+    """Do something while holding the lease. Raises LeaseHeld."""
+    with LeaseKeeper(session.store) as keeper:
+        return work(keeper)
+
+
+def reconcile(session: Session, wish: Wish, progress: Progress) -> Ending:
+    """`shipyard reconcile`: keep the fleet as it was last applied."""
+    return with_lease(session, lambda keeper: converge(session, keeper, wish, progress))
