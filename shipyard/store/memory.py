@@ -1,0 +1,109 @@
+"""The planner's memory, kept between passes. Only rows that differ are written, all in one transaction.
+
+Each table holds one kind of the memory's dataclasses, a column for a field, so that what is written here can be
+read, and put right, with nothing but a SQL prompt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import Enum
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement
+from shipyard.model.node import NodeState
+from shipyard.store.schema import failures, node_memory, placements, store, volumes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sqlalchemy import Table
+
+T = TypeVar("T", Placement, Failures, NodeMemory, KnownVolume)
+
+
+class _Kind(Generic[T]):
+    """One kind of thing remembered, and its table."""
+
+    def __init__(self, table: Table, make: Callable[..., T], kind: type[T]) -> None:
+        self.table = table
+        self.make: Callable[..., T] = make
+        self.fields = tuple(field.name for field in dataclasses.fields(kind))
+        self.key_names = tuple(column.name for column in table.primary_key)
+        self.key: Callable[[T], Any] = attrgetter(*self.key_names)
+
+    def load(self, connection: Connection) -> tuple[T, ...]:
+        """All rows, sorted by key as Python sorts."""
+        rows = connection.execute(select(*(self.table.c[name] for name in self.fields)))
+        return tuple(sorted((self.make(*row) for row in rows), key=self.key))
+
+    def save(self, connection: Connection, before: Iterable[T], after: Iterable[T]) -> None:
+        """The table, which holds `before`, holds `after` then."""
+        old = {self.key(item): item for item in before}
+        new = {self.key(item): item for item in after}
+        stale = [item for key, item in old.items() if new.get(key) != item]
+        fresh = [item for key, item in new.items() if old.get(key) != item]
+        if stale:
+            matches = (self.table.c[name] == bindparam(f"old_{name}") for name in self.key_names)
+            keys = [{f"old_{name}": _plain(getattr(item, name)) for name in self.key_names} for item in stale]
+            connection.execute(delete(self.table).where(*matches), keys)
+        if fresh:
+            rows = [{name: _plain(getattr(item, name)) for name in self.fields} for item in fresh]
+            connection.execute(insert(self.table), rows)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _node_memory(name: str, state: str, *rest: Any) -> NodeMemory:
+    return NodeMemory(name, NodeState(state), *rest)
+
+
+_PLACEMENTS = _Kind(placements, Placement, Placement)
+_FAILURES = _Kind(failures, Failures, Failures)
+_NODES = _Kind(node_memory, _node_memory, NodeMemory)
+_VOLUMES = _Kind(volumes, KnownVolume, KnownVolume)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Remembered:
+    """The memory as it was at a version; while the store still has that version, it need not be read again."""
+
+    version: int
+    memory: Memory
+
+
+def load(connection: Connection, known: Remembered | None) -> Remembered:
+    """The memory; from `known` where nothing has changed since."""
+    version = int(connection.execute(select(store.c.memory_version)).scalar_one())
+    if known is not None and known.version == version:
+        return known
+    memory = Memory(
+        placements=_PLACEMENTS.load(connection),
+        failures=_FAILURES.load(connection),
+        nodes=_NODES.load(connection),
+        volumes=_VOLUMES.load(connection),
+    )
+    return Remembered(version, memory)
+
+
+def save(connection: Connection, memory: Memory, known: Remembered | None) -> Remembered:
+    """The store's memory is `memory` then. The value returned holds once the transaction is committed."""
+    before = load(connection, known)
+    if before.memory == memory:
+        return before
+    _PLACEMENTS.save(connection, before.memory.placements, memory.placements)
+    _FAILURES.save(connection, before.memory.failures, memory.failures)
+    _NODES.save(connection, before.memory.nodes, memory.nodes)
+    _VOLUMES.save(connection, before.memory.volumes, memory.volumes)
+    changed(connection)
+    return Remembered(before.version + 1, memory)
+
+
+def changed(connection: Connection) -> None:
+    """Whoever has the memory must read it again."""
+    connection.execute(update(store).values(memory_version=store.c.memory_version + 1))

@@ -1,0 +1,112 @@
+"""What the store hands out beside the model's own nouns: rows of its history, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shipyard.model.event import Event
+    from shipyard.model.inventory import Connection
+    from shipyard.model.node import Node
+    from shipyard.model.observed import Facts
+    from shipyard.model.spec import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run passes. `epoch`: larger than that of every holder before; nodes refuse smaller ones.
+
+    `holder`: user@host. `since`, `expires`: unix seconds of the store's clock. `ttl`: seconds.
+    """
+
+    holder: str
+    pid: int
+    epoch: int
+    since: float
+    expires: float
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A stack's newest revision. `removing`: the stack was removed, but something of it is still there."""
+
+    revision: Revision
+    removing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """A line of a stack's history, without the body."""
+
+    stack: str
+    number: int
+    digest: str
+    created: float
+    author: str
+    files: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNode:
+    """A node and how it was last reached. Passwords are left out of `connection` when it is stored."""
+
+    node: Node
+    connection: Connection
+    first_seen: float = 0.0
+    facts: Facts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassRow:
+    """A pass, or a run of passes that changed nothing and ended alike.
+
+    `since`: start of the first of them; `started`, `finished`: of the newest; `times`: how many.
+    `result` None: under way. `killed`: it never ended, and a later one began.
+    """
+
+    id: int
+    kind: str
+    holder: str
+    since: float
+    started: float
+    finished: float | None
+    result: str | None
+    changes: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRow:
+    """An action of a pass. `status`: `started` until its outcome is recorded, then a `plan.Status` value.
+
+    `wave`: from 1. `number`: the action's id in its plan. `message`: the runtime's words where it failed.
+    """
+
+    pass_id: int
+    wave: int
+    number: int
+    node: str
+    verb: str
+    target: str
+    reason: str
+    detail: str
+    status: str
+    message: str
+    started: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event, or equal ones within an hour of each other: `times` of them, from `first` to `event.at`.
+
+    `id` grows: a repeated event gets a new one, so whoever follows by id sees it again.
+    """
+
+    id: int
+    event: Event
+    first: float
+    times: int

@@ -1,0 +1,201 @@
+"""Stacks and their revisions: immutable, numbered, never renumbered. What `apply` writes and every pass reads."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from shipyard.base.errors import StoreError
+from shipyard.model import canonical
+from shipyard.model.spec import Revision, StackSpec
+from shipyard.store import timekeeping
+from shipyard.store.records import Head, RevisionRow
+from shipyard.store.schema import failures, placements, revisions, stacks
+
+if TYPE_CHECKING:
+    from shipyard.store.engine import AnyRow
+
+KEPT = 10
+"""Revisions of a stack, beside those that placements still use (Kubernetes' revisionHistoryLimit)."""
+
+Cache = dict[tuple[str, int, str], Revision]
+"""Revisions once decoded, by stack, number and digest: they never change, and every pass reads the heads."""
+
+
+def add(
+    connection: Connection,
+    spec: StackSpec,
+    *,
+    author: str,
+    files: tuple[str, ...],
+    now: float,
+    note: str = "",
+) -> Revision:
+    """The next revision, or the head where it says the same. A stack that was being removed is wanted again."""
+    body = canonical.dumps(spec)
+    digest = canonical.digest(body)
+    timekeeping.record(connection, now)
+    stack = connection.execute(select(stacks).where(stacks.c.name == spec.name)).first()
+    if stack is not None and stack.head is not None:
+        head = _row(connection, spec.name, stack.head)
+        if head.digest == digest:
+            _set_stack(connection, spec.name, removing=False)
+            return _revision(head)
+    number = 1 if stack is None else stack.last_number + 1
+    if stack is None:
+        connection.execute(insert(stacks).values(name=spec.name, head=None, last_number=0, removing=False))
+    revision = Revision(spec.name, number, spec, digest, now, author, files)
+    _insert(connection, revision, body, note)
+    _set_stack(connection, spec.name, head=number, last_number=number, removing=False)
+    _forget_old(connection, spec.name)
+    return revision
+
+
+def import_revision(connection: Connection, revision: Revision) -> None:
+    """As the nodes kept it, number included; the head where it is the newest."""
+    name = revision.stack
+    stack = connection.execute(select(stacks).where(stacks.c.name == name)).first()
+    if stack is None:
+        connection.execute(insert(stacks).values(name=name, head=None, last_number=0, removing=False))
+    known = connection.execute(_one(name, revision.number)).first()
+    if known is not None and known.digest != revision.digest:
+        raise StoreError(
+            f"revision {revision.number} of {name} is already in the store, and says something else",
+            hint="rebuild into an empty store",
+        )
+    if known is None:
+        _insert(connection, revision, canonical.dumps(revision.spec), "rebuilt from the nodes")
+    head = max(revision.number, (stack.head or 0) if stack else 0)
+    _set_stack(connection, name, head=head, last_number=max(head, stack.last_number if stack else 0))
+
+
+def heads(connection: Connection, cache: Cache) -> tuple[Head, ...]:
+    """Every stack's newest revision, sorted by stack. Only bodies that are not in `cache` are read."""
+    join = stacks.join(revisions, (revisions.c.stack == stacks.c.name) & (revisions.c.number == stacks.c.head))
+    rows = connection.execute(
+        select(revisions.c.stack, revisions.c.number, revisions.c.digest, stacks.c.removing).select_from(join)
+    ).all()
+    found = [
+        Head(_cached(connection, cache, stack, number, digest), removing) for stack, number, digest, removing in rows
+    ]
+    return tuple(sorted(found, key=lambda head: head.revision.stack))
+
+
+def one(connection: Connection, cache: Cache, stack: str, number: int) -> Revision:
+    """Raises StoreError where it is not kept."""
+    row = connection.execute(
+        select(revisions.c.digest).where(revisions.c.stack == stack, revisions.c.number == number)
+    ).first()
+    if row is None:
+        raise _missing(connection, stack, number)
+    return _cached(connection, cache, stack, number, row.digest)
+
+
+def history(connection: Connection, stack: str) -> tuple[RevisionRow, ...]:
+    """Newest first."""
+    table = revisions.c
+    query = select(table.stack, table.number, table.digest, table.created, table.author, table.files, table.note).where(
+        table.stack == stack
+    )
+    return tuple(
+        RevisionRow(row.stack, row.number, row.digest, row.created, row.author, _files(row), row.note)
+        for row in connection.execute(query.order_by(table.number.desc()))
+    )
+
+
+def mark_removing(connection: Connection, stack: str, now: float) -> None:
+    """Nothing of it should be left; raises StoreError for a stack that is not there."""
+    changed = connection.execute(
+        update(stacks).where(stacks.c.name == stack, stacks.c.head.is_not(None)).values(removing=True)
+    )
+    if changed.rowcount == 0:
+        raise _missing_stack(connection, stack)
+    timekeeping.record(connection, now)
+
+
+def forget(connection: Connection, stack: str) -> None:
+    """Its revisions, placements and failures. Its volumes stay known: data outlives the stack that made it."""
+    connection.execute(delete(revisions).where(revisions.c.stack == stack))
+    connection.execute(delete(placements).where(placements.c.stack == stack))
+    connection.execute(delete(failures).where(failures.c.stack == stack))
+    _set_stack(connection, stack, head=None, removing=False)
+
+
+def _one(stack: str, number: int) -> Any:
+    return select(revisions).where(revisions.c.stack == stack, revisions.c.number == number)
+
+
+def _row(connection: Connection, stack: str, number: int) -> AnyRow:
+    row: AnyRow | None = connection.execute(_one(stack, number)).first()
+    if row is None:
+        raise _missing(connection, stack, number)
+    return row
+
+
+def _cached(connection: Connection, cache: Cache, stack: str, number: int, digest: str) -> Revision:
+    key = (stack, number, digest)
+    if key not in cache:
+        cache[key] = _revision(_row(connection, stack, number))
+    return cache[key]
+
+
+def _revision(row: AnyRow) -> Revision:
+    try:
+        spec = canonical.loads(StackSpec, row.body)
+    except ValueError as error:
+        raise StoreError(
+            f"revision {row.number} of {row.stack} can't be read: {error}",
+            hint="was it written by a newer shipyard? if not: `shipyard state restore`, or `shipyard state rebuild`",
+        ) from error
+    return Revision(row.stack, row.number, spec, row.digest, row.created, row.author, _files(row))
+
+
+def _files(row: AnyRow) -> tuple[str, ...]:
+    return tuple(json.loads(row.files))
+
+
+def _insert(connection: Connection, revision: Revision, body: str, note: str) -> None:
+    connection.execute(
+        insert(revisions).values(
+            stack=revision.stack,
+            number=revision.number,
+            digest=revision.digest,
+            body=body,
+            created=revision.created,
+            author=revision.author,
+            files=json.dumps(revision.files),
+            note=note,
+        )
+    )
+
+
+def _set_stack(connection: Connection, name: str, **values: Any) -> None:
+    connection.execute(update(stacks).where(stacks.c.name == name).values(**values))
+
+
+def _forget_old(connection: Connection, stack: str) -> None:
+    numbers = revisions.c.number
+    mine = revisions.c.stack == stack
+    kept = connection.execute(select(numbers).where(mine).order_by(numbers.desc()).limit(KEPT)).scalars().all()
+    used = select(placements.c.revision).where(placements.c.stack == stack)
+    connection.execute(delete(revisions).where(mine, numbers < min(kept), numbers.not_in(used)))
+
+
+def _missing(connection: Connection, stack: str, number: int) -> StoreError:
+    kept = connection.execute(
+        select(func.min(revisions.c.number), func.max(revisions.c.number)).where(revisions.c.stack == stack)
+    ).one()
+    if kept[0] is None:
+        return _missing_stack(connection, stack)
+    return StoreError(
+        f"the stack {stack} has no revision {number}: those kept are from {kept[0]} to {kept[1]}",
+        hint=f"`shipyard history {stack}` lists them",
+    )
+
+
+def _missing_stack(connection: Connection, stack: str) -> StoreError:
+    names = connection.execute(select(stacks.c.name).where(stacks.c.head.is_not(None))).scalars().all()
+    known = ", ".join(sorted(names)) or "none"
+    return StoreError(f"there is no stack {stack} in the store", hint=f"stacks that are: {known}")
