@@ -120,8 +120,8 @@ def _has_actions(connection: Connection, *pass_ids: int) -> bool:
 
 
 def _pass_row(row: AnyRow) -> PassRow:
-    fields = {name: value for name, value in row._mapping.items() if name != "epoch"}
-    return PassRow(**fields)
+    ended = (row.finished, row.result)
+    return PassRow(row.id, row.kind, row.holder, row.since, row.started, *ended, row.changes, row.times)
 
 
 def _action_row(pass_id: int, wave: int, action: Action, now: float) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class StoredNode:
 class PassRow:
     """A pass, or a run of passes that changed nothing and ended alike.
 
-    `since`: start of the first of them; `started`, `finished`: of the newest; `times`: how many.
+    `since`: start of the first of them; `started`, `finished`: of the newest; `count`: how many.
     `result` None: under way. `killed`: it never ended, and a later one began.
     """
 
@@ -75,7 +75,7 @@ class PassRow:
     finished: float | None
     result: str | None
     changes: int
-    times: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class ActionRow:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event, or equal ones within an hour of each other: `times` of them, from `first` to `event.at`.
+    """An event, or equal ones within an hour of each other: `count` of them, from `first` to `event.at`.
 
     `id` grows: a repeated event gets a new one, so whoever follows by id sees it again.
     """
@@ -109,4 +109,4 @@ class EventRow:
     id: int
     event: Event
     first: float
-    times: int
+    count: int

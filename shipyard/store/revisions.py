@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from shipyard.base.errors import StoreError
 from shipyard.model import canonical
@@ -83,14 +83,17 @@ def heads(connection: Connection, cache: Cache) -> tuple[Head, ...]:
     return tuple(sorted(found, key=lambda head: head.revision.stack))
 
 
-def one(connection: Connection, cache: Cache, stack: str, number: int) -> Revision:
-    """Raises StoreError where it is not kept."""
+def one(connection: Connection, cache: Cache, stack: str, number: int) -> Revision | None:
+    """None where it is not kept."""
     row = connection.execute(
         select(revisions.c.digest).where(revisions.c.stack == stack, revisions.c.number == number)
     ).first()
-    if row is None:
-        raise _missing(connection, stack, number)
-    return _cached(connection, cache, stack, number, row.digest)
+    return None if row is None else _cached(connection, cache, stack, number, row.digest)
+
+
+def any_stack(connection: Connection) -> bool:
+    """Whether a stack was ever stored here and not forgotten."""
+    return connection.execute(select(stacks.c.name).where(stacks.c.head.is_not(None)).limit(1)).first() is not None
 
 
 def history(connection: Connection, stack: str) -> tuple[RevisionRow, ...]:
@@ -128,9 +131,7 @@ def _one(stack: str, number: int) -> Any:
 
 
 def _row(connection: Connection, stack: str, number: int) -> AnyRow:
-    row: AnyRow | None = connection.execute(_one(stack, number)).first()
-    if row is None:
-        raise _missing(connection, stack, number)
+    row: AnyRow = connection.execute(_one(stack, number)).one()
     return row
 
 
@@ -181,18 +182,6 @@ def _forget_old(connection: Connection, stack: str) -> None:
     kept = connection.execute(select(numbers).where(mine).order_by(numbers.desc()).limit(KEPT)).scalars().all()
     used = select(placements.c.revision).where(placements.c.stack == stack)
     connection.execute(delete(revisions).where(mine, numbers < min(kept), numbers.not_in(used)))
-
-
-def _missing(connection: Connection, stack: str, number: int) -> StoreError:
-    kept = connection.execute(
-        select(func.min(revisions.c.number), func.max(revisions.c.number)).where(revisions.c.stack == stack)
-    ).one()
-    if kept[0] is None:
-        return _missing_stack(connection, stack)
-    return StoreError(
-        f"the stack {stack} has no revision {number}: those kept are from {kept[0]} to {kept[1]}",
-        hint=f"`shipyard history {stack}` lists them",
-    )
 
 
 def _missing_stack(connection: Connection, stack: str) -> StoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from shipyard.base.errors import StoreError
 from shipyard.store import backup, events, lease, location, memory, nodes, opening, passes, revisions, timekeeping
@@ -76,6 +76,17 @@ class Store:
     ) -> None:
         self.close()
 
+    def adopt_cluster(self, cluster: str) -> None:
+        """Become the store of a cluster that is there already. StoreError where this one knows stacks of its own."""
+        with self._database.writing() as connection:
+            if cluster != self.cluster and revisions.any_stack(connection):
+                raise StoreError(
+                    f"this store is that of the cluster {self.cluster}, and can't become that of {cluster}",
+                    hint="move it away, or name another with --database",
+                )
+            connection.execute(update(identity).values(cluster=cluster))
+        self.cluster = cluster
+
     def now(self, clock_now: float) -> float:
         """Unix seconds that never go backwards, whichever process asks."""
         with self._database.reading() as connection:
@@ -130,8 +141,8 @@ class Store:
         with self._database.reading() as connection:
             return revisions.heads(connection, self._revisions)
 
-    def revision(self, stack: str, number: int) -> Revision:
-        """Raises StoreError where it is not kept."""
+    def revision(self, stack: str, number: int) -> Revision | None:
+        """None where it is not kept."""
         with self._database.reading() as connection:
             return revisions.one(connection, self._revisions, stack, number)
 
