@@ -114,10 +114,10 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
     node = world.nodes.get(placement.node)
     if node is None:
         return f"{placement.node} is no longer managed"
-    if node.orphaned:
-        return ""
     if node.availability == Availability.DRAIN:
         return f"{node.name} is drained"
+    if node.orphaned:
+        return ""
     if world.states.get(node.name) == NodeState.LOST:
         return "" if world.brake else f"{node.name} is lost"
     if node.name not in stack.eligible_for(service.name):

@@ -31,10 +31,11 @@ class Given:
     """What was given on the command line of `apply` or `plan`."""
 
     paths: tuple[Path, ...]
-    extra_vars: Mapping[str, object]
+    extra_vars: tuple[str, ...]
     environ: Mapping[str, str]
     tags: tuple[str, ...] = ()
     prune: bool = False
+    untrusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,16 +155,9 @@ def remember_nodes(session: Session, membership: Membership, situation: Situatio
     for node in situation.nodes:
         before, seen = stored.get(node.name), situation.seen().get(node.name)
         facts = seen.facts if seen is not None else before.facts if before is not None else None
-        if seen is not None:
-            node = replace(
-                node,
-                runtime=seen.facts.runtime or node.runtime,
-                user=node.user or seen.facts.user or None,
-                node_id=seen.facts.node_id or node.node_id,
-            )
         lasting = replace(facts, clock=0.0, uptime=0.0) if facts is not None else None
         record = StoredNode(
-            node=node,
+            node=_pinned(node, seen),
             connection=replace(membership.connections[node.name], password=None),
             first_seen=before.first_seen if before is not None else situation.now,
             facts=lasting,
@@ -173,6 +166,18 @@ def remember_nodes(session: Session, membership: Membership, situation: Situatio
             changed.append(record)
     if changed:
         session.store.save_nodes(changed)
+
+
+def _pinned(node: Node, seen: ObservedNode | None) -> Node:
+    if seen is None:
+        return node
+    facts = seen.facts
+    return replace(
+        node,
+        runtime=facts.runtime or node.runtime,
+        user=node.user or facts.user or None,
+        node_id=facts.node_id or node.node_id,
+    )
 
 
 def _lasting(record: StoredNode) -> StoredNode:

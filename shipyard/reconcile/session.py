@@ -28,6 +28,8 @@ class Session:
     inventory: Inventory
     store: Store
     confirmed: bool = False
+    playbook_dirs: tuple[Path, ...] = ()
+    trusted: bool = False
     options: SshOptions = field(default_factory=SshOptions)
     _fleet: Fleet | None = None
     _known: Mapping[str, object] = field(default_factory=dict)
@@ -48,11 +50,16 @@ class Session:
                 "there is no inventory",
                 hint="say where it is with -i, or make a project with `shipyard init`",
             )
-        inventory = load_inventory(
-            settings.inventory, cwd=settings.root, playbook_dirs=tuple(playbook_dirs), trusted=trusted
-        )
+        folders = tuple(playbook_dirs)
+        inventory = load_inventory(settings.inventory, cwd=settings.root, playbook_dirs=folders, trusted=trusted)
         store = Store.open(settings.database, create=create, cluster=settings.cluster)
-        return cls(settings, inventory, store, settings.yes, options or SshOptions())
+        return cls(settings, inventory, store, settings.yes, folders, trusted, options or SshOptions())
+
+    def reload_inventory(self) -> None:
+        """Read the inventory again."""
+        self.inventory = load_inventory(
+            self.settings.inventory, cwd=self.settings.root, playbook_dirs=self.playbook_dirs, trusted=self.trusted
+        )
 
     def now(self) -> float:
         """Unix seconds; never earlier than anything recorded."""

@@ -1,0 +1,135 @@
+"""Single nodes: are they fit, who are they, and how are they let go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from shipyard.base.errors import NodeError, StoreError, UsageError
+from shipyard.files.inventory import connection_of
+from shipyard.files.patterns import match
+from shipyard.model.node import Availability
+from shipyard.model.observed import ObservedNode, Silent
+from shipyard.model.progress import Unwatched
+from shipyard.model.request import HostKey, NodeCheck
+from shipyard.reconcile.keeper import LeaseKeeper
+from shipyard.reconcile.looking import look
+from shipyard.reconcile.membership import Membership
+from shipyard.reconcile.run import Wish, converge
+from shipyard.reconcile.session import Session
+from shipyard.transport import hostkeys
+
+SCAN_TIMEOUT = 10.0
+
+
+def _hosts(session: Session, pattern: str) -> tuple[str, ...]:
+    known = {record.node.name for record in session.store.nodes()}
+    hosts = match(pattern, session.inventory).hosts or ((pattern,) if pattern in known else ())
+    if not hosts:
+        raise UsageError(f"{pattern} matches no host of the inventory and no known node")
+    return tuple(hosts)
+
+
+def _membership(session: Session, names: Sequence[str]) -> Membership:
+    membership = session.membership([name for name in names if session.inventory.host(name)])
+    nodes = tuple(node for node in membership.nodes if node.name in set(names))
+    return replace(membership, nodes=nodes)
+
+
+def check(session: Session, pattern: str) -> list[NodeCheck]:
+    """Observe each node, and say what is missing and how to mend it."""
+    membership = _membership(session, _hosts(session, pattern))
+    situation = look(session, membership, session.situation(membership, session.stacks()), images={})
+    return [_seen(answer) if isinstance(answer, ObservedNode) else _silent(answer) for answer in situation.observed]
+
+
+def _silent(answer: Silent) -> NodeCheck:
+    return NodeCheck(answer.name, ok=False, problems=((answer.message, answer.hint or ""),))
+
+
+def _seen(node: ObservedNode) -> NodeCheck:
+    facts = node.facts
+    problems = []
+    if facts.runtime == "podman" and not facts.systemd:
+        why = "no systemd: podman runs no health checks by itself; each pass runs them instead"
+        problems.append((why, "run passes often (cron, or reconcile --watch), or use systemd"))
+        why = "no systemd: podman starts nothing after a reboot by itself; the next pass does"
+        problems.append((why, ""))
+    return NodeCheck(
+        node.name,
+        ok=True,
+        runtime=facts.runtime,
+        version=facts.runtime_version,
+        facts=(
+            ("os", f"{facts.os} {facts.kernel} {facts.arch}".strip()),
+            ("user", facts.user + (" (rootless)" if facts.rootless else "")),
+            ("cpus", str(facts.cpus)),
+            ("memory", f"{facts.memory / 2**30:.1f} GiB"),
+        ),
+        problems=tuple(problems),
+    )
+
+
+def host_keys(session: Session, pattern: str) -> list[HostKey]:
+    """The keys that the hosts show now, beside what known_hosts has."""
+    found = []
+    for name in _hosts(session, pattern):
+        host = session.inventory.host(name)
+        if host is None:
+            raise UsageError(f"{name} is not in the inventory")
+        for key in hostkeys.scan(name, connection_of(session.inventory, host), session.options, timeout=SCAN_TIMEOUT):
+            found.append(HostKey(name, key.host, key.type, key.fingerprint, key.known))
+    return found
+
+
+def record_host_keys(session: Session, keys: Sequence[HostKey]) -> Path:
+    """Scan again, and write those keys that still are the ones shown. Returns the file that was written last."""
+    shown = {(key.node, key.fingerprint) for key in keys}
+    path = None
+    for name in sorted({key.node for key in keys}):
+        host = session.inventory.host(name)
+        if host is None:
+            continue
+        connection = connection_of(session.inventory, host)
+        now = hostkeys.scan(name, connection, session.options, timeout=SCAN_TIMEOUT)
+        changed = [key for key in now if (name, key.fingerprint) not in shown]
+        if changed:
+            raise NodeError(name, "showed another key now than a moment ago; nothing was written")
+        path = hostkeys.known_hosts_of(name, connection, session.options)
+        hostkeys.remember(path, now, replace=True)
+    if path is None:
+        raise UsageError("there are no keys to write")
+    return path
+
+
+def remove(session: Session, name: str) -> None:
+    """Drain a node that the inventory no longer names, and forget it. Raises NodeError for what can't leave it."""
+    record = next((record for record in session.store.nodes() if record.node.name == name), None)
+    if record is None:
+        raise StoreError(f"{name} is not a known node")
+    if session.inventory.host(name) is not None:
+        raise UsageError(f"{name} is still in the inventory; take it out there first")
+    with LeaseKeeper(session.store) as keeper:
+        drained = replace(record, node=replace(record.node, orphaned=True, availability=Availability.DRAIN))
+        session.store.save_nodes((drained,))
+        ending = converge(session, keeper, Wish(kind="nodes remove"), Unwatched())
+        stuck = [placed for placed in session.store.memory().placements if placed.node == name]
+        if stuck and not session.confirmed:
+            words = ", ".join(f"{placed.stack}/{placed.service}.{placed.slot}" for placed in stuck)
+            why = "; ".join(blocked.detail for blocked in ending.blocked) or "it does not answer"
+            hint = "--yes forgets it all the same: what runs there keeps running, unmanaged"
+            raise NodeError(name, f"can't let go of {words}: {why}", hint=hint)
+        memory = session.store.memory()
+        kept = tuple(placed for placed in memory.placements if placed.node != name)
+        volumes = tuple(volume for volume in memory.volumes if volume.node != name)
+        session.store.save_memory(replace(memory, placements=kept, volumes=volumes))
+        session.store.remove_node(name)
+
+
+def repin(session: Session, name: str) -> None:
+    """Take the node's runtime and user as they are at the next contact."""
+    record = next((record for record in session.store.nodes() if record.node.name == name), None)
+    if record is None:
+        raise StoreError(f"{name} is not a known node")
+    session.store.save_nodes((replace(record, node=replace(record.node, runtime=None, user=None)),))

@@ -1,0 +1,255 @@
+"""What people can ask for, as one object per command: the face calls this, and it calls the passes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from shipyard.base import clock
+from shipyard.base.errors import StoreError, UsageError
+from shipyard.files.config import Settings
+from shipyard.model.event import Event
+from shipyard.model.memory import KnownVolume
+from shipyard.model.plan import Plan
+from shipyard.model.progress import Ending, Progress
+from shipyard.model.request import ApplyRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
+from shipyard.model.situation import Situation
+from shipyard.model.spec import Revision
+from shipyard.model.status import PassSummary
+from shipyard.reconcile import applying, nodecare, rebuilding
+from shipyard.reconcile.applying import Given
+from shipyard.reconcile.keeper import LeaseKeeper
+from shipyard.reconcile.run import Wish, converge, with_lease
+from shipyard.reconcile.session import Session, limited
+from shipyard.reconcile.trust import is_trusted
+from shipyard.runtime.dialect import Dialect
+from shipyard.runtime.dialects import by_name
+from shipyard.store.records import EventRow, RevisionRow
+from shipyard.transport.connection import NodeConnection
+from shipyard.transport.fleet import SshOptions
+
+
+class Operations:
+    """The fleet of some settings: its store and its nodes. All methods raise ShipyardError's children."""
+
+    def __init__(self, session: Session, environ: Mapping[str, str]) -> None:
+        self._session = session
+        self._environ = environ
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        environ: Mapping[str, str] | None = None,
+        playbooks: Sequence[str] = (),
+        options: SshOptions | None = None,
+    ) -> Operations:
+        """Read the inventory and open the store, which is made where there is none."""
+        folders = {(settings.root / Path(name)).absolute().parent for name in playbooks}
+        trusted = is_trusted(settings.root)
+        session = Session.open(settings, playbook_dirs=sorted(folders), create=True, trusted=trusted, options=options)
+        return cls(session, os.environ if environ is None else environ)
+
+    # --- the fleet as a whole
+
+    def plan(self, request: ApplyRequest | None = None) -> tuple[Situation, Plan]:
+        """What `apply` would do; without a request, what `reconcile` would. Changes nothing, takes no lease."""
+        if request is None:
+            return applying.preview(self._session, None, Wish())
+        return applying.preview(self._session, self._given(request), self._wish_of(request))
+
+    def apply(self, request: ApplyRequest, progress: Progress) -> Ending:
+        """Store the new revisions, and run passes."""
+        given, wish = self._given(request), self._wish_of(request)
+        return applying.apply(self._session, given, wish, progress, wait=request.wait)
+
+    def reconcile(self, request: ReconcileRequest, progress: Progress) -> Ending:
+        """Run passes: once, until converged, or for ever."""
+        wish = Wish(
+            limit=limited(self._session, request.limit),
+            accept_empty=frozenset(request.accept_empty),
+            timeout=request.timeout,
+            once=request.once,
+        )
+        if request.check:
+            return self._check(wish, progress)
+        if not request.watch:
+            return with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress))
+        return with_lease(self._session, lambda keeper: self._watch(keeper, wish, request.interval, progress))
+
+    def _check(self, wish: Wish, progress: Progress) -> Ending:
+        _, plan = applying.preview(self._session, None, wish)
+        progress.on_plan(plan)
+        waiting = tuple(each for each in plan.waiting if not (plan.unreachable and each.reason == "NodeNotObserved"))
+        ending = Ending(
+            converged=not (plan.actions or plan.blocked or waiting),
+            passes=1,
+            pending=len(plan.actions),
+            blocked=plan.blocked,
+            waiting=waiting,
+            unreachable=plan.unreachable,
+        )
+        progress.done(ending)
+        return ending
+
+    def _watch(self, keeper: LeaseKeeper, wish: Wish, interval: float, progress: Progress) -> Ending:
+        """Until interrupted. The inventory is read again for every round, since hosts come and go."""
+        while True:
+            began = clock.monotonic()
+            converge(self._session, keeper, replace(wish, timeout=interval), progress)
+            clock.sleep(interval - (clock.monotonic() - began))
+            self._session.reload_inventory()
+
+    def remove(self, request: RemoveRequest, progress: Progress) -> Ending:
+        """Remove a stack, and run passes until nothing of it is left."""
+        revision = self.revision(request.stack)
+        volumes = frozenset(_full_names(revision, request.volumes))
+        wish = Wish(kind="rm", remove_volumes=volumes, timeout=request.timeout)
+
+        def work(keeper: LeaseKeeper) -> Ending:
+            self._session.store.mark_removing(request.stack, self._session.now())
+            return converge(self._session, keeper, wish, progress)
+
+        return with_lease(self._session, work)
+
+    def _given(self, request: ApplyRequest) -> Given:
+        return Given(
+            paths=tuple(Path(name) for name in request.files),
+            extra_vars=request.extra_vars,
+            environ=self._environ,
+            tags=request.tags,
+            prune=request.prune,
+            untrusted=request.untrusted,
+        )
+
+    def _wish_of(self, request: ApplyRequest) -> Wish:
+        return Wish(
+            kind="apply",
+            limit=limited(self._session, request.limit),
+            accept_empty=frozenset(request.accept_empty),
+            timeout=request.timeout,
+        )
+
+    # --- history
+
+    def last_pass(self) -> PassSummary | None:
+        """The newest pass that did something, or looked."""
+        row = self._session.store.last_pass()
+        return PassSummary(row.id, row.started, row.finished, row.result or "running") if row is not None else None
+
+    def events(self, *, stack: str | None, after: int, limit: int) -> Sequence[EventRow]:
+        """Events with an id greater than `after`, oldest first; of these the newest `limit`."""
+        return self._session.store.events(stack=stack, since_id=after, limit=limit)
+
+    def stacks(self) -> tuple[str, ...]:
+        """Names of all stacks, sorted."""
+        return tuple(head.revision.stack for head in self._session.store.heads())
+
+    def history(self, stack: str) -> Sequence[RevisionRow]:
+        """A stack's revisions, newest first. Raises StoreError for a stack that is not known."""
+        self.revision(stack)
+        return self._session.store.revisions(stack)
+
+    def revision(self, stack: str, number: int | None = None) -> Revision:
+        """One revision, or the newest. Raises StoreError."""
+        if number is not None:
+            return self._session.store.revision(stack, number)
+        for head in self._session.store.heads():
+            if head.revision.stack == stack:
+                return head.revision
+        known = ", ".join(self.stacks()) or "none yet"
+        raise StoreError(f"there is no stack {stack}; known are: {known}")
+
+    # --- nodes
+
+    def check_nodes(self, pattern: str) -> Sequence[NodeCheck]:
+        """Connect to each node the pattern names, and say what is missing."""
+        return nodecare.check(self._session, pattern)
+
+    def host_keys(self, pattern: str) -> Sequence[HostKey]:
+        """The keys that the hosts show now, beside what known_hosts has."""
+        return nodecare.host_keys(self._session, pattern)
+
+    def record_host_keys(self, keys: Sequence[HostKey]) -> Path:
+        """Write these keys to known_hosts; returns the file."""
+        return nodecare.record_host_keys(self._session, keys)
+
+    def remove_node(self, name: str) -> None:
+        """Forget an orphaned node."""
+        nodecare.remove(self._session, name)
+
+    def repin(self, name: str) -> None:
+        """Take the node's runtime and user as they are now."""
+        nodecare.repin(self._session, name)
+
+    def adopt_volume(self, stack: str, volume: str, node: str | None) -> Sequence[str]:
+        """Take an existing volume into a stack; returns the nodes that have it."""
+        revision = self.revision(stack)
+        (name,) = _full_names(revision, (volume,))
+        situation, _ = self.plan()
+        nodes = sorted(
+            seen.name
+            for seen in situation.seen().values()
+            if any(there.name == name for there in seen.volumes) and node in (None, seen.name)
+        )
+        if nodes:
+            memory = self._session.store.memory()
+            known = {*memory.volumes, *(KnownVolume(each, name, stack) for each in nodes)}
+            ordered = tuple(sorted(known, key=lambda volume: (volume.node, volume.name)))
+            self._session.store.save_memory(replace(memory, volumes=ordered))
+            now = self._session.now()
+            self._session.store.add_events(
+                Event(now, "VolumeAdopted", f"{stack}/{name}", f"{name} on {each} is used as it is", each)
+                for each in nodes
+            )
+        return nodes
+
+    def connection(self, node: str) -> NodeConnection:
+        """A connection of its own to one node; the caller closes it."""
+        membership = self._session.membership((node,) if self._session.inventory.host(node) else ())
+        return self._session.fleet(membership).open(node)
+
+    def dialect(self, node: str) -> Dialect:
+        """The container runtime of a node."""
+        for record in self._session.store.nodes():
+            if record.node.name == node and record.node.runtime:
+                return by_name(record.node.runtime)
+        raise StoreError(f"the container runtime of {node} is not known yet", hint=f"shipyard nodes check {node}")
+
+    # --- the store
+
+    def rebuild(self) -> rebuilding.Rebuilt:
+        """Read a lost store back from the nodes."""
+        return rebuilding.rebuild(self._session)
+
+    def backup(self, path: Path) -> None:
+        """Copy the store to a file."""
+        self._session.store.backup(path)
+
+    def close(self) -> None:
+        """Close the store and all connections."""
+        self._session.close()
+
+    def __enter__(self) -> Operations:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _full_names(revision: Revision, names: Sequence[str]) -> tuple[str, ...]:
+    """Volumes by key or full name, as full names. Raises UsageError for one that the stack does not have."""
+    known = {volume.key: volume.name for volume in revision.spec.volumes if not volume.external}
+    full = []
+    for name in names:
+        if name not in known and name not in known.values():
+            have = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"the stack {revision.stack} has no volume {name}; it has {have}")
+        full.append(known.get(name, name))
+    return tuple(full)
