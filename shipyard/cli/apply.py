@@ -9,10 +9,11 @@ import click
 from shipyard.base.clock import now
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
-from shipyard.cli.options import limit_option, node_options, timeout_option
+from shipyard.cli.options import empty_option, limit_option, timeout_option
 from shipyard.cli.render_plan import plan_json, render_plan
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Plan
+from shipyard.model.request import ApplyRequest
 from shipyard.model.situation import Situation
 
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
@@ -22,7 +23,7 @@ WHAT = (
     click.option("-t", "--tags", multiple=True, metavar="T", help="Only services with these tags; others carry over."),
     click.option("--prune", is_flag=True, help="These files are the whole stack: remove what others declared."),
     click.option("--untrusted", is_flag=True, help="Refuse what would give a container the node's rights."),
-    *node_options,
+    empty_option,
 )
 
 
@@ -42,7 +43,7 @@ Examples:
 @what
 @click.option("--check", is_flag=True, help="Exit with 10 when changes are pending.")
 @pass_app
-def plan(app: App, check: bool, **options: Any) -> int:
+def plan(app: App, /, check: bool, **options: Any) -> int:
     """Show what apply would do and why; change nothing."""
     return _show_plan(app, check, options)
 
@@ -60,44 +61,45 @@ Examples:
 @click.option("--no-wait", is_flag=True, help="Run one pass and leave the rest to reconcile.")
 @timeout_option
 @pass_app
-def apply(app: App, check: bool, diff: bool, no_wait: bool, timeout: float | None, **options: Any) -> int:
+def apply(app: App, /, check: bool, diff: bool, no_wait: bool, timeout: float | None, **options: Any) -> int:
     """Make the fleet what these playbooks say.
 
     A new revision of each stack is stored, then passes run until the fleet has converged. What a file no longer
     declares is removed.
     """
     from shipyard.cli.progress import watching
-    from shipyard.model.request import ApplyRequest
 
     if check:
         return _show_plan(app, True, options)
     limit = app.settings.timeouts.converge if timeout is None else timeout
-    request = ApplyRequest(**_normal(app, options), wait=not no_wait, timeout=limit)
-    with opened(app) as fleet, watching(app.out, show_plan=diff) as progress:
+    request = _request(options, wait=not no_wait, timeout=limit)
+    with opened(app, playbooks=request.files) as fleet, watching(app.out, diff=diff) as progress:
         return fleet.apply(request, progress).exit_code()
 
 
 def _show_plan(app: App, check: bool, options: dict[str, Any]) -> int:
-    from shipyard.model.request import ApplyRequest
+    request = _request(options)
+    with opened(app, playbooks=request.files) as fleet:
+        situation, plan = fleet.plan(request)
+    return show_plan(app, situation, plan, check=check)
 
-    with opened(app) as fleet:
-        situation, plan = fleet.plan(ApplyRequest(**_normal(app, options)))
+
+def show_plan(app: App, situation: Situation, plan: Plan, *, check: bool) -> int:
+    """Print a plan; returns the exit code: with `check`, 10 when changes are pending; 4 more for nodes not reached."""
     if app.out.json:
         app.out.data(plan_json(plan))
     else:
         app.out.lines(render_plan(plan, now(), app.out.fold()))
-    return pending_code(plan, check) + unreachable_code(situation)
+    return (pending_code(plan) if check else 0) + unreachable_code(situation)
 
 
-def _normal(app: App, options: dict[str, Any]) -> dict[str, Any]:
+def _request(options: dict[str, Any], **more: Any) -> ApplyRequest:
     tags = tuple(tag for words in options["tags"] for tag in words.split(",") if tag)
-    return {**options, "tags": tags, "accept_shrink": options["accept_shrink"] or bool(app.given.get("yes"))}
+    return ApplyRequest(**{**options, "tags": tags}, **more)
 
 
-def pending_code(plan: Plan, check: bool) -> int:
-    """10 where `--check` finds changes; 2 where it finds what can't be done."""
-    if not check:
-        return 0
+def pending_code(plan: Plan) -> int:
+    """10 where changes are pending; 2 where there is only what can't be done, or waits."""
     return 10 if plan.actions else 2 if plan.blocked or plan.waiting else 0
 
 

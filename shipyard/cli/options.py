@@ -8,9 +8,6 @@ limit_option = click.option("-l", "--limit", metavar="PATTERN", help="Act only o
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds to converge in (timeouts.converge, 600)."
 )
-node_options = (
-    click.option(
-        "--accept-empty", multiple=True, metavar="VOLUME", help="A lost volume that may begin anew; may be repeated."
-    ),
-    click.option("--accept-shrink", is_flag=True, help="The inventory lost many hosts, and that is as it should be."),
+empty_option = click.option(
+    "--accept-empty", multiple=True, metavar="VOLUME", help="A lost volume that may begin anew; may be repeated."
 )

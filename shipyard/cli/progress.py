@@ -14,8 +14,19 @@ from shipyard.cli.layout import cell, duration, heading, list_of, sentence
 from shipyard.cli.output import Line, Output, discard
 from shipyard.cli.render_plan import NOTHING, plan_json, render_plan
 from shipyard.model.event import Event
-from shipyard.model.plan import Action, DropRevision, KeepRevision, Outcome, Plan, PutConfig, Status, Waiting, verb
-from shipyard.model.progress import Ending, Progress
+from shipyard.model.plan import (
+    Action,
+    DropRevision,
+    KeepRevision,
+    Notice,
+    Outcome,
+    Plan,
+    PutConfig,
+    Status,
+    Waiting,
+    verb,
+)
+from shipyard.model.progress import Ending, Progress, Unwatched
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -27,13 +38,15 @@ IN_FLIGHT = 12
 
 
 @contextmanager
-def watching(out: Output, *, cron: bool = False, show_plan: bool = False) -> Iterator[Progress]:
-    """The progress display that suits where the output goes."""
-    lines = LineProgress(out, cron=cron, show_plan=show_plan)
-    if not out.live or cron:
-        yield lines
+def watching(out: Output, *, cron: bool = False, diff: bool = False, check: bool = False) -> Iterator[Progress]:
+    """The display that suits where the output goes. `diff`: show the first plan, too. `check`: show it and no more."""
+    if check:
+        yield CheckProgress(out)
         return
-    live = LiveProgress(out, show_plan=show_plan)
+    if cron or not out.live:
+        yield LineProgress(out, cron=cron, diff=diff)
+        return
+    live = LiveProgress(out, diff=diff)
     with live.display():
         yield live
 
@@ -55,20 +68,16 @@ def outcome_line(outcome: Outcome) -> Line:
 class LineProgress:
     """A line for each change, for pipes, logs and cron."""
 
-    def __init__(self, out: Output, *, cron: bool = False, show_plan: bool = False) -> None:
-        self._out, self._cron, self._show_plan = out, cron, show_plan
+    def __init__(self, out: Output, *, cron: bool = False, diff: bool = False) -> None:
+        self._out, self._cron, self._diff = out, cron, diff
         self._told: set[tuple[str, str]] = set()
 
     def on_pass(self, number: int) -> None:
         """Nothing to say yet."""
 
     def on_plan(self, plan: Plan) -> None:
-        if not self._show_plan:
-            return
-        self._show_plan = False
-        if self._out.json:
-            self._safely(lambda: self._out.data(plan_json(plan)))
-        else:
+        if self._diff:
+            self._diff = False
             self._lines(render_plan(plan, now(), self._out.fold()))
 
     def on_start(self, actions: tuple[Action, ...]) -> None:
@@ -87,6 +96,9 @@ class LineProgress:
         style = "yellow" if event.warning else ""
         self._lines([((f"{cell(event.target)}  ", style), sentence(event.reason, event.message))])
 
+    def on_notice(self, notice: Notice) -> None:
+        self._lines([(("note    ", "yellow"), f"{cell(notice.target)}: {sentence(notice.reason, notice.detail)}")])
+
     def on_wait(self, waiting: tuple[Waiting, ...], seconds: float) -> None:
         fresh = [each for each in waiting if (each.target, each.reason) not in self._told]
         self._told |= {(each.target, each.reason) for each in fresh}
@@ -94,15 +106,11 @@ class LineProgress:
             self._lines([("waiting ", f"{cell(each.target)}: {sentence(each.reason, each.detail)}") for each in fresh])
 
     def done(self, ending: Ending) -> None:
-        if self._out.json and not self._show_plan_only(ending):
+        if self._out.json:
             self._safely(lambda: self._out.data(ending_json(ending)))
         if self._cron and not (ending.changed or ending.failed):
             return
         self._lines(ending_lines(ending, self._out.fold()))
-
-    def _show_plan_only(self, ending: Ending) -> bool:
-        """With --check the plan is the JSON document; there is room for one."""
-        return ending.pending > 0
 
     def _lines(self, lines: list[Line]) -> None:
         self._safely(lambda: self._out.lines(lines))
@@ -114,11 +122,24 @@ class LineProgress:
             discard(self._out.people)
 
 
+class CheckProgress(Unwatched):
+    """`--check`: the plan is all there is to show."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def on_plan(self, plan: Plan) -> None:
+        if self._out.json:
+            self._out.data(plan_json(plan))
+        else:
+            self._out.lines(render_plan(plan, now(), self._out.fold()))
+
+
 class LiveProgress(LineProgress):
     """On a terminal: what has been done scrolls by, and beneath it stands what is under way."""
 
-    def __init__(self, out: Output, *, show_plan: bool = False) -> None:
-        super().__init__(out, show_plan=show_plan)
+    def __init__(self, out: Output, *, diff: bool = False) -> None:
+        super().__init__(out, diff=diff)
         self._flying: dict[tuple[str, int], Action] = {}
         self._total = self._ended = self._pass = 0
         self._waiting: tuple[Waiting, ...] = ()

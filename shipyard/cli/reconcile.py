@@ -7,7 +7,8 @@ import click
 from shipyard.base.errors import LeaseHeld, UsageError
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
-from shipyard.cli.options import limit_option, node_options, timeout_option
+from shipyard.cli.options import empty_option, limit_option, timeout_option
+from shipyard.model.request import ReconcileRequest
 
 
 @click.command(
@@ -24,8 +25,7 @@ Examples:
 @click.option("--check", is_flag=True, help="Change nothing; exit with 10 when changes are pending.")
 @click.option("--cron", is_flag=True, help="Silent unless something changed, an outage began or one ended.")
 @limit_option
-@node_options[0]
-@node_options[1]
+@empty_option
 @timeout_option
 @pass_app
 def reconcile(
@@ -37,7 +37,6 @@ def reconcile(
     cron: bool,
     limit: str | None,
     accept_empty: tuple[str, ...],
-    accept_shrink: bool,
     timeout: float | None,
 ) -> int:
     """Mend what has drifted from what was applied.
@@ -45,7 +44,6 @@ def reconcile(
     Passes run until one plans nothing, or what is left only waits for time, or the time limit ends.
     """
     from shipyard.cli.progress import watching
-    from shipyard.model.request import ReconcileRequest
 
     if sum((once, watch, check)) > 1:
         raise UsageError("--once, --watch and --check exclude each other")
@@ -55,12 +53,10 @@ def reconcile(
         watch=watch,
         interval=interval,
         check=check,
-        cron=cron,
         accept_empty=accept_empty,
-        accept_shrink=accept_shrink or bool(app.given.get("yes")),
         timeout=app.settings.timeouts.converge if timeout is None else timeout,
     )
-    with opened(app) as fleet, watching(app.out, cron=cron, show_plan=check) as progress:
+    with opened(app) as fleet, watching(app.out, cron=cron, check=check) as progress:
         try:
             return fleet.reconcile(request, progress).exit_code(check=check)
         except LeaseHeld as held:

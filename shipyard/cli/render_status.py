@@ -205,9 +205,9 @@ def not_as_declared(status: FleetStatus, fold: int | None) -> list[Line]:
                     target = f"{stack.name}/{service.name}.{replica.slot}"
                     told.add(target)
                     entries.append((target, replica.reason, replica.detail + _until(status, target)))
-    for each in (*status.blocked, *status.waiting):
-        if each.target not in told:
-            entries.append((each.target, each.reason, each.detail + _until(status, each.target)))
+    left = [(each.target, each.reason, each.detail) for each in status.blocked]
+    left += [(each.target, each.reason, each.detail + _until(status, each.target)) for each in status.waiting]
+    entries += [entry for entry in left if entry[0] not in told]
     lines: list[Line] = []
     if entries:
         lines += [heading("Not as declared"), *list_of(entries, "bold", fold), ()]

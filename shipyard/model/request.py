@@ -27,17 +27,13 @@ class ApplyRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """`reconcile`. `once`: one pass. `watch`: go on for ever, a pass every `interval` seconds. `check`: change nothing.
-
-    `cron`: a pass that another one's lease keeps out ends without a word.
-    """
+    """`reconcile`. `once`: one pass. `watch`: for ever, a pass every `interval` seconds. `check`: change nothing."""
 
     limit: str | None = None
     once: bool = False
     watch: bool = False
     interval: float = 60.0
     check: bool = False
-    cron: bool = False
     accept_empty: tuple[str, ...] = ()
     timeout: float = 600.0
 

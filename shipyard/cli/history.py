@@ -1,0 +1,93 @@
+"""`history` and `diff`: the revisions of a stack."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipyard.base import clock
+from shipyard.cli.app import App, pass_app
+from shipyard.cli.fleet import opened
+from shipyard.cli.render_status import add, new_table
+
+if TYPE_CHECKING:
+    from shipyard.model.spec import Revision
+    from shipyard.store.records import RevisionRow
+
+
+@click.command(epilog="\b\nExamples:\n  shipyard history guestbook\n  shipyard history guestbook -o json")
+@click.argument("stack")
+@pass_app
+def history(app: App, stack: str) -> None:
+    """The revisions of a stack, newest first."""
+    with opened(app) as fleet:
+        rows = fleet.history(stack)
+    if app.out.json:
+        app.out.data([revision_json(row) for row in rows])
+        return
+    table = new_table(">REV", "CREATED", "BY", "FILES", "DIGEST", "NOTE")
+    for row in rows:
+        add(
+            table,
+            [str(row.number), clock.iso(row.created), row.author, ", ".join(row.files), row.digest[:12], row.note],
+        )
+    app.out.draw(table)
+
+
+def revision_json(row: RevisionRow) -> dict[str, Any]:
+    """One revision, without its body."""
+    return {
+        "stack": row.stack,
+        "revision": row.number,
+        "created": clock.iso(row.created),
+        "author": row.author,
+        "files": list(row.files),
+        "digest": row.digest,
+        "note": row.note,
+    }
+
+
+@click.command(
+    epilog="\b\nExamples:\n  shipyard diff guestbook\n  shipyard diff guestbook 3\n  shipyard diff guestbook 3 5"
+)
+@click.argument("stack")
+@click.argument("before", metavar="[REV]", type=click.IntRange(min=1), required=False)
+@click.argument("after", metavar="[REV]", type=click.IntRange(min=1), required=False)
+@pass_app
+def diff(app: App, stack: str, before: int | None, after: int | None) -> None:
+    """What changed between two revisions.
+
+    Without numbers: what the newest revision changed. With one: what changed since then.
+    """
+    with opened(app) as fleet:
+        newer = fleet.revision(stack, after)
+        number = max(newer.number - 1, 1) if before is None else before
+        older = fleet.revision(stack, number)
+    changes = changed_lines(older, newer)
+    if app.out.json:
+        app.out.data({"stack": stack, "from": older.number, "to": newer.number, "diff": changes})
+        return
+    for line in changes:
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        app.out.line((line, style))
+    if not changes:
+        app.out.line(f"Revisions {older.number} and {newer.number} of {stack} declare the same.")
+
+
+def changed_lines(older: Revision, newer: Revision) -> list[str]:
+    """A unified diff of what two revisions declare, values as JSON, what was not written left out."""
+    names = (f"{older.stack} revision {older.number}", f"{newer.stack} revision {newer.number}")
+    return [line.rstrip("\n") for line in difflib.unified_diff(_body(older), _body(newer), *names, lineterm="")]
+
+
+def _body(revision: Revision) -> list[str]:
+    from shipyard.model.canonical import to_data
+
+    data = to_data(revision.spec)
+    for kind in ("services", "networks", "volumes", "configs"):
+        if kind in data:
+            data[kind] = {each["name"]: each for each in data[kind]}
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False).splitlines()
