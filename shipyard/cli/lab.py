@@ -57,13 +57,12 @@ def up(app: App, nodes: int, runtime: Any, name: str, directory: Path | None, im
     inventory = shlex.quote(_relative(made.inventory, app.cwd))
     option = "" if name == DEFAULT_NAME else f" --name {name}"
     for line in (
-        "",
         "what to do next:",
         f"  shipyard -i {inventory} nodes check",
         f"  shipyard lab ssh node1{option}",
         f"  shipyard lab down{option}",
     ):
-        click.echo(line, err=True)
+        _progress(app)(line)
 
 
 @lab.command()
@@ -73,7 +72,8 @@ def down(app: App, name: str) -> None:
     """Remove a lab and everything that belongs to it."""
     from shipyard.lab.lab import Lab
 
-    Lab.find(name).down(report=_progress(app))
+    if not Lab.remove(name, report=_progress(app)):
+        _progress(app)(f"there is no lab {name!r} on this machine")
 
 
 @lab.command()

@@ -32,13 +32,18 @@ def run(
 
 
 def attempt(
-    argv: Sequence[str], *, input: bytes | None = None, stdin: Path | None = None, timeout: float | None = None
+    argv: Sequence[str],
+    *,
+    input: bytes | None = None,
+    stdin: Path | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run to the end, output captured, whatever comes of it. Raises LabError where it is missing or takes too long.
 
     Standard input is `input`, or the file `stdin`, or empty.
     """
-    options: dict[str, Any] = {"capture_output": True, "timeout": timeout, "env": environment()}
+    options: dict[str, Any] = {"capture_output": True, "timeout": timeout, "cwd": cwd, "env": environment()}
     try:
         if stdin is None:
             return subprocess.run(argv, check=False, input=b"" if input is None else input, **options)

@@ -18,6 +18,7 @@ from shipyard.base.errors import LabError
 from shipyard.base.text import tail
 from shipyard.lab import cgroups, disk, inventory, network
 from shipyard.lab.command import attempt
+from shipyard.lab.images import Image, ensure
 from shipyard.lab.layout import (
     DEFAULT_NAME,
     MAX_NODES,
@@ -73,7 +74,7 @@ class Lab:
             lab = Lab(layout, _claim(layout, wanted))
             lab._make(report)
             if images:
-                pass
+                lab._load_missing(ensure(report), report)
         return lab
 
     @staticmethod
@@ -83,6 +84,14 @@ class Lab:
         if record is None:
             raise LabError(f"there is no lab {name!r} on this machine", hint=f"shipyard lab up{_option(name)}")
         return Lab(Layout(name, Path(record.directory)), record)
+
+    @staticmethod
+    def remove(name: str = DEFAULT_NAME, *, report: Report = quiet) -> bool:
+        """Take a lab down where there is one, whatever state it is in; says whether there was."""
+        if read_record(check_name(name)) is None:
+            return False
+        Lab.find(name).down(report=report)
+        return True
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -184,7 +193,7 @@ class Lab:
         machine, public_key = look(), inventory.make_key(self.layout)
         network.make_bridge(self.record)
         addresses = {node.name: node.address for node in self.nodes}
-        report(f"booting {len(self.nodes)} nodes")
+        report(f"starting {len(self.nodes)} nodes")
 
         def ready(node: Node) -> None:
             disk.prepare(node.disk, node.name, machine)
@@ -195,6 +204,23 @@ class Lab:
 
         _parallel(ready, self.nodes)
         inventory.write(self.layout, self.nodes, {node.name: disk.host_key(node.disk) for node in self.nodes})
+
+    def _load_missing(self, images: tuple[Image, ...], report: Report) -> None:
+        """What a node has already is asked of its runtime: somebody may have removed it there."""
+
+        def missing(node: Node) -> list[Image]:
+            """Loaded the largest last, so that what they have in common is read once."""
+            names = [image.name for image in images]
+            done = attempt(node.command((node.runtime, "image", "inspect", "--format", "{{.Id}}", *names)))
+            have = {line.removeprefix("sha256:") for line in done.stdout.decode().split()}
+            return [image for image in images if image.identity.removeprefix("sha256:") not in have]
+
+        def load(node: Node) -> None:
+            for image in missing(node):
+                self.load_image(image.archive, [node.name])
+
+        report("loading images into the nodes")
+        _parallel(load, self.nodes)
 
     def _start(self, node: Node) -> None:
         pid, cut = node.boot(), _cut_mark(node).exists()
