@@ -13,6 +13,7 @@ import hashlib
 import json
 import types
 import typing
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar, cast
 
@@ -24,23 +25,41 @@ SPEC_VERSION = "v1"
 """Of the canonical form behind the `shipyard.spec` label. Old forms stay computable for ever."""
 
 
+_FLOATS = (float, "float", "float | None")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_ABSENT = object()
+
+
 def to_data(value: Any) -> Any:
-    """A model value as plain JSON data, defaults left out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        out = {}
-        for field in dataclasses.fields(value):
-            item = getattr(value, field.name)
-            if field.default is not dataclasses.MISSING and item == field.default:
-                continue
-            out[field.name] = to_data(item)
-        return out
+    """A model value as plain JSON data, defaults left out.
+
+    A whole number in a float field is written as a float, as it will be when it is read back: hashes must not
+    depend on which of the two somebody happened to write.
+    """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, tuple):
         return [to_data(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        out = {}
+        for name, default, is_float in _fields(type(value)):
+            item = getattr(value, name)
+            if item is default or item == default:
+                continue
+            out[name] = float(item) if is_float and isinstance(item, int) else to_data(item)
+        return out
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if isinstance(value, Enum):
-        return value.value
-    return value
+    return value.value if isinstance(value, Enum) else value
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
+    """Name, default (a thing that equals nothing where there is none) and whether it is a float's."""
+    return tuple(
+        (field.name, _ABSENT if field.default is dataclasses.MISSING else field.default, field.type in _FLOATS)
+        for field in dataclasses.fields(kind)
+    )
 
 
 def dumps(value: Any) -> str:
@@ -58,39 +77,66 @@ def loads(kind: type[T], text: str) -> T:
 
 def from_data(kind: Any, data: Any) -> Any:
     """Plain JSON data as a value of the annotated type `kind`. Unknown keys are a ValueError."""
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(cast(type, kind), data)
-    origin = typing.get_origin(kind)
-    if origin is tuple:
-        arguments = typing.get_args(kind)
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(from_data(arguments[0], item) for item in data)
-        return tuple(from_data(part, item) for part, item in zip(arguments, data, strict=True))
-    if origin in (typing.Union, types.UnionType):
-        if data is None:
-            return None
-        (inner,) = [part for part in typing.get_args(kind) if part is not type(None)]
-        return from_data(inner, data)
-    if kind is bytes:
-        return base64.b64decode(data)
-    if kind is float and isinstance(data, int):
-        return float(data)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
-    return data
+    read = _reader(kind)
+    return data if read is None else read(data)
 
 
-def _dataclass(kind: type, data: dict[str, Any]) -> Any:
-    hints = _hints(kind)
-    unknown = sorted(set(data) - set(hints))
-    if unknown:
-        raise ValueError(f"{kind.__name__} has no field {', '.join(unknown)}")
-    return kind(**{name: from_data(hints[name], item) for name, item in data.items()})
+Reader = Callable[[Any], Any]
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _reader(kind: Any) -> Reader | None:
+    """What makes a value of this type from JSON data; None where the data is the value. Made once for each type."""
+    if dataclasses.is_dataclass(kind):
+        return _dataclass_reader(cast(type, kind))
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        return _tuple_reader(typing.get_args(kind))
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = [part for part in typing.get_args(kind) if part is not type(None)]
+        read = _reader(inner)
+        return None if read is None else lambda data: None if data is None else read(data)
+    if kind is bytes:
+        return base64.b64decode
+    if kind is float:
+        return lambda data: float(data) if isinstance(data, int) else data
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind
+    return None
+
+
+def _tuple_reader(parts: tuple[Any, ...]) -> Reader:
+    if len(parts) == 2 and parts[1] is Ellipsis:
+        read = _reader(parts[0])
+        return tuple if read is None else lambda data: tuple([read(item) for item in data])
+    readers = [_reader(part) for part in parts]
+    if any(readers):
+        return lambda data: tuple(
+            [item if read is None else read(item) for read, item in zip(readers, data, strict=True)]
+        )
+    length = len(parts)
+
+    def read_plain(data: Any) -> tuple[Any, ...]:
+        if len(data) != length:
+            raise ValueError(f"{len(data)} values where {length} belong")
+        return tuple(data)
+
+    return read_plain
+
+
+def _dataclass_reader(kind: type) -> Reader:
+    hints = typing.get_type_hints(kind)
+    readers: dict[str, Reader | None] = {}
+
+    def read(data: dict[str, Any]) -> Any:
+        if not readers:  # made at first use, so that types may hold each other
+            readers.update({name: _reader(hint) for name, hint in hints.items()})
+        unknown = sorted(data.keys() - readers.keys())
+        if unknown:
+            raise ValueError(f"{kind.__name__} has no field {', '.join(unknown)}")
+        return kind(**{name: item if (of := readers[name]) is None else of(item) for name, item in data.items()})
+
+    return read
 
 
 def digest(text: str | bytes) -> str:
