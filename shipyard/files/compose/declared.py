@@ -1,0 +1,75 @@
+"""What the services of one stack can refer to, by the keys of the file, and what it is called on the nodes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from shipyard.files.yamldoc import Mark
+from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
+
+if TYPE_CHECKING:
+    from shipyard.files.compose.value import Value
+
+T = TypeVar("T", NetworkSpec, VolumeSpec, ConfigSpec)
+
+DEFAULT = "default"
+KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+FULL_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}")
+"""What docker and podman both take: two characters at least."""
+
+
+@dataclass(slots=True)
+class Declared(Generic[T]):
+    """One kind of resource of a stack by key. `broken`: keys whose declaration has an error, told already."""
+
+    kind: str
+    specs: dict[str, T] = field(default_factory=dict)
+    places: dict[str, Mark] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    def get(self, value: Value, key: str) -> T | None:
+        """The resource that a service refers to. None where its declaration is broken."""
+        self.used.add(key)
+        if key in self.specs:
+            return self.specs[key]
+        if key in self.broken:
+            return None
+        near = difflib.get_close_matches(key, self.specs, n=1)
+        hint = f"did you mean {near[0]}?" if near else f'declare it beside services: "{self.kind}s: {{{key}: }}"'
+        raise value.error(f"refers to the {self.kind} {key!r}, which is not declared", hint=hint)
+
+    def in_use(self) -> tuple[T, ...]:
+        return tuple(sorted((self.specs[key] for key in self.used if key in self.specs), key=lambda spec: spec.name))
+
+
+@dataclass(slots=True)
+class Resources:
+    """What the services of one stack can refer to."""
+
+    stack: str
+    networks: Declared[NetworkSpec] = field(default_factory=lambda: Declared("network"))
+    volumes: Declared[VolumeSpec] = field(default_factory=lambda: Declared("volume"))
+    configs: Declared[ConfigSpec] = field(default_factory=lambda: Declared("config"))
+
+    def volume(self, value: Value, key: str) -> str:
+        """The full name of a volume that a service mounts."""
+        spec = self.volumes.get(value, key)
+        return spec.name if spec else key
+
+    def network(self, value: Value, key: str) -> NetworkSpec:
+        """The network that a service joins; `default` needs no declaration."""
+        if key == DEFAULT and key not in self.networks.specs and key not in self.networks.broken:
+            self.networks.specs[key] = NetworkSpec(f"{self.stack}_{DEFAULT}", DEFAULT)
+        return self.networks.get(value, key) or NetworkSpec(key, key)
+
+
+def full_name(value: Value, stack: str, key: str, got: dict[str, Any]) -> str:
+    """`stack_key`; what `name` says, or for an external one the key itself."""
+    name: str = got.get("name") or (key if got.get("external") else f"{stack}_{key}")
+    if FULL_NAME.fullmatch(name) is None:
+        raise value.error(f"the name {name!r} is none that container runtimes take (two or more of a-z, 0-9, _ . -)")
+    return name

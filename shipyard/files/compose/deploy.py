@@ -1,0 +1,128 @@
+"""`deploy`: how many replicas of a service, where, updated and restarted how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shipyard.files.compose.keys import Key, Table, not_yet
+from shipyard.files.compose.limits import RESOURCES
+from shipyard.files.compose.scalars import duration, label_pairs, whole, word
+from shipyard.files.compose.value import Value
+from shipyard.model.spec import PlacementRules, RestartPolicy, UpdatePolicy
+from shipyard.planner.constraints import problem
+
+MAX_REPLICAS = 100_000
+
+
+def _mode(value: Value) -> str:
+    if value.data in ("replicated-job", "global-job"):
+        raise value.error(f"{value.data} is not carried out yet; known are replicated and global")
+    return str(word("replicated", "global")(value))
+
+
+def _constraints(value: Value) -> tuple[str, ...]:
+    found = []
+    for item in value.items("a list of constraints"):
+        with value.reading.collect():
+            said = item.text('a constraint, such as "node.labels.disk == ssd"', empty=False)
+            wrong = problem(said)
+            if wrong:
+                raise item.error(wrong)
+            found.append(" ".join(said.split()))
+    return tuple(found)
+
+
+PLACEMENT = Table(
+    "placement",
+    Key(
+        "constraints",
+        "list",
+        "Only nodes for which all of these hold, such as `node.labels.disk == ssd`.",
+        _constraints,
+    ),
+    Key("max_replicas_per_node", "number", "At most so many replicas on one node.", whole(0), "no limit"),
+    not_yet("preferences"),
+)
+UPDATE = Table(
+    "update_config",
+    Key("parallelism", "number", "Replicas replaced at a time; `0` for all.", whole(0), "`1`"),
+    Key(
+        "order",
+        "`stop-first`, `start-first`",
+        "Which goes first, the old or the new.",
+        word("stop-first", "start-first"),
+        "`stop-first`",
+    ),
+    not_yet("delay"),
+    not_yet("failure_action"),
+    not_yet("monitor"),
+    not_yet("max_failure_ratio"),
+)
+RESTART = Table(
+    "restart_policy",
+    Key(
+        "condition",
+        "`none`, `on-failure`, `any`",
+        "When to restart; `unless-stopped` and `always` are taken too.",
+        word("none", "on-failure", "any", "unless-stopped", always="any", no="none"),
+        "`any`",
+    ),
+    Key("delay", "duration", "Time before a restart.", duration, "`0s`"),
+    Key("max_attempts", "number", "Restarts before giving up.", whole(0), "never give up"),
+    Key("window", "duration", "How long it must run to count as restarted.", duration, "`0s`"),
+)
+
+
+def _placement(value: Value) -> PlacementRules:
+    got = PLACEMENT.read(value)
+    return PlacementRules(got.get("constraints", ()), got.get("max_replicas_per_node") or None)
+
+
+def _update(value: Value) -> UpdatePolicy:
+    return UpdatePolicy(**UPDATE.read(value))
+
+
+def _restart_policy(value: Value) -> RestartPolicy:
+    got = RESTART.read(value)
+    got["max_attempts"] = got.get("max_attempts") or None
+    return RestartPolicy(**got)
+
+
+DEPLOY = Table(
+    "deploy",
+    Key("mode", "`replicated`, `global`", "So many replicas, or one on each node.", _mode, "`replicated`"),
+    Key("replicas", "number", "How many, with mode replicated.", whole(0, MAX_REPLICAS), "`1`"),
+    Key("resources", "mapping", "`limits` and `reservations`.", RESOURCES.read),
+    Key("placement", "mapping", "`constraints`, `max_replicas_per_node`.", _placement),
+    Key("update_config", "mapping", "`parallelism`, `order`.", _update),
+    Key(
+        "restart_policy",
+        "mapping",
+        "`condition`, `delay`, `max_attempts`, `window`; wins over `restart`.",
+        _restart_policy,
+    ),
+    Key("labels", "mapping or list", "Labels of the service, not of its containers.", label_pairs),
+    not_yet("endpoint_mode"),
+    not_yet("rollback_config"),
+)
+
+
+def replicas(service: Value, deploy: dict[str, Any], scale: int | None) -> int:
+    """How many; `scale` must agree with `deploy.replicas`, and neither goes with mode global."""
+    wanted = deploy.get("replicas")
+    if scale is not None and wanted is not None and scale != wanted:
+        raise service.child("scale", scale).error(
+            f"says {scale}, deploy.replicas says {wanted}", hint="write only one of them"
+        )
+    wanted = scale if wanted is None else wanted
+    if deploy.get("mode") == "global" and wanted is not None:
+        raise service.child("deploy", None).error(
+            "has mode global, one replica on each node, so replicas can't be said"
+        )
+    return 1 if wanted is None else wanted
+
+
+KEYS = (
+    Key("deploy", "mapping", "How many, where, updated how.", DEPLOY.read),
+    Key("scale", "number", "As `replicas`, with which it must agree.", whole(0, MAX_REPLICAS), "`1`"),
+)

@@ -1,0 +1,173 @@
+"""Top-level `networks`, `volumes` and `configs`: each declaration made into its spec."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+
+from shipyard.files.compose import nearby
+from shipyard.files.compose.declared import full_name
+from shipyard.files.compose.keys import Key, Table, not_yet, refused
+from shipyard.files.compose.scalars import address, boolean, label_pairs, options, text
+from shipyard.files.compose.value import Value
+from shipyard.model.canonical import digest
+from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
+
+MAX_CONFIG = 500 * 1024
+"""As Swarm has it; a config is sent to every node and kept in every revision."""
+
+
+def external(value: Value) -> dict[str, Any]:
+    """`true`, or the old form with a name."""
+    if isinstance(value.data, dict):
+        got = Table("external", Key("name", "text", "", text)).read(value)
+        return {"external": True, **got}
+    return {"external": boolean(value)}
+
+
+def _section(value: Value, table: Table, only_external: Iterable[str]) -> dict[str, Any]:
+    if value.data is None:
+        return {}
+    got = table.read(value)
+    outside = got.pop("external", None) or {}
+    got = {**got, **outside}
+    if got.get("external"):
+        extra = sorted(set(got) - {"external", *only_external})
+        if extra:
+            raise value.error(f"is external, so shipyard does not make it and {', '.join(extra)} can't be said of it")
+    return got
+
+
+_COMMON = (
+    Key("name", "text", "Its name on the nodes.", text, "`STACK_KEY`"),
+    Key("external", "boolean", "It is there already; shipyard neither makes nor removes it.", external, "`false`"),
+    Key("driver_opts", "mapping", "Options of the driver.", options),
+    Key("labels", "mapping or list", "Labels.", label_pairs),
+)
+
+
+def _subnet(value: Value) -> str:
+    said = value.text("a subnet, such as 10.5.0.0/24")
+    try:
+        ipaddress.ip_network(said)
+    except ValueError as error:
+        raise value.error(f"{said!r} is no subnet: {error}") from error
+    return said
+
+
+IPAM_CONFIG = Table(
+    "ipam.config",
+    Key("subnet", "subnet", "The network's addresses.", _subnet),
+    Key("gateway", "IP address", "The nodes' own address in it.", address),
+    Key("ip_range", "subnet", "Where addresses are taken from.", _subnet),
+    not_yet("aux_addresses"),
+)
+
+
+def _ipam_config(value: Value) -> dict[str, Any]:
+    items = value.items()
+    if len(items) > 1:
+        raise value.error("several address ranges for one network are not carried out yet")
+    return IPAM_CONFIG.read(items[0]) if items else {}
+
+
+def _ipam_driver(value: Value) -> None:
+    if value.text() != "default":
+        raise value.error("drivers of address management are not carried out yet")
+
+
+IPAM = Table(
+    "ipam",
+    Key("config", "list", "One entry with `subnet`, `gateway`, `ip_range`.", _ipam_config),
+    Key("driver", "`default`", "", _ipam_driver),
+    not_yet("options"),
+)
+
+
+def _network_driver(value: Value) -> str:
+    said = value.text()
+    if said in ("overlay", "host", "none"):
+        advice = "a service says network_mode: " + said if said != "overlay" else "leave it out: a bridge on each node"
+        raise value.error(f"the driver {said} is not carried out yet", hint=advice)
+    return said
+
+
+def _enable_ipv4(value: Value) -> None:
+    if not boolean(value):
+        raise value.error("networks without IPv4 are not carried out yet")
+
+
+NETWORK = Table(
+    "a network",
+    *_COMMON,
+    Key("driver", "text", "The runtime's network driver.", _network_driver, "`bridge`"),
+    Key("internal", "boolean", "No way out of it.", boolean, "`false`"),
+    Key("attachable", "boolean", "Others may join it.", boolean, "`false`"),
+    Key("enable_ipv4", "`true`", "", _enable_ipv4, "`true`"),
+    Key("enable_ipv6", "boolean", "IPv6 addresses as well.", boolean, "`false`"),
+    Key("ipam", "mapping", "Addresses: `config` with `subnet`, `gateway`, `ip_range`.", IPAM.read),
+)
+VOLUME = Table("a volume", *_COMMON, Key("driver", "text", "The runtime's volume driver.", text, "`local`"))
+CONFIG = Table(
+    "a config",
+    Key("name", "text", "Its name.", text, "`STACK_KEY`"),
+    Key("file", "path", "Its content, from a file of the project.", text),
+    Key("content", "text", "Its content.", lambda value: value.scalar()),
+    Key("environment", "name", "Its content, from a variable of shipyard's own environment.", text),
+    Key("labels", "mapping or list", "Accepted, and of no effect.", label_pairs),
+    not_yet("external"),
+    refused("template_driver", "is not known", "content is a Jinja template already"),
+)
+
+
+def network(value: Value, stack: str, key: str) -> NetworkSpec:
+    got = _section(value, NETWORK, ("name",))
+    name = full_name(value, stack, key, got)
+    ipam = got.pop("ipam", {}).get("config", {})
+    kept = {field_: got[field_] for field_ in _NETWORK_FIELDS if field_ in got}
+    if "gateway" in ipam and "subnet" not in ipam:
+        raise value.error("has a gateway but no subnet")
+    return NetworkSpec(name, key, **kept, **ipam)
+
+
+_NETWORK_FIELDS = ("driver", "driver_opts", "internal", "attachable", "enable_ipv6", "labels", "external")
+
+
+def volume(value: Value, stack: str, key: str) -> VolumeSpec:
+    got = _section(value, VOLUME, ("name",))
+    name = full_name(value, stack, key, got)
+    return VolumeSpec(
+        name, key, **{part: got[part] for part in ("driver", "driver_opts", "labels", "external") if part in got}
+    )
+
+
+def config(value: Value, stack: str, key: str) -> ConfigSpec:
+    if value.data is None:
+        raise value.error("has no content", hint="give it file:, content: or environment:")
+    got = CONFIG.read(value)
+    sources = [source for source in ("file", "content", "environment") if value.data.get(source) is not None]
+    if len(sources) != 1:
+        raise value.error(
+            f"takes exactly one of file, content and environment, found {' and '.join(sources) or 'none'}"
+        )
+    if sources[0] not in got:
+        raise value.error("can't be read")
+    content = _content(value.child(sources[0], got[sources[0]]), sources[0], got[sources[0]])
+    return ConfigSpec(full_name(value, stack, key, got), key, content, digest(content))
+
+
+def _content(value: Value, source: str, said: str) -> bytes:
+    if source == "file":
+        content = nearby.read(value, said, MAX_CONFIG)
+        if content is None:
+            raise value.error(f"there is no file {said}")
+        return content
+    if source == "environment":
+        if said not in value.reading.environ:
+            raise value.error(f"the environment variable {said} is not set")
+        said = value.reading.environ[said]
+    encoded = said.encode(errors="surrogateescape")
+    if len(encoded) > MAX_CONFIG:
+        raise value.error(f"is larger than {MAX_CONFIG // 1024} KiB")
+    return encoded

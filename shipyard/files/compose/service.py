@@ -1,0 +1,96 @@
+"""A service: all its keys, and what they come to together."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from shipyard.files.compose import (
+    attachments,
+    basics,
+    deploy,
+    environment,
+    health,
+    kernel,
+    limits,
+    mounts,
+    refusals,
+    tags,
+)
+from shipyard.files.compose.keys import OWN, Key, Table
+from shipyard.files.compose.value import Value
+from shipyard.model.spec import ContainerSpec, Limits, PlacementRules, Port, ServiceSpec, UpdatePolicy
+
+SHIPYARD = Table(OWN, Key("tags", "text or list", "Tags of this service beside the play's, for `--tags`.", tags.read))
+SERVICE = Table(
+    "a service",
+    *basics.KEYS,
+    *attachments.KEYS,
+    *mounts.KEYS,
+    *deploy.KEYS,
+    *health.KEYS,
+    *limits.KEYS,
+    *kernel.KEYS,
+    Key(OWN, "mapping", "What Compose has no word for: `tags`.", SHIPYARD.read),
+    *refusals.KEYS,
+)
+_MADE_BELOW = {"environment", "networks", "network_mode", "mounts", "ports", "restart", "limits"}
+_AS_READ = {field.name for field in dataclasses.fields(ContainerSpec)} & set(SERVICE.keys) - _MADE_BELOW
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service as read once: on all nodes, or on some where variables make it so."""
+
+    spec: ServiceSpec
+    tags: tuple[str, ...]
+
+
+def service(value: Value, name: str) -> Service | None:
+    """None where it has errors, which are noted."""
+    before = len(value.reading.problems)
+    got = SERVICE.read(value)
+    if "image" not in got and value.data.get("image") is None:
+        raise value.error("has no image")
+    if got.get("network_mode") and got.get("networks"):
+        raise value.child("network_mode", None).error("and networks can't both be said")
+    if len(value.reading.problems) > before:
+        return None
+    deployed = got.get("deploy", {})
+    most, aside = limits.limits(value, got, deployed)
+    spec = ServiceSpec(
+        name=name,
+        container=_container(value, name, got, deployed, most),
+        mode=deployed.get("mode", "replicated"),
+        replicas=deploy.replicas(value, deployed, got.get("scale")),
+        placement=deployed.get("placement", PlacementRules()),
+        reservations=aside,
+        update=deployed.get("update_config", UpdatePolicy()),
+        labels=deployed.get("labels", ()),
+        depends_on=got.get("depends_on", ()),
+    )
+    return Service(spec, got.get(OWN, {}).get("tags", ())) if len(value.reading.problems) == before else None
+
+
+def _container(value: Value, name: str, got: dict[str, Any], deployed: dict[str, Any], most: Limits) -> ContainerSpec:
+    mounted = {mount.target: mount for mount in (*got.get("volumes", ()), *got.get("tmpfs", ()))}
+    mode = got.get("network_mode")
+    if mode == "host" and any(port.published not in (None, port.target) for port in got.get("ports", ())):
+        raise value.child("ports", None).error("can't be mapped with network_mode host, where ports are the node's own")
+    if got.get("privileged"):
+        value.child("privileged", None).notice(f"{name} is privileged, which gives it power over the node")
+    return ContainerSpec(
+        **{key: got[key] for key in _AS_READ if key in got},
+        environment=environment.resolve(value, got.get("environment", {}), got.get("env_file", ())),
+        ports=tuple(sorted(got.get("ports", ()), key=_port_order)),
+        mounts=tuple(mounted[target] for target in sorted(mounted)),
+        networks=() if mode else attachments.attach(value, name, got.get("networks", ()), got.get("mac_address")),
+        network_mode=mode,
+        restart=deployed.get("restart_policy", got.get("restart")),
+        limits=most,
+    )
+
+
+def _port_order(port: Port) -> tuple[int, int, str, str]:
+    return port.target, port.published or 0, port.protocol, port.address or ""
