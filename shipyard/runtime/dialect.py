@@ -6,8 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from shipyard.base.errors import ShipyardError
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume
 from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+
+
+class Unsupported(ShipyardError, ValueError):  # noqa: N818 - named like its siblings in base/errors
+    """This runtime's command line has no word for a key that was written. `key`: as Compose spells it.
+
+    A ValueError too: for whoever runs commands it is one more thing that can't be put into one.
+    """
+
+    def __init__(self, runtime: str, key: str, why: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{runtime} can't carry out `{key}`: {why}", hint=hint)
+        self.runtime, self.key = runtime, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,8 @@ class ProbeRequest:
     """What a probe should look for beside everything that carries the cluster's label.
 
     `networks`, `volumes`: full names that must be looked up even when they carry no label (external ones, and ones
-    in the way). `images`: references. `health`: run due health checks (podman without systemd).
+    in the way). `images`: references. `health`: run health checks (podman without systemd), each for at most
+    `health_timeout` seconds. `version`: ask for the runtime's version, which costs a process.
     """
 
     cluster: str
@@ -36,6 +49,8 @@ class ProbeRequest:
     volumes: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     health: bool = False
+    health_timeout: int = 30
+    version: bool = True
 
 
 @dataclass(frozen=True, slots=True)

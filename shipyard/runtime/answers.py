@@ -1,0 +1,286 @@
+"""What a probe's `inspect` printed, read strictly: a node's words are data, and nonsense is a ValueError.
+
+A line is a JSON list whose first item says of what: `c` a container (`c!` one that failed), `n` a network, `i` an
+image. The other lines are the runtime's words about what it did not find, and its warnings.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from shipyard.base.text import one_line
+from shipyard.model.observed import (
+    Container,
+    ContainerState,
+    Health,
+    ObservedAttachment,
+    ObservedImage,
+    ObservedNetwork,
+)
+from shipyard.model.spec import Pairs
+from shipyard.runtime import probing, times
+
+ERROR_LENGTH = 2000
+
+_STATES = {
+    "created": ContainerState.CREATED,
+    "configured": ContainerState.CREATED,
+    "initialized": ContainerState.CREATED,
+    "running": ContainerState.RUNNING,
+    "stopping": ContainerState.RUNNING,
+    "paused": ContainerState.PAUSED,
+    "restarting": ContainerState.RESTARTING,
+    "exited": ContainerState.EXITED,
+    "stopped": ContainerState.EXITED,
+    "removing": ContainerState.REMOVING,
+    "dead": ContainerState.DEAD,
+    "unknown": ContainerState.DEAD,
+}
+_ENDED = {ContainerState.EXITED, ContainerState.DEAD, ContainerState.RESTARTING}
+_HEALTH = {
+    "": Health.NONE,
+    "none": Health.NONE,
+    "stopped": Health.NONE,
+    "healthy": Health.HEALTHY,
+    "unhealthy": Health.UNHEALTHY,
+}
+_NO_NETWORK = {"host", "none"}
+
+_DECODER = json.JSONDecoder()
+_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"/?([A-Za-z0-9][A-Za-z0-9_.-]{0,254})")
+_IMAGE_ID = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_ABSENT = re.compile(r"no such (object|container|image|network)|no container with|not found|image not known", re.I)
+_NOISE = re.compile(r'time="|warning|failed to connect to syslog', re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one or more inspects told of."""
+
+    containers: tuple[Container, ...] = ()
+    networks: tuple[ObservedNetwork, ...] = ()
+    images: tuple[ObservedImage, ...] = ()
+
+
+def read(body: bytes, clock: float) -> Answer:
+    """The section `inspect`. Raises ValueError."""
+    asked: list[str] = []
+    found: list[list[Any]] = []
+    words: list[str] = []
+    status = 0
+    for line in lines(body):
+        if line.startswith("["):
+            found.append(array(line))
+        elif line.startswith("asked "):
+            asked.append(line.removeprefix("asked "))
+        elif re.fullmatch(r"ended [0-9]{1,3}", line):
+            status = int(line.removeprefix("ended "))
+        elif line.strip() and not line.startswith("health "):
+            words.append(line)
+    if not body.strip():
+        return Answer()
+    missing = _missing(asked, words, status)
+    kinds = {kind: [item for item in found if item[:1] in ([kind], [f"{kind}!"])] for kind in ("c", "n", "i")}
+    if sum(len(items) for items in kinds.values()) != len(found):
+        raise ValueError("inspect told of things that were not asked for")
+    return Answer(
+        tuple(sorted({box.id: box for box in _each(_container, kinds["c"], clock)}.values(), key=lambda box: box.name)),
+        tuple(sorted((network(item[1:]) for item in kinds["n"]), key=lambda net: (net.name, net.id))),
+        _images([image for image in asked if image not in missing], kinds["i"]),
+    )
+
+
+def with_logs(boxes: Iterable[Container], sections: Mapping[str, bytes]) -> tuple[Container, ...]:
+    """The containers, with the last lines that were read of those that failed."""
+    return tuple(
+        replace(box, log=_log(sections[f"log-{box.id}"])) if f"log-{box.id}" in sections else box for box in boxes
+    )
+
+
+def section(sections: Mapping[str, bytes], name: str) -> bytes:
+    """A section that must be there. Raises ValueError."""
+    if name not in sections:
+        raise ValueError(f"the probe's section {name} is missing")
+    return sections[name]
+
+
+def lines(body: bytes) -> list[str]:
+    return [line for line in body.decode("utf-8", "replace").split("\n") if line]
+
+
+def array(line: str) -> list[Any]:
+    """A line of JSON that is a list. Raises ValueError."""
+    value = leading(line, "[")
+    return value if isinstance(value, list) else _wrong("a list", value)
+
+
+def leading(line: str, bracket: str) -> Any:
+    """The JSON that begins with the first such bracket of the line; what follows it is left out. Raises ValueError."""
+    try:
+        value, _ = _DECODER.raw_decode(line, max(0, line.find(bracket)))
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error}): {one_line(line, 80)}") from None
+    if not isinstance(value, dict if bracket == "{" else list):
+        return _wrong(f"JSON that begins with {bracket}", value)
+    return value
+
+
+def network(item: list[Any]) -> ObservedNetwork:
+    """`[id, name, driver, labels, subnets, internal]`."""
+    identifier, name, driver, marks, subnets, internal = fields(item, 6)
+    return ObservedNetwork(
+        _identifier(identifier),
+        text(name),
+        pairs(marks),
+        text(driver),
+        tuple(text(subnet) for subnet in _list(subnets) if subnet),
+        internal is True,
+    )
+
+
+def pairs(value: Any) -> Pairs:
+    """A JSON object of strings (or null) as sorted pairs."""
+    if value is None:
+        return ()
+    if not isinstance(value, dict):
+        return _wrong("an object", value)
+    return tuple(sorted((text(key), text(item)) for key, item in value.items()))
+
+
+def text(value: Any) -> str:
+    """A string in which every character can be written as UTF-8."""
+    if not isinstance(value, str):
+        return _wrong("text", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "replace").decode()
+    return value
+
+
+def _each(make: Any, items: list[list[Any]], clock: float) -> Iterable[Container]:
+    return (make(item[1:], clock) for item in items)
+
+
+def _container(item: list[Any], clock: float) -> Container:
+    identifier, name, image, restarts, state, marks, networks = fields(item, 7)
+    status, exit_code, killed, error, started, finished, health = fields(state, 7)
+    box = _identifier(identifier)
+    plain = _plain_name(name)
+    now = _STATES.get(text(status)) or _wrong("a container's state", status)
+    code = _integer(exit_code)
+    return Container(
+        id=box,
+        name=plain,
+        state=now,
+        labels=pairs(marks),
+        image=_image_id(image),
+        health=_HEALTH.get(text(health), Health.STARTING),
+        exit_code=code if now in _ENDED or (now is ContainerState.CREATED and code != 0) else None,
+        oom_killed=killed is True,
+        error=text(error)[:ERROR_LENGTH],
+        restarts=_integer(restarts),
+        age=_since(started, clock),
+        ended=_since(finished, clock),
+        networks=_attachments(networks, {box, box[:12], plain}),
+    )
+
+
+def _attachments(value: Any, own: set[str]) -> tuple[ObservedAttachment, ...]:
+    attached = []
+    for item in _list(value):
+        if item is None:
+            continue
+        name, aliases, address, mac, wished = fields(item, 5)
+        if name in _NO_NETWORK:
+            continue
+        fixed = wished.get("IPv4Address") if isinstance(wished, dict) else None
+        attached.append(
+            ObservedAttachment(
+                text(name),
+                tuple(sorted({text(alias) for alias in _list(aliases)} - own)),
+                text(address or fixed or "") or None,
+                text(mac or "") or None,
+            )
+        )
+    return tuple(sorted(attached, key=lambda each: each.network))
+
+
+def _images(asked: list[str], items: list[list[Any]]) -> tuple[ObservedImage, ...]:
+    """They are told of in the order in which they were asked for, without those that are missing."""
+    if len(asked) != len(items):
+        raise ValueError(f"inspect told of {len(items)} images where {len(asked)} were expected")
+    images = []
+    for reference, item in zip(asked, items, strict=True):
+        identifier, digests = fields(item[1:], 2)
+        images.append(ObservedImage(reference, _image_id(identifier), tuple(sorted(map(text, _list(digests))))))
+    return tuple(sorted(images, key=lambda image: image.reference))
+
+
+def _missing(asked: list[str], words: list[str], status: int) -> set[str]:
+    """The images that are not there. Raises ValueError when inspect failed for another reason than absence."""
+    if status == 0:
+        return set()
+    told = [line for line in words if not _NOISE.match(line)]
+    missing = {image for image in asked if any(_named(line) == probing.lookup(image) for line in told)}
+    strange = [line for line in told if not _ABSENT.search(line)]
+    if strange or not told:
+        raise ValueError(f"inspect failed with status {status}: {one_line(' '.join(strange) or 'no words')}")
+    return missing
+
+
+def _named(line: str) -> str:
+    """What an error is about: its last word."""
+    return line.rsplit(maxsplit=1)[-1].strip("\"':")
+
+
+def _log(body: bytes) -> str:
+    whole = body[-probing.LOG_BYTES :].decode("utf-8", "replace")
+    return "\n".join(whole.rstrip("\n").split("\n")[-probing.LOG_LINES :])
+
+
+def _since(value: Any, clock: float) -> float | None:
+    at = times.unix(text(value))
+    return None if at is None else max(0.0, clock - at)
+
+
+def fields(value: Any, count: int) -> list[Any]:
+    """A list of so many items. Raises ValueError."""
+    if not isinstance(value, list) or len(value) != count:
+        return _wrong(f"a list of {count}", value)
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else _wrong("a list", value)
+
+
+def _integer(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else _wrong("a number", value)
+
+
+def _identifier(value: Any) -> str:
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else _wrong("an id", value)
+
+
+def _plain_name(value: Any) -> str:
+    match = _NAME.fullmatch(text(value))
+    return match[1] if match else _wrong("a container's name", value)
+
+
+def _image_id(value: Any) -> str:
+    match = _IMAGE_ID.fullmatch(text(value))
+    return f"sha256:{match[1]}" if match else _wrong("an image's id", value)
+
+
+def _wrong(expected: str, value: Any) -> NoReturn:
+    raise ValueError(f"expected {expected}, found {one_line(repr(value), 80)}")

@@ -1,0 +1,134 @@
+"""Podman's dialect: podman 4 and later, root and rootless."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+
+from shipyard.base import shell
+from shipyard.model.spec import ContainerSpec, Healthcheck, NetworkSpec, Pairs
+from shipyard.runtime import environment, mounts, podman_probe, wiring
+from shipyard.runtime.client import Client
+from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported
+from shipyard.runtime.traits import Traits
+
+_LISTS = frozenset(
+    {
+        "add-host",
+        "annotation",
+        "cap-add",
+        "cap-drop",
+        "device",
+        "device-cgroup-rule",
+        "device-read-bps",
+        "device-read-iops",
+        "device-write-bps",
+        "device-write-iops",
+        "dns",
+        "dns-option",
+        "dns-search",
+        "expose",
+        "group-add",
+        "log-opt",
+        "publish",
+        "sysctl",
+        "ulimit",
+    }
+)
+
+_KEYWORDS = {"CMD", "CMD-SHELL", "none", "NONE"}
+
+
+class Podman(Client):
+    """One process makes a container, however many networks it is on."""
+
+    name = "podman"
+    traits = Traits(
+        program="podman",
+        readonly="ro",
+        log_driver="k8s-file",
+        rotation=("max-size=10mb",),
+        lists=_LISTS,
+        refused={
+            "domainname": "it has no option for it; write the whole name as `hostname`",
+            "healthcheck.start_interval": "it has no option for it",
+        },
+    )
+    volume_traits = Traits(program="podman", readonly="ro", log_driver="", rotation=(), lists=frozenset({"label"}))
+
+    def create_container(
+        self, name: str, spec: ContainerSpec, labels: Pairs, config_paths: Mapping[str, str]
+    ) -> tuple[Command, ...]:
+        chosen, own = environment.options(spec.environment)
+        argv = (
+            "podman",
+            *((f"--runtime={spec.runtime}",) if spec.runtime is not None else ()),
+            "run",
+            "--detach",
+            *self._shared(name, spec, labels, config_paths),
+            # as with docker: the node's own proxies are no part of what was written, nor is a writable /tmp
+            "--http-proxy=false",
+            *(("--read-only-tmpfs=false",) if spec.read_only else ()),
+            *_health_test(spec.healthcheck),
+            *chosen,
+            *_entrypoint(spec),
+            *_networks(spec),
+            "--",
+            spec.image,
+            *(spec.command or ()),
+        )
+        return (*mounts.preparation(spec), Command(argv, env=own))
+
+    def remove(self, container: str, grace: float | None) -> tuple[Command, ...]:
+        """Forced removal gives the container its time to end, so one process does it."""
+        words = () if grace is None else (f"--time={math.ceil(grace)}",)
+        gone = ("no such container", "no container with")
+        return (self._command("rm", "--force", *words, container, already=gone),)
+
+    def probe(self, request: ProbeRequest) -> str:
+        return podman_probe.text(request)
+
+    def parse(self, sections: Mapping[str, bytes], clock: float) -> RuntimeState:
+        return podman_probe.parse(sections, clock)
+
+    def _network_switches(self, network: NetworkSpec) -> tuple[tuple[str, bool], ...]:
+        """All of podman's networks are attachable; there is no option for it."""
+        return (("internal", network.internal), ("ipv6", network.enable_ipv6))
+
+
+def _entrypoint(spec: ContainerSpec) -> tuple[str, ...]:
+    """As JSON, which takes a list as it is; () clears the image's."""
+    if spec.entrypoint is None:
+        return ()
+    return (f"--entrypoint={json.dumps(spec.entrypoint, ensure_ascii=False) if spec.entrypoint else ''}",)
+
+
+def _health_test(check: Healthcheck | None) -> tuple[str, ...]:
+    """As JSON, so that a list is run without a shell. Podman takes some lists for text: those become text for `sh`."""
+    if check is None:
+        return ()
+    match check.test:
+        case ():
+            if any(value is not None for value in (check.interval, check.timeout, check.retries, check.start_period)):
+                raise Unsupported(
+                    "podman", "healthcheck", "it can't change an image's health check", hint="write `test`"
+                )
+            return ()
+        case ("NONE", *_):
+            return ("--no-healthcheck",)
+        case ("CMD-SHELL", *text):
+            test = ["CMD-SHELL", " ".join(text)]
+        case ("CMD", *words) if len(words) > 1 and words[0] not in _KEYWORDS:
+            test = list(words)
+        case ("CMD", *words):
+            test = ["CMD-SHELL", shell.join(words)]
+        case words:
+            test = ["CMD-SHELL", shell.join(words)]
+    return (f"--health-cmd={json.dumps(test, ensure_ascii=False)}",)
+
+
+def _networks(spec: ContainerSpec) -> tuple[str, ...]:
+    if spec.network_mode is not None:
+        return (f"--network={spec.network_mode}",)
+    return tuple(wiring.together(attachment) for attachment in spec.networks)

@@ -1,0 +1,152 @@
+"""How a podman node is looked at: four processes, and more only where health checks are due and nothing runs them.
+
+Podman's templates see its Go types. `%T` tells them apart, so that one `inspect` serves containers and images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from shipyard.model.observed import Container, Health, ObservedNetwork, ObservedVolume
+from shipyard.runtime import answers, probing
+from shipyard.runtime.dialect import ProbeRequest, RuntimeState
+
+AT_ONCE = 16
+"""Health checks that run side by side."""
+
+_CONTAINER = (
+    '{{$h := ""}}{{with .State.Health}}{{$h = .Status}}{{end}}{{$s := .State.Status}}'
+    '["c{{if or (eq $s "dead") (eq $s "restarting") (eq $h "unhealthy")'
+    ' (and (or (eq $s "exited") (eq $s "stopped")) (ne (print .State.ExitCode) "0"))}}!{{end}}",'
+    "{{json .ID}},{{json .Name}},{{json .Image}},{{json .RestartCount}},"
+    "[{{json $s}},{{json .State.ExitCode}},{{json .State.OOMKilled}},{{json .State.Error}},"
+    "{{json .State.StartedAt}},{{json .State.FinishedAt}},{{json $h}}],"
+    "{{json .Config.Labels}},"
+    "[{{with .NetworkSettings}}{{range $k, $v := .Networks}}[{{json $k}},{{json $v.Aliases}},{{json $v.IPAddress}},"
+    "{{json $v.MacAddress}},{{json $v.IPAMConfig}}],{{end}}{{end}}null]]"
+)
+_DUE = (
+    '{{if eq $s "running"}}{{if $h}}\nhealth {{.ID}} {{with .Config.Healthcheck}}{{printf "%d" .Interval}}{{end}}'
+    " {{.StaticDir}}{{end}}{{end}}"
+)
+_IMAGE = '["i",{{json .ID}},{{json .RepoDigests}}]'
+
+_NETWORK = '{{.Name}} {{json .}} {{json (index .Network.Labels "shipyard.cluster")}}'
+_VOLUME = '{{.Name}} [{{json .Name}},{{json .Driver}},{{json .Labels}}] {{json (index .Labels "shipyard.cluster")}}'
+
+_HEALTH = r"""
+sy_rt_check() {
+  if command -v timeout >/dev/null 2>&1; then
+    timeout @SECONDS@ podman healthcheck run "$1" >/dev/null 2>&1
+  else
+    podman healthcheck run "$1" >/dev/null 2>&1
+  fi
+  case $? in 124 | 143) printf 'hung %s\n' "$1" ;; esac
+}
+sy_rt_due() {
+  sy_rt_now=$(date +%s)
+  sed -n 's/^health //p' | while read -r sy_rt_id sy_rt_interval sy_rt_path; do
+    sy_rt_last=$(stat -c %Y "$sy_rt_path/healthcheck.log" 2>/dev/null)
+    sy_rt_interval=${sy_rt_interval%?????????}
+    [ $((sy_rt_now - ${sy_rt_last:-0})) -lt "${sy_rt_interval:-1}" ] || printf '%s\n' "$sy_rt_id"
+  done
+}
+sy_rt_healths() {
+  [ $# != 0 ] || return 0
+  sy_rt_count=0
+  for sy_rt_id; do
+    sy_rt_check "$sy_rt_id" &
+    sy_rt_count=$((sy_rt_count + 1))
+    [ $((sy_rt_count % @AT_ONCE@)) != 0 ] || wait
+  done
+  wait
+  sy_rt_before=$sy_rt_said
+  sy_rt_ask "$@"
+  sy_rt_said="$sy_rt_before
+$sy_rt_said"
+}
+case $sy_rt_said in
+  *'
+health '*) section health sy_rt_healths $(printf '%s\n' "$sy_rt_said" | sy_rt_due) ;;
+esac
+"""
+"""A check is due when its interval has passed since podman last wrote down how one ended, as a timer would have it."""
+
+
+def text(request: ProbeRequest) -> str:
+    """The probe's shell text."""
+    template = '{{if eq (len (split (printf "%T" .) "Container")) 2}}' + _CONTAINER
+    template += (_DUE if request.health else "") + "{{else}}" + _IMAGE + "{{end}}"
+    health = _HEALTH.replace("@SECONDS@", str(request.health_timeout)).replace("@AT_ONCE@", str(AT_ONCE))
+    version = "podman --version; " if request.version else ""
+    return "\n".join(
+        (
+            f'sy_rt_version() {{ {version}echo "uid ${{sy_uid:-$(id -u)}}"; }}',
+            "section runtime-version sy_rt_version",
+            f"sy_rt_ps() {{ sy_rt_ids=$(podman ps --all --quiet --no-trunc --filter {probing.own(request)}); }}",
+            "section containers sy_rt_ps",
+            probing.pick("sy_rt_pick_networks", request.networks, request, "printf '%s\\n' \"$sy_rt_line\""),
+            f"sy_rt_networks() {{ sy_rt_found=$(podman network ls --format '{_NETWORK}') && sy_rt_pick_networks; }}",
+            "section networks sy_rt_networks",
+            probing.pick("sy_rt_pick_volumes", request.volumes, request, "printf '%s\\n' \"$sy_rt_line\""),
+            f"sy_rt_volumes() {{ sy_rt_found=$(podman volume ls --format '{_VOLUME}') && sy_rt_pick_volumes; }}",
+            "section volumes sy_rt_volumes",
+            probing.inspect("podman", template, request),
+            health if request.health else "",
+            probing.logs("podman"),
+        )
+    )
+
+
+def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
+    """What the probe printed. Raises ValueError."""
+    said = [line.split() for line in answers.lines(answers.section(sections, "runtime-version"))]
+    answers.section(sections, "containers")
+    found = answers.read(answers.section(sections, "inspect"), clock)
+    containers = found.containers
+    if "health" in sections:
+        containers = _checked(containers, sections["health"], clock)
+    networks = (_network(line) for line in answers.lines(answers.section(sections, "networks")))
+    volumes = (_volume(line) for line in answers.lines(answers.section(sections, "volumes")))
+    return RuntimeState(
+        version=next((words[2] for words in said if len(words) == 3 and words[1] == "version"), ""),
+        rootless=any(words[0] == "uid" and words[1:] != ["0"] for words in said if words),
+        containers=answers.with_logs(containers, sections),
+        networks=tuple(sorted(networks, key=lambda network: network.name)),
+        volumes=tuple(sorted(volumes, key=lambda volume: volume.name)),
+        images=found.images,
+    )
+
+
+def _checked(before: tuple[Container, ...], body: bytes, clock: float) -> tuple[Container, ...]:
+    """As they were after their checks. A check that had to be ended left nothing behind that says so: unhealthy."""
+    hung = {line.removeprefix("hung ") for line in answers.lines(body) if line.startswith("hung ")}
+    rest = b"\n".join(line for line in body.split(b"\n") if not line.startswith(b"hung "))
+    after = {box.id: box for box in answers.read(rest, clock).containers}
+    boxes = (after.get(box.id, box) for box in before)
+    return tuple(replace(box, health=Health.UNHEALTHY) if box.id in hung else box for box in boxes)
+
+
+def _network(line: str) -> ObservedNetwork:
+    said = answers.leading(line, "{")
+    subnets = said.get("subnets")
+    return answers.network(
+        [
+            said.get("id"),
+            said.get("name"),
+            said.get("driver", ""),
+            said.get("labels"),
+            [each.get("subnet") if isinstance(each, dict) else each for each in subnets]
+            if isinstance(subnets, list)
+            else subnets,
+            said.get("internal"),
+        ]
+    )
+
+
+def _volume(line: str) -> ObservedVolume:
+    fields: list[Any] = answers.leading(line, "[")
+    name, driver, marks = answers.fields(fields, 3)
+    return ObservedVolume(answers.text(name), answers.pairs(marks), answers.text(driver))
