@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shipyard.base.errors import FileError
+from shipyard.files.inventory.connection import NodeSettings, connection_of, node_settings
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError
 from shipyard.files.inventory.merge import finished
@@ -13,7 +14,7 @@ from shipyard.files.inventory.sources import is_host_list, read
 from shipyard.files.inventory.varfiles import VarFiles
 from shipyard.model.inventory import Inventory
 
-__all__ = ["load"]
+__all__ = ["NodeSettings", "connection_of", "load", "node_settings"]
 
 
 def load(sources: Sequence[str], *, cwd: Path, playbook_dirs: Sequence[Path] = (), trusted: bool = False) -> Inventory:
