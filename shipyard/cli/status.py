@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from shipyard.base.errors import UsageError
@@ -20,13 +22,21 @@ from shipyard.cli.render_status import (
 from shipyard.model.status import FleetStatus, StackStatus
 from shipyard.planner.status import fleet_status
 
+if TYPE_CHECKING:
+    from shipyard.reconcile.operations import Operations
+
 
 def look(app: App) -> tuple[FleetStatus, int]:
     """The fleet as it is now, and 4 where a node could not be reached."""
     with opened(app) as fleet:
-        last = fleet.last_pass()
-        situation, plan = fleet.plan()
-        return fleet_status(situation, plan, last), unreachable_code(situation)
+        return observed(fleet)
+
+
+def observed(fleet: Operations) -> tuple[FleetStatus, int]:
+    """The same, of a fleet that stays open."""
+    last = fleet.last_pass()
+    situation, plan = fleet.plan()
+    return fleet_status(situation, plan, last), unreachable_code(situation)
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard status\n  shipyard status -o json | jq .converged")

@@ -1,0 +1,77 @@
+"""`state`: the store itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shipyard.base.clock import iso, now
+from shipyard.base.errors import UsageError
+from shipyard.cli.app import App, pass_app
+from shipyard.cli.fleet import opened
+from shipyard.cli.layout import cell
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  shipyard state backup
+  shipyard state restore shipyard-2026-11-22T10-00-00Z.db
+  shipyard state rebuild            the store is lost: read it back from the nodes"""
+)
+def state() -> None:
+    """Back up, restore or rebuild the store."""
+
+
+@state.command(epilog="\b\nExample:\n  shipyard state backup /var/backups/shipyard.db")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@pass_app
+def backup(app: App, file: Path | None) -> None:
+    """Copy the store to a file; passes may go on meanwhile."""
+    path = app.cwd / (file or f"shipyard-{iso(now()).replace(':', '-')}.db")
+    if path.exists():
+        raise UsageError(f"{path} is there already; a backup never overwrites")
+    with opened(app) as fleet:
+        fleet.backup(path)
+    if app.out.json:
+        app.out.data({"backup": str(path)})
+    app.out.line(f"The store was copied to {path}.")
+
+
+@state.command(epilog="\b\nExample:\n  shipyard state restore /var/backups/shipyard.db")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@pass_app
+def restore(app: App, file: Path) -> None:
+    """Make a backup the store again.
+
+    What the store was stays beside it. Nodes that have seen newer passes refuse the restored store until
+    it is brought up to date with them.
+    """
+    from shipyard.store.store import Store
+
+    if not app.confirm(f"Replace the store by {file}?"):
+        raise UsageError("nothing was restored", hint="answer yes, or say --yes where there is no terminal")
+    Store.restore(app.settings.database, app.cwd / file)
+    app.out.line(f"The store is {file} again.")
+
+
+@state.command(epilog="\b\nExample:\n  shipyard state rebuild -i inventory/hosts.yml")
+@pass_app
+def rebuild(app: App) -> int:
+    """Read a lost store back from the nodes.
+
+    Revisions and placements are kept on the nodes. Afterwards, applying the same files recreates nothing.
+    """
+    with opened(app) as fleet:
+        rebuilt = fleet.rebuild()
+    stacks = [{"name": each.stack, "revision": each.number} for each in rebuilt.revisions]
+    if app.out.json:
+        report = {"cluster": rebuilt.cluster, "stacks": stacks, "placements": rebuilt.placements}
+        app.out.data({**report, "nodes": list(rebuilt.nodes), "problems": list(rebuilt.problems)})
+    for problem in rebuilt.problems:
+        app.out.warn(cell(problem))
+    names = ", ".join(f"{each.stack} (revision {each.number})" for each in rebuilt.revisions) or "none"
+    app.out.line(f"Rebuilt from {len(rebuilt.nodes)} nodes: cluster {cell(rebuilt.cluster)}; stacks: {cell(names)};")
+    app.out.line(f"{rebuilt.placements} replicas found where they are.")
+    return 2 if rebuilt.problems else 0
