@@ -8,18 +8,17 @@ how much aliases may unfold.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from shipyard.base.errors import FileError
 from shipyard.base.text import printable
+from shipyard.files.yamldialects import LOADERS, Dialect, plain_tag
 
-Dialect = Literal["1.1", "1.2"]
 Path = tuple[str | int, ...]
 """Of a value in a document: ("services", "web", "ports", 0)."""
 
@@ -80,85 +79,32 @@ class Document:
     marks: Marks
 
 
-class _Ansible(yaml.CSafeLoader):
-    """YAML 1.1, as Ansible reads it."""
-
-
-class WrittenInt(int):
-    """A whole number whose spelling says more than its value: `0755`, `1_000`, `+5`."""
-
-    written: str
-
-
-class WrittenFloat(float):
-    """The same of a number with a fraction: `1.10`, `1e3`."""
-
-    written: str
-
-
-class _Core(yaml.CSafeLoader):
-    """YAML 1.2's core schema with Compose's numbers: `on`, `22:22` and dates are strings."""
-
-
-_Core.yaml_implicit_resolvers = {}
-_DIGITS = r"[0-9](?:[0-9_]*[0-9])?"
-_NUMBER = rf"[-+]?(?:\.[0-9]+|{_DIGITS}(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", rf"[-+]?(?:{_DIGITS}|0o[0-7]+|0x[0-9a-fA-F]+|0b[01]+)", "-+0123456789"),
-    ("float", _NUMBER, "-+.0123456789"),
-    ("null", r"~|null|Null|NULL|", "~nN"),
-    ("merge", r"<<", "<"),
-):
-    _firsts = [*_first, ""] if _tag == "null" else [*_first]
-    _Core.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _firsts)
-
-
-def _core_int(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> int | float:
-    text = str(loader.construct_scalar(node))
-    digits = text.replace("_", "").lower()
-    bare = digits.lstrip("+-")
-    if bare.isdigit() and bare.startswith("0") and len(bare) > 1:
-        if not set(bare) <= set("01234567"):
-            return _core_float(loader, node)
-        digits = digits.replace(bare, f"0o{bare}")
-    value = int(digits, 0)
-    if not -(2**63) <= value < 2**64:
-        return _core_float(loader, node)
-    if str(value) == text:
-        return value
-    number = WrittenInt(value)
-    number.written = text
-    return number
-
-
-def _core_float(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> float:
-    text = str(loader.construct_scalar(node))
-    value = float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
-    if repr(value) == text:
-        return value
-    number = WrittenFloat(value)
-    number.written = text
-    return number
-
-
-_Core.add_constructor("tag:yaml.org,2002:int", _core_int)
-_Core.add_constructor("tag:yaml.org,2002:float", _core_float)
-
-_LOADERS: dict[Dialect, type[yaml.CSafeLoader]] = {"1.1": _Ansible, "1.2": _Core}
 Tags = Mapping[str, Callable[[Any], Any]]
+Elsewhere = Callable[[Path], bool]
+"""Whether what stands at a path, and beneath it, is of the other dialect."""
 
 
-def load_all(text: str | bytes, file: str, dialect: Dialect, tags: Tags = MappingProxyType({})) -> list[Document]:
+def _nowhere(_path: Path) -> bool:
+    return False
+
+
+def load_all(
+    text: str | bytes,
+    file: str,
+    dialect: Dialect,
+    tags: Tags = MappingProxyType({}),
+    other: Elsewhere = _nowhere,
+) -> list[Document]:
     """Every document of a YAML text. `file` is only for messages. An empty text has no document.
 
     `tags`: what to make of application tags (`{"!vault": Vaulted}`), from the value beneath them; other tags
-    are errors. Raises FileError: unreadable, duplicate key, too large, too deep, aliases that unfold too far.
+    are errors. `other`: where the other dialect holds. Raises FileError: unreadable, duplicate key, too large, too
+    deep, aliases that unfold too far.
     """
     if len(text) > MAX_BYTES:
         raise FileError(f"is larger than {MAX_BYTES // 2**20} MiB, which no file of this kind should be", file=file)
     try:
-        loader = _LOADERS[dialect](text)
+        loader = LOADERS[dialect](text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise _unreadable(error, file) from error
     documents = []
@@ -168,7 +114,8 @@ def load_all(text: str | bytes, file: str, dialect: Dialect, tags: Tags = Mappin
             if root is None:
                 break
             marks = Marks(file)
-            documents.append(Document(_Builder(loader, marks, tags).value(root, ()), marks))
+            builder = _Builder(loader, marks, tags, (other, LOADERS["1.1" if dialect == "1.2" else "1.2"]("")))
+            documents.append(Document(builder.value(root, ()), marks))
     except (yaml.YAMLError, ValueError) as error:
         raise _unreadable(error, file) from error
     finally:
@@ -176,9 +123,15 @@ def load_all(text: str | bytes, file: str, dialect: Dialect, tags: Tags = Mappin
     return documents
 
 
-def load_one(text: str | bytes, file: str, dialect: Dialect, tags: Tags = MappingProxyType({})) -> Document:
+def load_one(
+    text: str | bytes,
+    file: str,
+    dialect: Dialect,
+    tags: Tags = MappingProxyType({}),
+    other: Elsewhere = _nowhere,
+) -> Document:
     """The only document of a YAML text; an empty text is a document of None. Several are a FileError."""
-    documents = load_all(text, file, dialect, tags)
+    documents = load_all(text, file, dialect, tags, other)
     if len(documents) > 1:
         mark = documents[1].marks.at(())
         raise FileError("holds several documents; one is expected", file=file, line=mark.line)
@@ -201,8 +154,12 @@ def _unreadable(error: Exception, file: str) -> FileError:
 class _Builder:
     """From PyYAML's nodes to data, by hand, since its constructors know neither places nor bounds."""
 
-    def __init__(self, loader: yaml.CSafeLoader, marks: Marks, tags: Tags) -> None:
+    def __init__(
+        self, loader: yaml.CSafeLoader, marks: Marks, tags: Tags, other: tuple[Elsewhere, yaml.CSafeLoader]
+    ) -> None:
         self._loader, self._marks, self._tags = loader, marks, tags
+        self._elsewhere, self._other = other
+        self._within_other = False
         self._count = 0
         self._open: set[int] = set()
 
@@ -215,10 +172,13 @@ class _Builder:
         if len(path) > MAX_DEPTH or id(node) in self._open:
             raise self._marks.error(path, f"is nested deeper than {MAX_DEPTH} levels, or within itself")
         self._open.add(id(node))
+        entered = not self._within_other and self._elsewhere(path)
+        self._within_other = self._within_other or entered
         try:
             made = self._plain(node, path)
         finally:
             self._open.discard(id(node))
+            self._within_other = self._within_other and not entered
         if node.tag.startswith("!"):
             maker = self._tags.get(node.tag)
             if maker is None:
@@ -244,12 +204,20 @@ class _Builder:
             return self._loader.construct_scalar(node)
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":python", "/")):
             raise self._marks.error(path, f"the tag {printable(node.tag)} is not known")
-        if node.tag not in self._loader.yaml_constructors:
-            raise self._marks.error(path, f"the tag {printable(node.tag)} is not known")
+        loader, tag = (self._other, self._other_tag(node)) if self._within_other else (self._loader, node.tag)
+        if tag not in loader.yaml_constructors:
+            raise self._marks.error(path, f"the tag {printable(tag)} is not known")
         try:
-            return self._loader.construct_object(node, deep=True)
+            scalar = yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark)
+            return loader.construct_object(scalar, deep=True)
         except (ValueError, OverflowError) as error:
             raise self._marks.error(path, f"{printable(str(node.value))!r}: {error}") from error
+
+    def _other_tag(self, node: yaml.ScalarNode) -> str:
+        """What a plain word is in the other dialect; a tag that was written stays."""
+        if node.style or plain_tag(self._loader, node.value) != node.tag:
+            return str(node.tag)
+        return plain_tag(self._other, node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
         merged: dict[Any, Any] = {}
