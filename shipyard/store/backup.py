@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,10 +165,8 @@ def _freshen(part: Location, replaced: Location | None) -> None:
 
 def _keep(target: Path) -> None:
     """The store that is replaced, whole, as `….before-restore`; its log is not left for its successor."""
-    try:
+    with suppress(sqlite3.Error):  # when it is damaged it is kept as it is, with its log
         _one_file(target)
-    except sqlite3.Error:
-        pass  # damaged: kept as it is, with its log
     kept = _free_name(target.with_name(target.name + ".before-restore"))
     names = [(target, kept), *zip(beside(target), beside(kept), strict=True)]
     for name, copy in names:

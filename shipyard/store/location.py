@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,9 +91,11 @@ def check_file(
 def _check_place(location: Location, path: Path) -> None:
     directory = path.resolve().parent
     directory.stat()
-    if sys.platform != "linux":
-        return
-    kind = network_type(str(directory), MOUNTS.read_text(errors="surrogateescape"))
+    try:
+        mounts = MOUNTS.read_text(errors="surrogateescape")
+    except OSError:
+        return  # no Linux, or a /proc that does not tell
+    kind = network_type(str(directory), mounts)
     if kind is not None:
         raise StoreError(
             f"the store {location.shown} would be on a network file system ({kind}), where SQLite can't lock safely",
@@ -117,13 +118,17 @@ def network_type(directory: str, mounts: str) -> str | None:
 
 def _check_rights(location: Location, path: Path, status: os.stat_result, *, writable: bool) -> None:
     wanted = os.R_OK | os.W_OK if writable else os.R_OK
-    if os.access(path, wanted) and (not writable or os.access(path.parent, os.W_OK | os.X_OK)):
+    if _may(path, wanted) and (not writable or _may(path.parent, os.W_OK | os.X_OK)):
         return
     raise StoreError(
         f"the store {location.shown} can't be {'read and written' if writable else 'read'} by this user: its file has"
         f" mode {status.st_mode & 0o7777:04o} and owner {status.st_uid}, and this is user {os.geteuid()}",
         hint="run as its owner, or look at the rights of the file, its directory and the file system",
     )
+
+
+def _may(path: Path, wanted: int) -> bool:
+    return os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _check_content(location: Location, path: Path) -> None:
