@@ -27,10 +27,10 @@ def without_root(directory: Path) -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
-    private = [each for each in directory.parents if each.owner() == "root" and not each.stat().st_mode & 0o001]
+    private = [each for each in directory.parents if each.owner() == "root" and each.stat().st_mode & 0o011 != 0o011]
     modes = {each: stat.S_IMODE(each.stat().st_mode) for each in private}
     for each in private:
-        each.chmod(modes[each] | 0o001)
+        each.chmod(modes[each] | 0o011)
     directory.chmod(stat.S_IMODE(directory.stat().st_mode) | 0o055)
     os.seteuid(NOBODY)
     try:
