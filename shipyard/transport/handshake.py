@@ -1,0 +1,87 @@
+"""Banner and key exchange with one sshd, without any polling and with an end."""
+
+from __future__ import annotations
+
+import threading
+
+import paramiko
+from paramiko.packet import Packetizer
+
+from shipyard.transport.sockets import Stream
+
+KEX = ("curve25519-sha256@libssh.org", "mlkem768x25519-sha256", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384")
+"""First what costs least on both sides; classic Diffie-Hellman costs ten times the CPU of curve25519."""
+
+
+class HandshakeError(Exception):
+    """Why. `answered`: an sshd said something; `incompatible`: no algorithm that both know."""
+
+    def __init__(self, words: str, *, answered: bool, timed_out: bool = False, incompatible: bool = False) -> None:
+        super().__init__(words)
+        self.words = words
+        self.answered = answered
+        self.timed_out = timed_out
+        self.incompatible = incompatible
+
+
+class DroppedError(Exception):
+    """Closed before ssh began, as an sshd does that has too many to serve. `said`: a line before that, or empty."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+class _Lines(Packetizer):
+    """Keeps what was said before the version line, and leaves time-keeping to `exchange_keys`."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream)  # type: ignore[arg-type]  # paramiko asks for no more than Stream has
+        self.lines: list[str] = []
+
+    def readline(self, timeout: float) -> str:
+        """The next line; `timeout` is not used, closing the stream ends the wait."""
+        line = super().readline(timeout)
+        self.lines.append(line)
+        return line
+
+    def start_handshake(self, timeout: float) -> None:
+        """Starts no timer thread."""
+
+
+class Handshake:
+    """A transport that was not started yet. `key_types`: host key algorithms in the order to ask for them."""
+
+    def __init__(self, stream: Stream, key_types: tuple[str, ...]) -> None:
+        self.transport = paramiko.Transport(stream, packetizer_class=_Lines)  # type: ignore[arg-type]  # see _Lines
+        wanted = self.transport.get_security_options()
+        known = wanted.kex
+        wanted.kex = (*(name for name in KEX if name in known), *(name for name in known if name not in KEX))
+        wanted.key_types = key_types
+
+    @property
+    def lines(self) -> list[str]:
+        """What the other side said until its version, that included."""
+        packetizer = self.transport.packetizer
+        return packetizer.lines if isinstance(packetizer, _Lines) else []
+
+
+def exchange_keys(handshake: Handshake, timeout: float) -> None:
+    """Until the connection is encrypted. Raises DroppedError or HandshakeError; the caller closes then."""
+    transport = handshake.transport
+    done = threading.Event()
+    transport.start_client(event=done)
+    in_time = done.wait(timeout)
+    if in_time and transport.is_active():
+        return
+    answered = any(line.startswith("SSH-") for line in handshake.lines)
+    error = transport.get_exception()
+    if not in_time:
+        raise HandshakeError("timed out", answered=answered, timed_out=True)
+    if not answered and not isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+        raise DroppedError(" ".join(handshake.lines))
+    raise HandshakeError(
+        str(error) or "the connection was closed during the key exchange",
+        answered=answered,
+        incompatible=isinstance(error, paramiko.ssh_exception.IncompatiblePeer),
+    )
