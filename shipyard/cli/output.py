@@ -23,6 +23,8 @@ Span = str | tuple[str, str]
 Line = tuple[Span, ...]
 
 PIPE_WIDTH = 80
+UNBOUNDED = 100_000
+"""Columns of a pipe: tables are as wide as what is in them."""
 
 
 def plain(*spans: Span) -> str:
@@ -85,7 +87,7 @@ class Output:
             console.print(renderable)
             return
         with console.capture() as capture:
-            console.print(renderable, width=self._natural_width(console, renderable))
+            console.print(renderable)
         lines = capture.get().split("\n")
         self._write(self.people, "\n".join(line.rstrip() for line in lines))
 
@@ -107,6 +109,7 @@ class Output:
 
             self._consoles[id(stream)] = Console(
                 file=stream,
+                width=None if stream.isatty() else UNBOUNDED,
                 force_terminal=self._coloured(stream),
                 no_color=not self._coloured(stream),
                 markup=False,
@@ -115,12 +118,6 @@ class Output:
                 _environ=self._environ,
             )
         return self._consoles[id(stream)]
-
-    def _natural_width(self, console: Console, renderable: RenderableType) -> int:
-        from rich.measure import Measurement
-
-        unbounded = console.options.update(width=100_000)
-        return max(self.columns(), Measurement.get(console, unbounded, renderable).maximum)
 
     def _coloured(self, stream: TextIO) -> bool:
         if self._environ.get("NO_COLOR"):

@@ -25,6 +25,8 @@ from shipyard.planner.status import fleet_status
 if TYPE_CHECKING:
     from shipyard.reconcile.operations import Operations
 
+NO_STACK = "No stack was applied yet: shipyard apply FILE."
+
 
 def look(app: App) -> tuple[FleetStatus, int]:
     """The fleet as it is now, and 4 where a node could not be reached."""
@@ -69,6 +71,8 @@ def ps(app: App, stack: str | None) -> int:
             for replica in service.replicas
         ]
         app.out.data([{"stack": name, "service": service, **replica_json(replica)} for name, service, replica in names])
+    elif not stacks:
+        app.out.line(NO_STACK)
     else:
         app.out.draw(replica_table(stacks, wide=app.out.columns() >= WIDE))
     return code
@@ -88,6 +92,8 @@ def services(app: App, stack: str | None) -> int:
                 row = {"stack": each.name, "revision": each.revision, **service_json(service)}
                 rows.append({key: value for key, value in row.items() if key != "replicas"})
         app.out.data(rows)
+    elif not stacks:
+        app.out.line(NO_STACK)
     else:
         app.out.draw(services_table(stacks))
     return code

@@ -122,7 +122,7 @@ def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Se
     return Settings(
         root=root,
         config=config,
-        cluster=value["cluster"],
+        cluster=_cluster(found["cluster"]),
         inventory=inventory,
         database=database,
         forks=value["forks"],
@@ -247,6 +247,20 @@ def _inventory(found: _Found, root: Path) -> tuple[str, ...]:
     return tuple(
         source if "," in source else str((found.base / Path(source).expanduser()).absolute()) for source in sources
     )
+
+
+_CLUSTER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def _cluster(found: _Found) -> str | None:
+    """The id, which becomes a folder and a label on every node: nothing that could lead elsewhere."""
+    value = cast("str | None", found.value)
+    if value is not None and not _CLUSTER.fullmatch(value):
+        raise ConfigError(
+            f"{found.origin}: cluster: {shown(value)} can't be a cluster's id",
+            hint="lower-case letters, digits and dashes, at most 63",
+        )
+    return value
 
 
 _URL = re.compile(r"[a-z][a-z0-9+]*://")
