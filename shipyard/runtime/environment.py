@@ -30,8 +30,8 @@ _HEARD_BY_THE_SHELL = re.compile(
     r"""
       _ | IFS | ENV | CDPATH | PS[0-9] | PPID | E?UID | GROUPS | OPT(?:IND|ARG|ERR) | LINENO | S?RANDOM
     | SECONDS | EPOCH\w+ | SHLVL | SHELLOPTS | FUNCNAME | DIRSTACK | FUNCTIONS_\w+ | BASH\w* | POSIXLY_CORRECT | HIST\w*
-    | KSH_\w+ | FPATH | MAIL\w* | COLUMNS | LINES | COMP_\w+ | COMPREPLY | READLINE_\w+ | REPLY | PIPESTATUS | TIMEFORMAT
-    | sy_\w*
+    | KSH_\w+ | FPATH | MAIL\w* | COLUMNS | LINES | COMP_\w+ | COMPREPLY | READLINE_\w+ | REPLY | PIPESTATUS
+    | TIMEFORMAT | sy_\w*
     """,
     re.VERBOSE,
 )

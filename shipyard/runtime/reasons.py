@@ -1,4 +1,4 @@
-"""A runtime's words about a failure as one CamelCase word, for events and status. The words themselves are shown too."""
+"""A runtime's words about a failure as one CamelCase word, for events and status; the words are shown too."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("CapacityExceeded", r"range of cpus is from|requested cpus are not available|requested memory nodes"),
     (
         "Unsupported",
-        r"unknown (?:shorthand )?flag|unknown runtime|oci runtime \".*\" not found|unknown capability|plugin .* not found"
-        r"|required plugin missing|unsupported driver|invalid log driver|is not whitelisted|sysctl .* is not allowed"
+        r"unknown (?:shorthand )?flag|unknown runtime|oci runtime \".*\" not found|unknown capability"
+        r"|plugin .* not found|required plugin missing|unsupported driver|invalid log driver"
+        r"|is not whitelisted|sysctl .* is not allowed"
         r"|invalid mount option|unexpected key|is not supported|only supported in|invalid \w+ mode"
         r"|unrecognized namespace mode",
     ),
