@@ -114,7 +114,9 @@ def draw_status(status: FleetStatus, out: Output) -> None:
         out.line()
     if status.stacks:
         out.draw(service_table(status.stacks, wide=wide))
-        out.line()
+    else:
+        out.line("No stack was applied yet: shipyard apply FILE.")
+    out.line()
     out.lines(not_as_declared(status, out.fold()))
     out.lines(verdict(status))
 
