@@ -15,8 +15,8 @@ from shipyard.transport.connection import Completed
 
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
-_TIMED_OUT = 124
-"""The exit status by which timeout(1) says that it ended a command."""
+_STOPPED = 124, 137, 143
+"""Exit statuses of a command that timeout(1) ended: its own, or the signal's (killed; busybox: either)."""
 _BUSY = "another script of shipyard is still at work on this node"
 
 
@@ -76,7 +76,7 @@ class _Reading:
     """Collects, frame by frame, what is known of each action."""
 
     def __init__(self, script: Script, began: float) -> None:
-        self._rejected = dict(script.rejected)
+        self._script = script
         self._began = began
         self._offset = 0.0
         self._started: dict[int, float] = {}
@@ -106,8 +106,8 @@ class _Reading:
     def outcome(self, action: Action, rest: Status, why: str) -> Outcome:
         """What became of it. `rest`, `why`: of an action that the node never came to."""
         number = action.id
-        if number in self._rejected:
-            return Outcome(action, Status.FAILED, self._rejected[number])
+        if number in self._script.rejected:
+            return Outcome(action, Status.FAILED, self._script.rejected[number])
         if number in self._skipped:
             return Outcome(action, Status.SKIPPED, f"action {self._skipped[number]}, which it needs, failed")
         if number not in self._started:
@@ -117,20 +117,21 @@ class _Reading:
             message = "the node did not say how it ended"
             return Outcome(action, Status.UNKNOWN, message, started=self._offset + started)
         status, stopped, printed = self._ended[number]
-        done = status == 0
+        done, seconds = status == 0, round(max(0.0, stopped - started), 2)
+        late = status in _STOPPED and seconds >= self._script.deadlines[number]
         return Outcome(
             action,
             Status.DONE if done else Status.FAILED,
-            message="" if done else _failure(status, self._said.get(number, ""), printed),
+            message="" if done else _failure(status, late, self._said.get(number, ""), printed),
             output=_output(printed),
             started=self._offset + started,
-            seconds=round(max(0.0, stopped - started), 2),
+            seconds=seconds,
         )
 
 
-def _failure(status: int, said: str, printed: str) -> str:
+def _failure(status: int, late: bool, said: str, printed: str) -> str:
     words = tail(said).strip() or tail(printed).strip()
-    if status == _TIMED_OUT:
+    if late:
         return f"it did not end in time and was stopped{': ' if words else ''}{words}"
     return words or f"exit status {status}, and not a word about why"
 

@@ -8,7 +8,7 @@ process alone, or as here-documents.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shipyard.base import shell
@@ -24,6 +24,8 @@ SPARE = 60
 KILL_AFTER = 30
 """Seconds that a command has to end after its deadline, before it is killed."""
 
+# A command runs in a process group of its own (coreutils' timeout makes one), so that what ends this script, when
+# the connection breaks or by request, does not end the command half-way.
 _RUN = r"""
 sy_gone=''
 trap 'sy_gone=1' HUP PIPE TERM INT
@@ -38,11 +40,18 @@ sy_place=$sy_place/shipyard.${sy_dir##*/}
 trap 'rm -rf "$sy_place"' EXIT
 (umask 077 && mkdir -p "$sy_place") || sy_stop broken "$sy_place can not be made"
 sy_out=$sy_place/out sy_err=$sy_place/err sy_failed=' '
-if timeout -k 1 1 true 2>/dev/null; then
-  sy_limit() { exec timeout -k @KILL@ "$@"; }
-else
-  sy_limit() { shift; exec "$@"; }
-fi
+sy_apart=''
+case $(timeout --version 2>&1 9>&-) in
+  *coreutils*) sy_limit() { exec timeout -k @KILL@ "$@"; } ;;
+  *)
+    if command -v setsid >/dev/null 2>&1; then sy_apart=setsid; fi
+    if timeout -k 1 1 true >/dev/null 2>&1 9>&-; then
+      sy_limit() { exec $sy_apart timeout -k @KILL@ "$@"; }
+    else
+      sy_limit() { shift; exec $sy_apart "$@"; }
+    fi
+    ;;
+esac
 sy_begin() {
   sy_id=$1
   shift
@@ -99,19 +108,24 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`timeout`: seconds within which it ends by itself. `rejected`: why an action, by id, could not be put into it."""
+    """`timeout`: seconds within which it ends by itself. `deadlines`: of each action's commands, by the action's id.
+
+    `rejected`: why an action, by id, could not be put into it.
+    """
 
     text: bytes
     nonce: str
     timeout: float
-    rejected: tuple[tuple[int, str], ...] = ()
+    deadlines: Mapping[int, int]
+    rejected: Mapping[int, str]
 
 
 def build(actions: Sequence[Action], dialect: Dialect, fence: Fence) -> Script:
     """The script for these actions of one node and wave, in their order."""
     directory = f"/shipyard-{secrets.token_hex(16)}"
     parts: list[str] = []
-    rejected: list[tuple[int, str]] = []
+    deadlines: dict[int, int] = {}
+    rejected: dict[int, str] = {}
     seconds = 0
     for action in actions:
         try:
@@ -119,20 +133,23 @@ def build(actions: Sequence[Action], dialect: Dialect, fence: Fence) -> Script:
             text = _action(action, work, directory)
             text.encode()
         except ValueError as error:
-            rejected.append((action.id, str(error)))
-            text = f'sy_failed="$sy_failed{action.id} "\n'
+            rejected[action.id] = str(error)
+            text = f'sy_failed="${{sy_failed}}{action.id} "\n'
         else:
+            deadlines[action.id] = work.deadline
             seconds += max(1, len(work.commands)) * (work.deadline + KILL_AFTER)
         parts.append(text)
-    return _assemble("".join(parts), fence, seconds, tuple(rejected))
+    return _assemble("".join(parts), fence, seconds, deadlines, rejected)
 
 
 def claim(fence: Fence) -> Script:
     """A script that only makes the node ours, or says why it can't."""
-    return _assemble("", fence, 0, ())
+    return _assemble("", fence, 0, {}, {})
 
 
-def _assemble(work: str, fence: Fence, seconds: int, rejected: tuple[tuple[int, str], ...]) -> Script:
+def _assemble(
+    work: str, fence: Fence, seconds: int, deadlines: Mapping[int, int], rejected: Mapping[int, str]
+) -> Script:
     nonce = secrets.token_hex(16)
     text = (
         nodedir.locate(fence.cluster)
@@ -140,7 +157,7 @@ def _assemble(work: str, fence: Fence, seconds: int, rejected: tuple[tuple[int, 
         + _RUN.replace("@KILL@", str(KILL_AFTER)).replace("@SAID@", str(SAID))
         + work
     )
-    return Script(nodescript.whole(text, nonce), nonce, float(fence.wait + seconds + SPARE), rejected)
+    return Script(nodescript.whole(text, nonce), nonce, float(fence.wait + seconds + SPARE), deadlines, rejected)
 
 
 def _action(action: Action, work: steps.Work, directory: str) -> str:

@@ -25,11 +25,15 @@ section kept sy_kept
 """
 
 _DEADLINE = r"""
-if command -v timeout >/dev/null 2>&1; then
+sy_timeout=$(command -v timeout)
+if [ -n "$sy_timeout" ] && ! [ "$sy_timeout" -ef /bin/busybox ]; then
   @RUNTIME@() { timeout @SECONDS@ @RUNTIME@ "$@"; }
 fi
 """
-"""A runtime that hangs would otherwise leave one more process on the node with every pass."""
+"""A runtime that hangs would otherwise leave one more process on the node with every pass.
+
+Not with busybox's timeout: it leaves a process behind that keeps the answer open for up to a second more.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 BASE = r"""
 if [ "$sy_uid" = 0 ]; then
-  sy_base=@ROOT@
+  sy_base='@ROOT@'
 else
   case ${XDG_DATA_HOME:-} in
     /*) sy_base=$XDG_DATA_HOME/shipyard ;;

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
+"""Where commands are looked for beside what the connection's own PATH names."""
+
 PRELUDE = r"""
 LC_ALL=C
-PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
+PATH=${PATH:+$PATH:}@SEARCHED@
 export LC_ALL PATH
 sy_uid=
 while read -r sy_key sy_skip sy_uid sy_skip; do
@@ -31,7 +34,7 @@ if [ "$sy_uid" != 0 ]; then
     export DOCKER_HOST
   fi
 fi
-"""
+""".replace("@SEARCHED@", SEARCHED)
 """Surroundings that make a runtime's CLI work in a shell that is no login shell, rootless ones included.
 
 Messages are in English, as the dialects expect them. Sets `sy_uid` without starting a process.
