@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select
 
 from shipyard.model.event import Event
 from shipyard.store.records import EventRow
@@ -24,27 +24,38 @@ KEPT_FOR = 30 * 86_400.0
 
 def add(connection: Connection, given: Iterable[Event]) -> None:
     """In their order."""
-    newest = 0.0
+    fresh: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    replaced = []
     for event in given:
-        newest = max(newest, event.at)
-        before = _equal(connection, event)
-        if before is not None:
-            connection.execute(delete(events).where(events.c.id == before.id))
-        connection.execute(
-            insert(events).values(
-                first=event.at if before is None else before.first,
-                at=event.at,
-                reason=event.reason,
-                target=event.target,
-                node=event.node,
-                message=event.message,
-                warning=event.warning,
-                times=1 if before is None else before.times + 1,
-            )
-        )
-    if newest:
-        oldest = select(events.c.id).order_by(events.c.id.desc()).offset(KEPT).limit(1).scalar_subquery()
-        connection.execute(delete(events).where(or_(events.c.id <= oldest, events.c.at < newest - KEPT_FOR)))
+        key = (event.target, event.reason, event.node, event.message)
+        before = fresh.pop(key, None)
+        if before is None:
+            stored = _equal(connection, event)
+            if stored is not None:
+                replaced.append({"replaced": stored.id})
+                before = {"first": stored.first, "times": stored.times}
+        fresh[key] = _row(event, before)
+    if not fresh:
+        return
+    if replaced:
+        connection.execute(delete(events).where(events.c.id == bindparam("replaced")), replaced)
+    connection.execute(insert(events), list(fresh.values()))
+    oldest = select(events.c.id).order_by(events.c.id.desc()).offset(KEPT).limit(1).scalar_subquery()
+    newest = max(row["at"] for row in fresh.values())
+    connection.execute(delete(events).where(or_(events.c.id <= oldest, events.c.at < newest - KEPT_FOR)))
+
+
+def _row(event: Event, before: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "first": event.at if before is None else before["first"],
+        "at": event.at,
+        "reason": event.reason,
+        "target": event.target,
+        "node": event.node,
+        "message": event.message,
+        "warning": event.warning,
+        "times": 1 if before is None else before["times"] + 1,
+    }
 
 
 def find(

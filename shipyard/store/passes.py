@@ -76,7 +76,7 @@ def end(connection: Connection, pass_id: int, *, result: str, now: float, change
     timekeeping.record(connection, now)
     values: dict[str, Any] = {"result": result, "finished": now, "changes": changes}
     before = _newest(connection, below=pass_id)
-    if changes == 0 and before is not None and _alike(before, row, result) and not _has_actions(connection, pass_id):
+    if before is not None and changes == 0 and _alike(connection, before, row, result):
         connection.execute(delete(passes).where(passes.c.id == before.id))
         values |= {"since": before.since, "times": before.times + 1}
     connection.execute(update(passes).where(passes.c.id == pass_id).values(**values))
@@ -110,13 +110,11 @@ def _newest(connection: Connection, *, below: int) -> AnyRow | None:
     return connection.execute(select(passes).where(passes.c.id < below).order_by(passes.c.id.desc()).limit(1)).first()
 
 
-def _alike(before: AnyRow, row: AnyRow, result: str) -> bool:
-    return bool(before.kind == row.kind and before.result == result and before.changes == 0)
-
-
-def _has_actions(connection: Connection, *pass_ids: int) -> bool:
-    found = connection.execute(select(actions.c.pass_id).where(actions.c.pass_id.in_(pass_ids)).limit(1)).first()
-    return found is not None
+def _alike(connection: Connection, before: AnyRow, row: AnyRow, result: str) -> bool:
+    if before.kind != row.kind or before.result != result or before.changes:
+        return False
+    tried = select(actions.c.pass_id).where(actions.c.pass_id.in_((before.id, row.id))).limit(1)
+    return connection.execute(tried).first() is None
 
 
 def _pass_row(row: AnyRow) -> PassRow:

@@ -35,7 +35,13 @@ def add(
 ) -> Revision:
     """The next revision, or the head where it says the same. A stack that was being removed is wanted again."""
     body = canonical.dumps(spec)
-    digest = canonical.digest(body)
+    try:
+        digest = canonical.digest(body)
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"the stack {spec.name} holds half a character ({error.object[error.start]!r}), which no container can",
+            hint="write it whole; it may have come from the environment",
+        ) from error
     timekeeping.record(connection, now)
     stack = connection.execute(select(stacks).where(stacks.c.name == spec.name)).first()
     if stack is not None and stack.head is not None:

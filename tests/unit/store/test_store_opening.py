@@ -204,7 +204,7 @@ def test_a_disk_that_fails(store: Store) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     try:
         with pytest.raises(StoreError, match="can't be read or written"):
-            store.add_events([Event(1.0, "Created", f"guestbook/web.{slot}", "made " * 50) for slot in range(2000)])
+            store.add_events([Event(1.0, "Created", f"guestbook/web.{slot}", "made " * 200) for slot in range(300)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert store.events() == ()
