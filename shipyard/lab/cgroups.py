@@ -10,6 +10,7 @@ from shipyard.base.errors import LabError
 
 BASE = "shipyard-lab"
 _WAIT = 10.0
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +49,33 @@ def make(lab: str, node: str) -> tuple[Path, ...]:
     for hierarchy in hierarchies():
         part = hierarchy.part(lab, node)
         try:
-            _make(hierarchy, part)
+            _persistently(hierarchy, part)
         except OSError as error:
             raise LabError(f"{node}: the cgroup {part} can't be made: {error.strerror}") from error
         parts.append(part)
     return tuple(parts)
 
 
+def _persistently(hierarchy: Hierarchy, part: Path) -> None:
+    """Another lab that ends removes the level which all have in common, if it sees it empty."""
+    for _ in range(_TRIES):
+        try:
+            return _make(hierarchy, part)
+        except FileNotFoundError:
+            continue
+    return _make(hierarchy, part)
+
+
 def _make(hierarchy: Hierarchy, part: Path) -> None:
-    missing = [folder for folder in (part.parent.parent, part.parent, part) if not folder.is_dir()]
-    for folder in missing:
+    """Each level as it has to be, whoever was interrupted while making it."""
+    for folder in (part.parent.parent, part.parent, part):
         folder.mkdir(exist_ok=True)
         if hierarchy.whole:
-            available = (folder.parent / "cgroup.controllers").read_text().split()
-            for controller in available:
+            for controller in (folder.parent / "cgroup.controllers").read_text().split():
                 _try_write(folder.parent / "cgroup.subtree_control", f"+{controller}")
         for name in ("cpuset.cpus", "cpuset.mems"):
             # Version 1 begins with no processor at all, and then nothing may enter.
-            if hierarchy.version == 1 and (folder / name).exists():
+            if hierarchy.version == 1 and (folder / name).exists() and not (folder / name).read_text().strip():
                 (folder / name).write_text((folder.parent / name).read_text())
 
 

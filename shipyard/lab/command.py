@@ -41,9 +41,17 @@ def attempt(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run to the end, output captured, whatever comes of it. Raises LabError where it is missing or takes too long.
 
+    It inherits the lock of the lab that is being changed: if we are killed, whoever comes next waits for its end.
+
     Standard input is `input`, or the file `stdin`, or empty.
     """
-    options: dict[str, Any] = {"capture_output": True, "timeout": timeout, "cwd": cwd, "env": environment()}
+    options: dict[str, Any] = {
+        "capture_output": True,
+        "timeout": timeout,
+        "cwd": cwd,
+        "close_fds": False,
+        "env": environment(),
+    }
     try:
         if stdin is None:
             return subprocess.run(argv, check=False, input=b"" if input is None else input, **options)

@@ -157,6 +157,7 @@ def locked(name: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if not _same_file(path, handle.fileno()):
                 continue  # whoever held it removed it: what we hold is nobody's lock any more
+            os.set_inheritable(handle.fileno(), True)
             try:
                 yield
             finally:

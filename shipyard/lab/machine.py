@@ -20,6 +20,7 @@ _RUNTIME_TOOLS: dict[Runtime, tuple[str, ...]] = {
     "podman": ("podman", "conmon", "netavark"),
     "docker": ("docker", "dockerd", "containerd", "iptables"),
 }
+_COMMAND = "the command "
 _HELPERS = Path("/usr/lib/podman")
 _CAP_SYS_RESOURCE = 24
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
@@ -64,10 +65,15 @@ def missing(runtimes: tuple[Runtime, ...] = ("podman", "docker")) -> tuple[str, 
     if os.geteuid() != 0:
         return ("root (namespaces, mounts and bridges are made)",)
     wanted = {*_TOOLS, *(tool for runtime in runtimes for tool in _RUNTIME_TOOLS[runtime])}
-    lacking = [f"the command {tool}" for tool in sorted(wanted) if find(tool) is None]
+    lacking = [f"{_COMMAND}{tool}" for tool in sorted(wanted) if find(tool) is None]
     if lacking:
         return tuple(lacking)
     return tuple(words for words in (_namespaces(), _bridge(), _overlay(), _cgroups()) if words)
+
+
+def can_be_mended(lacking: tuple[str, ...]) -> bool:
+    """Whether a lab can be had here, if need be after installing packages."""
+    return all(words.startswith(_COMMAND) for words in lacking)
 
 
 def require(runtimes: tuple[Runtime, ...]) -> None:

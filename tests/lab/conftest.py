@@ -1,0 +1,77 @@
+"""One mixed lab for all tests of a process, and a clean fleet for each of them.
+
+Where this machine can't host a lab, each of these tests is skipped with one clear line. Where it can and CI is set,
+a skip counts as a failure: nobody should believe that what was not run has passed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from shipyard.lab.lab import Lab
+from shipyard.lab.layout import all_records
+from shipyard.lab.machine import can_be_mended, missing
+from tests.lab.fleet import Fleet, Ran
+
+HERE = Path(__file__).parent
+IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
+    lacking = missing() if ours else ()
+    for item in ours:
+        item.add_marker(pytest.mark.lab)
+        if lacking and not (IN_CI and can_be_mended(lacking)):
+            item.add_marker(pytest.mark.skip(reason=f"this machine can't host a lab: {'; '.join(lacking)}"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and IN_CI and can_be_mended(missing()):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, on a machine that can host a lab: {report.longrepr}"
+    return report
+
+
+def _own_name() -> str:
+    return f"test-{os.getpid()}"
+
+
+def _remove_orphans() -> None:
+    """Labs of test runs that were killed."""
+    for record in all_records():
+        kind, _, pid = record.name.partition("-")
+        if kind == "test" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            Lab.remove(record.name)
+
+
+@pytest.fixture(scope="session")
+def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Two podman nodes and one docker node, up for the whole session."""
+    _remove_orphans()
+    name = _own_name()
+    try:
+        yield Lab.up(tmp_path_factory.mktemp("lab"), name, nodes=3, runtime="mixed")
+    finally:
+        Lab.remove(name)
+
+
+@pytest.fixture
+def fleet(shared_lab: Lab, tmp_path: Path) -> Iterator[Fleet]:
+    """The shared lab with nothing on its nodes, and an empty project."""
+    fleet = Fleet(shared_lab, tmp_path)
+    fleet.clean()
+    yield fleet
+
+
+@pytest.fixture
+def shipyard(fleet: Fleet) -> Callable[..., Ran]:
+    """Run the program against the clean fleet: `shipyard("apply", "site.yml").expect(0)`."""
+    return fleet.shipyard

@@ -1,0 +1,152 @@
+"""The lab as tests see it: real nodes, a project folder, and the program itself as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shipyard.lab.lab import Lab
+from shipyard.lab.node import Node
+
+TIMEOUT = 300.0
+
+# Everything on a node that a test may have made. Images stay: they are the same for all tests.
+_CLEAN: dict[str, str] = {
+    "podman": """
+        podman rm --all --force --time 0 >/dev/null
+        nets=$(podman network ls --format '{{.Name}}' | grep -vx podman) && podman network rm -f $nets >/dev/null
+        podman volume rm --all --force >/dev/null
+        rm -rf /var/lib/shipyard /etc/shipyard
+    """,
+    "docker": """
+        all=$(docker ps -aq) && [ -n "$all" ] && docker rm -f -v $all >/dev/null
+        nets=$(docker network ls -q --filter type=custom) && [ -n "$nets" ] && docker network rm $nets >/dev/null
+        vols=$(docker volume ls -q) && [ -n "$vols" ] && docker volume rm -f $vols >/dev/null
+        rm -rf /var/lib/shipyard /etc/shipyard
+    """,
+}
+_LEFT: dict[str, str] = {
+    "podman": "podman ps -aq; podman volume ls -q; podman network ls --format '{{.Name}}' | grep -vx podman",
+    "docker": "docker ps -aq; docker volume ls -q; docker network ls -q --filter type=custom",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run of the program that ended."""
+
+    args: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.stdout)
+
+    def expect(self, code: int = 0) -> Ran:
+        """Itself, where it ended with this code; else everything it said, in the failure."""
+        assert self.code == code, f"shipyard {' '.join(self.args)}: exit {self.code}\n{self.stdout}\n{self.stderr}"
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A lab, and a project of one test that uses it."""
+
+    lab: Lab
+    project: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(node.name for node in self.lab.nodes)
+
+    def runtime(self, node: str) -> str:
+        return self.lab.node(node).runtime
+
+    def write(self, path: str, text: str) -> Path:
+        """A file of the project."""
+        file = self.project / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def command(self, *args: str) -> list[str]:
+        """The program's command line, with the lab's inventory."""
+        return [sys.executable, "-m", "shipyard", "-i", str(self.lab.inventory), *args]
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Nothing of whoever runs the tests: no agent, no settings, no home."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.project), "LANG": "C.UTF-8", **(more or {})}
+
+    def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start the program in the project, for a test that interferes with it while it runs."""
+        return subprocess.Popen(
+            self.command(*args),
+            cwd=self.project,
+            env=self.environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def shipyard(self, *args: str, env: Mapping[str, str] | None = None, input: str = "") -> Ran:
+        """Run the program in the project, to the end."""
+        done = subprocess.run(
+            self.command(*args),
+            cwd=self.project,
+            env=self.environment(env),
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+        return Ran(args, done.returncode, done.stdout, done.stderr)
+
+    def run(self, node: str, *argv: str, check: bool = True) -> str:
+        """Run a command in a node, past ssh; its standard output."""
+        done = self.lab.run(node, argv)
+        if check:
+            assert done.returncode == 0, f"{node}: {argv}: exit {done.returncode}\n{done.stderr.decode()}"
+        return done.stdout.decode()
+
+    def runtime_cli(self, node: str, *argv: str, check: bool = True) -> str:
+        """`docker …` or `podman …`, whichever the node has."""
+        return self.run(node, self.runtime(node), *argv, check=check)
+
+    def inspect(self, node: str, container: str) -> dict[str, Any]:
+        """A container as the runtime describes it."""
+        found: list[dict[str, Any]] = json.loads(self.runtime_cli(node, "container", "inspect", container))
+        return found[0]
+
+    def containers(self, node: str | None = None) -> dict[str, str]:
+        """Ids by name, also of those that stopped; of one node, or of all."""
+        found: dict[str, str] = {}
+        for name in self.names if node is None else (node,):
+            lines = self.runtime_cli(name, "ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.ID}}").splitlines()
+            found |= dict(line.split() for line in lines)
+        return found
+
+    def clean(self) -> None:
+        """As if nothing had ever run: every node powered and connected, nothing on it but images."""
+        with ThreadPoolExecutor(len(self.lab.nodes)) as pool:
+            list(pool.map(self._clean, self.lab.nodes))
+
+    def _clean(self, node: Node) -> None:
+        if self.lab.state(node.name) == "off":
+            self.lab.start(node.name)
+        if self.lab.state(node.name) == "cut":
+            self.lab.join(node.name)
+        self.lab.run(node.name, ["sh", "-c", _CLEAN[node.runtime]])
+        left = self.lab.run(node.name, ["sh", "-c", _LEFT[node.runtime]])
+        assert not left.stdout.strip(), f"{node.name} could not be cleaned: {left.stdout.decode()}"
