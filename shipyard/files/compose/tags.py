@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from shipyard.files.compose.value import Value
 
+SPECIAL = frozenset({"all", "always", "never", "tagged", "untagged"})
+"""Tags with a meaning of their own in `--tags`."""
+
 
 def read(value: Value) -> tuple[str, ...]:
     """A text with commas, or a list of such texts or numbers."""

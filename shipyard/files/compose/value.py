@@ -6,11 +6,10 @@ Readers say what was found and what is expected. They raise FileError about one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from types import MappingProxyType
 from typing import Any
 
 from shipyard.base.errors import FileError
@@ -21,6 +20,20 @@ from shipyard.files.yamldoc import Marks, Path
 
 MAX_TEXT = 131_072 - 1
 """Bytes of one argument or environment entry that Linux takes."""
+
+
+class Collecting(AbstractContextManager[None]):
+    """Notes a FileError of its block, once, and lets everything else pass."""
+
+    def __init__(self, problems: list[FileError]) -> None:
+        self._problems = problems
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, FileError):
+            return False
+        if str(error) not in map(str, self._problems):
+            self._problems.append(error)
+        return True
 
 
 @dataclass(slots=True)
@@ -36,18 +49,13 @@ class Reading:
     resources: Resources
     project: FilePath
     folder: FilePath
-    environ: Mapping[str, str] = MappingProxyType({})
+    environ: Mapping[str, str] = field(default_factory=dict)
     problems: list[FileError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
-    @contextmanager
-    def collect(self) -> Iterator[None]:
-        """Note an error about one value and carry on with the next."""
-        try:
-            yield
-        except FileError as error:
-            if str(error) not in map(str, self.problems):
-                self.problems.append(error)
+    def collect(self) -> Collecting:
+        """A block in which an error about one value is noted, to carry on with the next."""
+        return Collecting(self.problems)
 
     def root(self, data: Any, path: Path = (), rendered: frozenset[Path] = frozenset()) -> Value:
         return Value(data, path, self, rendered)
@@ -100,10 +108,11 @@ class Value:
     def text(self, what: str = "a text", *, empty: bool = False) -> str:
         """A string as it is: what YAML takes for a number or a boolean is refused, as Compose does."""
         data = self.data
-        if isinstance(data, int | float) and not isinstance(data, bool) and self.path in self.rendered:
-            return number_text(data)
         if not isinstance(data, str):
-            raise self.expected(what, hint=_trap(data))
+            rendered = self._is_rendered()
+            if rendered and isinstance(data, int | float) and not isinstance(data, bool):
+                return number_text(data)
+            raise self.expected(what, hint="to make it a text: {{ … | string }}" if rendered else _trap(data))
         return self.checked(str(data), empty=empty)
 
     def scalar(self, what: str = "a text or a number", *, empty: bool = True, booleans: bool = False) -> str:
@@ -120,6 +129,9 @@ class Value:
         if written != text:
             self.notice(f"{written} is read as a number and becomes {text}; quote it to keep it as written")
         return text
+
+    def _is_rendered(self) -> bool:
+        return any(self.path[:end] in self.rendered for end in range(len(self.path), -1, -1))
 
     def checked(self, text: str, *, empty: bool) -> str:
         if not text and not empty:

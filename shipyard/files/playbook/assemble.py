@@ -1,0 +1,222 @@
+"""Plays put together into stacks: first what services can refer to, then the services, then what holds between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from shipyard.base.errors import FileError
+from shipyard.files.compose import resources
+from shipyard.files.compose.declared import KEY, Declared, Resources, T
+from shipyard.files.compose.service import service as read_service
+from shipyard.files.compose.value import Reading, Value
+from shipyard.files.playbook.play import Play
+from shipyard.files.playbook.rendering import Renderer, Rendering, on_host
+from shipyard.files.playbook.variants import Made, folded
+from shipyard.files.yamldoc import Mark
+from shipyard.model.inventory import Inventory
+from shipyard.model.labels import NAME
+from shipyard.model.spec import ServiceSpec, StackSpec
+
+MAX_NAME = 63
+
+
+@dataclass(slots=True)
+class _Stack:
+    """A stack that takes shape. `places`: where each service is declared, and whether it could be read."""
+
+    name: str
+    resources: Resources
+    services: list[ServiceSpec] = field(default_factory=list)
+    places: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One play's part of a stack."""
+
+    play: Play
+    file: str
+    stack: _Stack
+    renderer: Renderer
+    reading: Reading
+
+    def section(self, name: str) -> Iterator[tuple[str, Value]]:
+        value = self.play.got.get(name)
+        if value is not None:
+            for key, entry in value.mapping():
+                yield key, replace(entry, reading=self.reading)
+
+
+class Assembly:
+    """All plays of a run. Errors are added to `problems`."""
+
+    def __init__(self, inventory: Inventory, problems: list[FileError]) -> None:
+        self._inventory, self._problems = inventory, problems
+        self._stacks: dict[str, _Stack] = {}
+
+    def stacks(self, plays: list[tuple[Play, str]]) -> tuple[StackSpec, ...]:
+        parts = [part for play, file in plays if (part := self._part(play, file)) is not None]
+        for part in parts:
+            self._declare(part, "networks", part.stack.resources.networks, resources.network)
+            self._declare(part, "volumes", part.stack.resources.volumes, resources.volume)
+            self._declare(part, "configs", part.stack.resources.configs, resources.config)
+        for part in parts:
+            for name, entry in part.section("services"):
+                with part.reading.collect():
+                    self._service(part, name, entry)
+        for stack in self._stacks.values():
+            self._no_cycles(stack)
+        self._unused(parts)
+        self._no_clashes()
+        return tuple(_finished(self._stacks[name]) for name in sorted(self._stacks))
+
+    def _part(self, play: Play, file: str) -> _Part | None:
+        renderer = Renderer(self._inventory, play.hosts, play.layers, play.value.reading)
+        path = (*play.value.path, "stack")
+        rendering = renderer.same(play.got["stack"], path)
+        if rendering is None:
+            return None
+        reading = play.value.reading
+        with reading.collect():
+            name = reading.root(rendering.data, path, rendering.rendered).text("a stack's name")
+            _check_name(reading.root(name, path), name, "a stack's name")
+            stack = self._stacks.setdefault(name, _Stack(name, Resources(name)))
+            return _Part(play, file, stack, renderer, replace(reading, resources=stack.resources))
+        return None
+
+    def _declare(self, part: _Part, section: str, declared: Declared[T], read: Callable[[Value, str, str], T]) -> None:
+        for key, entry in part.section(section):
+            with part.reading.collect():
+                declared.broken.add(key)
+                if KEY.fullmatch(key) is None:
+                    raise entry.error(f"{key!r} is no name of a {declared.kind}: letters, digits, _ . - only")
+                rendering = part.renderer.same(entry.data, entry.path)
+                if rendering is None:
+                    continue
+                before = len(self._problems)
+                value = part.reading.root(rendering.data, entry.path, rendering.rendered)
+                spec = read(value, part.stack.name, key)
+                if len(self._problems) > before:
+                    continue
+                self._same_as_before(entry, key, declared, spec)
+                declared.broken.discard(key)
+
+    def _same_as_before(self, entry: Value, key: str, declared: Declared[T], spec: T) -> None:
+        if key in declared.specs and declared.specs[key] != spec:
+            first = declared.places[key]
+            raise entry.error(
+                f"is declared otherwise at {first.file}:{first.line}", hint="say the same in both, or once"
+            )
+        declared.specs[key] = spec
+        declared.places.setdefault(key, entry.reading.marks.at(entry.path))
+
+    def _service(self, part: _Part, name: str, entry: Value) -> None:
+        _check_name(entry, name, "a service's name")
+        first = part.stack.places.setdefault(name, entry)
+        if first is not entry:
+            mark = first.reading.marks.at(first.path)
+            raise entry.error(f"is declared a second time; the first is at {mark.file}:{mark.line}")
+        made = self._read(part, name, entry)
+        spec = folded(entry, made) if made else None
+        if spec is not None:
+            tags = dict.fromkeys((*part.play.got.get("tags", ()), *made[0][1].tags))
+            spec = replace(spec, file=part.file, pattern=part.play.pattern, tags=tuple(sorted(tags)))
+            part.stack.services.append(spec)
+
+    def _read(self, part: _Part, name: str, entry: Value) -> list[Made]:
+        """The service on each group of hosts for which it is one. Empty where any of them has an error."""
+        before = len(self._problems)
+        renderings = part.renderer.each(entry.data, entry.path)
+        made: list[Made] = []
+        found: dict[str, tuple[FileError, list[Rendering]]] = {}
+        for rendering in renderings:
+            reading = replace(part.reading, problems=[])
+            with reading.collect():
+                service = read_service(reading.root(rendering.data, entry.path, rendering.rendered), name)
+                if service is not None:
+                    made.append((rendering.hosts, service))
+            for error in reading.problems:
+                found.setdefault(str(error), (error, []))[1].append(rendering)
+        for error, where in found.values():
+            with part.reading.collect():
+                raise error if len(where) == len(renderings) else on_host(error, where[0].hosts[0])
+        return made if len(self._problems) == before else []
+
+    def _no_cycles(self, stack: _Stack) -> None:
+        needs = {service.name: service.depends_on for service in stack.services}
+        for name in sorted(needs):
+            way = _way_back(name, needs)
+            if way and name == min(way):
+                value = stack.places[name]
+                with value.reading.collect():
+                    place = value.child("depends_on", None)
+                    raise place.error("services wait for each other: " + " -> ".join(way))
+
+    def _unused(self, parts: list[_Part]) -> None:
+        if self._problems:
+            return
+        for part in parts:
+            known = part.stack.resources
+            for declared in (known.networks, known.volumes, known.configs):
+                for key, entry in part.section(f"{declared.kind}s"):
+                    if key not in declared.used:
+                        entry.notice(f"the {declared.kind} {key} is used by no service, and is not made")
+
+    def _no_clashes(self) -> None:
+        """One full name can't mean two things."""
+        taken: dict[tuple[str, str], tuple[str, Mark]] = {}
+        for stack in self._stacks.values():
+            for declared in (stack.resources.networks, stack.resources.volumes):
+                for key, spec in declared.specs.items():
+                    mark = declared.places.get(key)
+                    if spec.external or mark is None:
+                        continue
+                    who, where = taken.setdefault((declared.kind, spec.name), (f"{stack.name}/{key}", mark))
+                    if who != f"{stack.name}/{key}":
+                        self._problems.append(
+                            FileError(
+                                f"the {declared.kind} {key} is called {spec.name} on the nodes, as {who} is "
+                                f"({where.file}:{where.line})",
+                                file=mark.file,
+                                line=mark.line,
+                                column=mark.column,
+                                hint="give one of them another name:",
+                            )
+                        )
+
+
+def _check_name(value: Value, name: str, what: str) -> None:
+    if len(name) > MAX_NAME:
+        raise value.error(f"is longer than {MAX_NAME} characters")
+    if NAME.fullmatch(name) is None:
+        suggestion = "".join(char if char.isalnum() and char.isascii() else "-" for char in name.lower()).strip("-")
+        hint = f"for example {suggestion}" if NAME.fullmatch(suggestion) else None
+        raise value.error(
+            f"{name!r} is not {what}: lower-case letters, digits, _ and -, no sign at either end", hint=hint
+        )
+
+
+def _way_back(start: str, needs: dict[str, tuple[str, ...]]) -> list[str]:
+    """The way from a service along its dependencies back to itself; empty where there is none."""
+    ahead: list[list[str]] = [[start]]
+    seen: set[str] = set()
+    while ahead:
+        way = ahead.pop()
+        for name in needs.get(way[-1], ()):
+            if name == start:
+                return [*way, start]
+            if name not in seen:
+                seen.add(name)
+                ahead.append([*way, name])
+    return []
+
+
+def _finished(stack: _Stack) -> StackSpec:
+    return StackSpec(
+        stack.name,
+        tuple(sorted(stack.services, key=lambda service: service.name)),
+        stack.resources.networks.in_use(),
+        stack.resources.volumes.in_use(),
+        stack.resources.configs.in_use(),
+    )

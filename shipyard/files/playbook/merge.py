@@ -1,0 +1,108 @@
+"""What files declare, laid over what a stack was before: which services go, stay and change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shipyard.base.errors import FileError
+from shipyard.files.compose.tags import selected
+from shipyard.model.spec import ConfigSpec, NetworkSpec, ServiceSpec, StackSpec, VolumeSpec
+
+T = TypeVar("T", NetworkSpec, VolumeSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """`dropped`: services that are no longer declared. `notices`: for people."""
+
+    stack: StackSpec
+    dropped: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def merge(
+    previous: StackSpec | None,
+    loaded: StackSpec,
+    *,
+    files: Sequence[str],
+    tags: Sequence[str] = (),
+    prune: bool = False,
+) -> Merged:
+    """The stack's new desired state. Raises FileError where a service needs one that is in neither.
+
+    Applying `files` removes what they declared before and no longer do. What other files declared stays, unless
+    `prune` says that these files are the whole stack. With `tags`, only services that have one of them change.
+    """
+    before = {service.name: service for service in (previous.services if previous else ())}
+    now = {service.name: service for service in loaded.services}
+    services: list[ServiceSpec] = []
+    for name in sorted(before.keys() | now.keys()):
+        service = _chosen(before.get(name), now.get(name), files, tags, prune)
+        if service is not None:
+            services.append(service)
+    dropped = tuple(sorted(before.keys() - {service.name for service in services}))
+    _check_dependencies(services)
+    stack = StackSpec(loaded.name, tuple(services), *_resources(previous, loaded, services))
+    return Merged(stack, dropped, tuple(_moved(before, services)))
+
+
+def _chosen(
+    old: ServiceSpec | None, new: ServiceSpec | None, files: Sequence[str], tags: Sequence[str], prune: bool
+) -> ServiceSpec | None:
+    """The one to carry on with, or None for neither."""
+    if new is not None:
+        return new if selected(new.tags, tags) else old
+    if old is None or not selected(old.tags, tags):
+        return old
+    return None if prune or old.file in files else old
+
+
+def _resources(
+    previous: StackSpec | None, loaded: StackSpec, services: list[ServiceSpec]
+) -> tuple[tuple[NetworkSpec, ...], tuple[VolumeSpec, ...], tuple[ConfigSpec, ...]]:
+    """What the services use, as it was declared last."""
+    older = previous or StackSpec(loaded.name)
+    containers = [spec for service in services for spec in (service.container, *(made for _, made in service.variants))]
+    networks: set[str | None] = {at.network for spec in containers for at in spec.networks}
+    volumes = {mount.source for spec in containers for mount in spec.mounts if mount.kind == "volume"}
+    digests = {(config.name, config.digest) for spec in containers for config in spec.configs}
+    return (
+        tuple(_used(older.networks, loaded.networks, networks)),
+        tuple(_used(older.volumes, loaded.volumes, volumes)),
+        _configs((*older.configs, *loaded.configs), digests),
+    )
+
+
+def _used(old: Iterable[T], new: Iterable[T], names: set[str | None]) -> list[T]:
+    by_name: dict[str, T] = {}
+    for specs in (old, new):
+        by_name.update((spec.name, spec) for spec in specs)
+    return [by_name[name] for name in sorted(by_name) if name in names]
+
+
+def _configs(configs: Iterable[ConfigSpec], used: set[tuple[str, str]]) -> tuple[ConfigSpec, ...]:
+    """Every content that a container has, also two of one name where `--tags` left a service as it was."""
+    by_content = {(config.name, config.digest): config for config in configs}
+    return tuple(by_content[key] for key in sorted(by_content) if key in used)
+
+
+def _check_dependencies(services: list[ServiceSpec]) -> None:
+    names = {service.name for service in services}
+    for service in services:
+        for needed in service.depends_on:
+            if needed not in names:
+                raise FileError(
+                    f"needs the service {needed!r}, which is declared neither in these files nor by others before",
+                    file=service.file,
+                    key=f"services.{service.name}.depends_on",
+                    hint=f"there are {', '.join(sorted(names))}",
+                )
+
+
+def _moved(before: dict[str, ServiceSpec], services: list[ServiceSpec]) -> Iterable[str]:
+    for service in services:
+        old = before.get(service.name)
+        if old is not None and old.file != service.file:
+            yield f"{service.name} was declared by {old.file} before, and is by {service.file} now"

@@ -1,0 +1,67 @@
+"""One service out of its renderings: a template container, and the nodes on which host variables make it differ."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from shipyard.files.compose.service import Service
+from shipyard.files.compose.value import Value
+from shipyard.files.playbook.rendering import differs
+from shipyard.files.yamldoc import Path
+from shipyard.model.canonical import dumps
+from shipyard.model.spec import ContainerSpec, ServiceSpec
+
+Made = tuple[tuple[str, ...], Service]
+"""Hosts, and what the service is on them."""
+
+
+def _networks(service: Service) -> tuple[Any, ...]:
+    return tuple((at.network, at.aliases) for at in service.spec.container.networks)
+
+
+_SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
+    (("deploy", "mode"), lambda service: service.spec.mode),
+    (("deploy", "replicas"), lambda service: service.spec.replicas),
+    (("deploy", "placement"), lambda service: service.spec.placement),
+    (("deploy", "resources", "reservations"), lambda service: service.spec.reservations),
+    (("deploy", "update_config"), lambda service: service.spec.update),
+    (("deploy", "labels"), lambda service: service.spec.labels),
+    (("depends_on",), lambda service: service.spec.depends_on),
+    (("networks",), _networks),
+    (("network_mode",), lambda service: service.spec.container.network_mode),
+    (("x-shipyard", "tags"), lambda service: service.tags),
+)
+"""What the scheduler, or another service, has to know before it knows the node."""
+
+
+def folded(value: Value, made: list[Made]) -> ServiceSpec | None:
+    """The service for all its nodes. None where it has errors, which are noted."""
+    before = len(value.reading.problems)
+    for path, part in _SAME:
+        with value.reading.collect():
+            _same(value, path, part, made)
+    if len(value.reading.problems) > before:
+        return None
+    nodes: dict[str, ContainerSpec] = {}
+    for hosts, service in made:
+        nodes.update(dict.fromkeys(hosts, service.spec.container))
+    count = Counter(nodes.values())
+    first = {container: min(node for node, other in nodes.items() if other is container) for container in count}
+    template = min(count, key=lambda container: (-count[container], first[container]))
+    variants = tuple((node, nodes[node]) for node in sorted(nodes) if nodes[node] != template)
+    return replace(made[0][1].spec, container=template, variants=variants, per_node=bool(variants))
+
+
+def _same(value: Value, path: Path, part: Callable[[Service], Any], made: list[Made]) -> None:
+    (hosts, first), *others = made
+    for other_hosts, other in others:
+        if part(other) != part(first):
+            place = (*value.path, *path)
+            raise differs(value.reading, place, (hosts[0], _shown(part(first))), (other_hosts[0], _shown(part(other))))
+
+
+def _shown(data: Any) -> str:
+    return dumps(data)
