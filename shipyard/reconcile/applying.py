@@ -31,7 +31,7 @@ class Given:
     """What was given on the command line of `apply` or `plan`."""
 
     paths: tuple[Path, ...]
-    extra_vars: tuple[str, ...]
+    extra_vars: Mapping[str, object]
     environ: Mapping[str, str]
     tags: tuple[str, ...] = ()
     prune: bool = False
@@ -91,10 +91,11 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
     heads = {head.revision.stack: head.revision for head in session.store.heads()}
     removing = {head.revision.stack for head in session.store.heads() if head.removing}
     before = {name: revision.spec for name, revision in heads.items() if name not in removing}
-    specs = [
-        playbook.merge(before.get(spec.name), spec, files=loaded.files, tags=given.tags, prune=given.prune).spec
-        for spec in loaded.stacks
+    merged = [
+        playbook.merge(before.get(spec.name), spec, files=loaded.files, tags=given.tags, prune=given.prune)
+        for spec in _declared(loaded, before)
     ]
+    specs = [each.stack for each in merged]
     patterns = {service.pattern for spec in specs for service in spec.services}
     membership = session.membership(patterns)
     if not membership.nodes:
@@ -114,13 +115,21 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
     stacks = _desired(session, resolved, heads)
     names = {spec.name for spec in specs}
     situation = replace(wished(situation, wish), stacks=stacks, observed=_resolved_images(situation, known))
+    said = [*loaded.notices, *(words for each in merged for words in each.notices)]
     return Prepared(
         revisions=tuple(stack.revision for stack in stacks if stack.revision.stack in names),
         files=loaded.files,
         membership=membership,
         situation=situation,
-        notices=(*loaded.notices, *notices),
+        notices=(*(Notice("files", "Note", words) for words in said), *notices),
     )
+
+
+def _declared(loaded: playbook.LoadedFiles, before: Mapping[str, StackSpec]) -> list[StackSpec]:
+    """What the files say of each stack: also of those that they declared before and don't mention any more."""
+    names = {spec.name for spec in loaded.stacks}
+    names |= {name for name, spec in before.items() if any(service.file in loaded.files for service in spec.services)}
+    return [loaded.stack(name) for name in sorted(names)]
 
 
 def _desired(session: Session, specs: Iterable[StackSpec], heads: Mapping[str, Revision]) -> tuple[DesiredStack, ...]:

@@ -54,7 +54,8 @@ def _ask(
 
 
 def _request(session: Session, situation: Situation, node: Node, images: tuple[str, ...]) -> NodeRequest:
-    networks, volumes = set(), set()
+    networks: set[str] = set()
+    volumes: set[str] = set()
     placed = {
         (placement.stack, placement.service) for placement in situation.memory.placements if placement.node == node.name
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from shipyard.base.errors import NodeError, StoreError, UsageError
 from shipyard.files.inventory import connection_of
 from shipyard.files.patterns import match
-from shipyard.model.node import Availability
+from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import ObservedNode, Silent
 from shipyard.model.progress import Unwatched
 from shipyard.model.request import HostKey, NodeCheck
@@ -19,6 +19,7 @@ from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.run import Wish, converge
 from shipyard.reconcile.session import Session
 from shipyard.transport import hostkeys
+from shipyard.transport.knownhosts import Verdict
 
 SCAN_TIMEOUT = 10.0
 
@@ -71,36 +72,51 @@ def _seen(node: ObservedNode) -> NodeCheck:
     )
 
 
+_WORDS = {Verdict.KNOWN: "same", Verdict.CHANGED: "changed"}
+
+
 def host_keys(session: Session, pattern: str) -> list[HostKey]:
     """The keys that the hosts show now, beside what known_hosts has."""
-    found = []
-    for name in _hosts(session, pattern):
-        host = session.inventory.host(name)
-        if host is None:
-            raise UsageError(f"{name} is not in the inventory")
-        for key in hostkeys.scan(name, connection_of(session.inventory, host), session.options, timeout=SCAN_TIMEOUT):
-            found.append(HostKey(name, key.host, key.type, key.fingerprint, key.known))
-    return found
+    return [
+        HostKey(name, key.host, key.type, hostkeys.fingerprint(key.blob), _WORDS.get(key.verdict, "new"))
+        for name in _hosts(session, pattern)
+        for key in _scan(session, name)
+    ]
+
+
+def _scan(session: Session, name: str) -> tuple[hostkeys.HostKey, ...]:
+    host = session.inventory.host(name)
+    if host is None:
+        raise UsageError(f"{name} is not in the inventory")
+    connection = connection_of(session.inventory, host)
+    return hostkeys.scan(name, connection, session.options, timeout=SCAN_TIMEOUT)
 
 
 def record_host_keys(session: Session, keys: Sequence[HostKey]) -> Path:
     """Scan again, and write those keys that still are the ones shown. Returns the file that was written last."""
     shown = {(key.node, key.fingerprint) for key in keys}
-    path = None
+    paths: tuple[Path, ...] = ()
     for name in sorted({key.node for key in keys}):
-        host = session.inventory.host(name)
-        if host is None:
-            continue
-        connection = connection_of(session.inventory, host)
-        now = hostkeys.scan(name, connection, session.options, timeout=SCAN_TIMEOUT)
-        changed = [key for key in now if (name, key.fingerprint) not in shown]
-        if changed:
+        now = _scan(session, name)
+        if any((name, hostkeys.fingerprint(key.blob)) not in shown for key in now):
             raise NodeError(name, "showed another key now than a moment ago; nothing was written")
-        path = hostkeys.known_hosts_of(name, connection, session.options)
-        hostkeys.remember(path, now, replace=True)
-    if path is None:
+        paths = hostkeys.record(now, replace=True)
+    if not paths:
         raise UsageError("there are no keys to write")
-    return path
+    return paths[-1]
+
+
+def confirm_dead(session: Session, name: str) -> None:
+    """A person says that the node is off for good: from now on it counts as lost, whatever the clock says."""
+    memory = session.store.memory()
+    known = next((node for node in memory.nodes if node.name == name), None)
+    if known is None:
+        raise StoreError(f"{name} is not a known node")
+    if known.misses == 0:
+        raise UsageError(f"{name} answered when it was last asked ({known.state}); only a silent node can be dead")
+    dead = replace(known, state=NodeState.LOST, since=session.now())
+    nodes = tuple(dead if node.name == name else node for node in memory.nodes)
+    session.store.save_memory(replace(memory, nodes=nodes))
 
 
 def remove(session: Session, name: str) -> None:

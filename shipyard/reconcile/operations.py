@@ -10,6 +10,7 @@ from types import TracebackType
 
 from shipyard.base import clock
 from shipyard.base.errors import StoreError, UsageError
+from shipyard.files import playbook
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
 from shipyard.model.memory import KnownVolume
@@ -119,7 +120,7 @@ class Operations:
     def _given(self, request: ApplyRequest) -> Given:
         return Given(
             paths=tuple(Path(name) for name in request.files),
-            extra_vars=request.extra_vars,
+            extra_vars=playbook.extra_vars(request.extra_vars, cwd=Path.cwd()),
             environ=self._environ,
             tags=request.tags,
             prune=request.prune,
@@ -157,7 +158,10 @@ class Operations:
     def revision(self, stack: str, number: int | None = None) -> Revision:
         """One revision, or the newest. Raises StoreError."""
         if number is not None:
-            return self._session.store.revision(stack, number)
+            found = self._session.store.revision(stack, number)
+            if found is None:
+                raise StoreError(f"there is no revision {number} of {stack}", hint=f"shipyard history {stack}")
+            return found
         for head in self._session.store.heads():
             if head.revision.stack == stack:
                 return head.revision
@@ -181,6 +185,10 @@ class Operations:
     def remove_node(self, name: str) -> None:
         """Forget an orphaned node."""
         nodecare.remove(self._session, name)
+
+    def confirm_dead(self, name: str) -> None:
+        """A person says that this node is off for good: its work can be moved."""
+        nodecare.confirm_dead(self._session, name)
 
     def repin(self, name: str) -> None:
         """Take the node's runtime and user as they are now."""

@@ -8,12 +8,12 @@ from shipyard.base.errors import HostKeyChanged, HostKeyUnknown, NotObserved
 from shipyard.model.inventory import Connection
 from shipyard.transport.dialer import Dialer, handshake_failed, refused
 from shipyard.transport.handshake import DroppedError, HandshakeError, exchange_keys
-from shipyard.transport.hostkey import HostKey, record, remember
+from shipyard.transport.hostkey import HostKey, fingerprint, record, remember
 from shipyard.transport.options import SshOptions
 from shipyard.transport.resolve import Resolver
 from shipyard.transport.target import Target
 
-__all__ = ["HostKey", "known_hosts_of", "record", "remember", "scan"]
+__all__ = ["HostKey", "fingerprint", "known_hosts_of", "record", "remember", "scan"]
 
 _ALGORITHMS = (
     ("ssh-ed25519",),

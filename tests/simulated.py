@@ -1,0 +1,261 @@
+"""A simulated fleet: a fake, declared as one. It knows only what the planner's actions mean on a node.
+
+It refuses what a real runtime refuses (a name or a port that is taken, an image that no registry has, a network in
+use), so that plans which work here by luck are few. Real runtimes are for tests/lab.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from shipyard.model.memory import Memory
+from shipyard.model.node import Node
+from shipyard.model.observed import (
+    Container,
+    ContainerState,
+    Facts,
+    Health,
+    HeldRevision,
+    Observation,
+    ObservedAttachment,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedVolume,
+    Silent,
+)
+from shipyard.model.plan import (
+    Action,
+    ConnectNetwork,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    DisconnectNetwork,
+    DropRevision,
+    KeepRevision,
+    Outcome,
+    Plan,
+    PullImage,
+    PutConfig,
+    RemoveContainer,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Status,
+    StopContainer,
+    UnpauseContainer,
+)
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import ContainerSpec
+from shipyard.planner.learn import learn
+from shipyard.planner.plan import plan
+
+
+class RefusedError(Exception):
+    """The runtime's own words."""
+
+
+@dataclass
+class SimulatedNode:
+    """One node's containers by id, and what else it has. `up`: answers at all."""
+
+    name: str
+    up: bool = True
+    boxes: dict[str, Container] = field(default_factory=dict)
+    specs: dict[str, ContainerSpec] = field(default_factory=dict)
+    networks: dict[str, ObservedNetwork] = field(default_factory=dict)
+    volumes: dict[str, ObservedVolume] = field(default_factory=dict)
+    images: set[str] = field(default_factory=set)
+    configs: set[str] = field(default_factory=set)
+    revisions: dict[str, HeldRevision] = field(default_factory=dict)
+
+    def observed(self) -> Observation:
+        if not self.up:
+            return Silent(self.name, connected=False, kind="Unreachable", message="no route to host")
+        return ObservedNode(
+            self.name,
+            Facts(node_id=self.name, cpus=4, memory=8 * 2**30, runtime="docker", user="root"),
+            containers=tuple(self.boxes.values()),
+            networks=tuple(self.networks.values()),
+            volumes=tuple(self.volumes.values()),
+            images=tuple(ObservedImage(name, name) for name in sorted(self.images)),
+            revisions=tuple(self.revisions.values()),
+            configs=tuple(sorted(self.configs)),
+        )
+
+
+class SimulatedFleet:
+    """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked."""
+
+    def __init__(self, names: Iterable[str], registry: Iterable[str] = ("app:1", "app:2", "app:3")) -> None:
+        self.nodes = {name: SimulatedNode(name) for name in names}
+        self.registry = set(registry)
+        self.now = 1_000_000.0
+        self.memory = Memory()
+        self.removed_volumes: list[str] = []
+        self.healthy_at_once = True
+        self._ids = (f"{number:064x}" for number in itertools.count(1))
+
+    def situation(self, stacks: tuple[DesiredStack, ...]) -> Situation:
+        return Situation(
+            cluster="cafe",
+            now=self.now,
+            nodes=tuple(Node(name) for name in sorted(self.nodes)),
+            stacks=stacks,
+            observed=tuple(self.nodes[name].observed() for name in sorted(self.nodes)),
+            memory=self.memory,
+        )
+
+    def one_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:
+        """Observe, plan, execute, record. `killed_after`: actions done before the control machine dies."""
+        decided = plan(self.situation(stacks), waves=1)
+        self.memory = decided.memory
+        outcomes = []
+        failed: set[int] = set()
+        for action in decided.waves[0] if decided.waves else ():
+            if killed_after is not None and len(outcomes) >= killed_after:
+                return decided
+            outcomes.append(self._do(action, failed))
+            if outcomes[-1].status is not Status.DONE:
+                failed.add(action.id)
+        self.memory = learn(self.memory, outcomes, self.now, self.situation(()).timing)
+        self.now += 1
+        return decided
+
+    def converge(self, stacks: tuple[DesiredStack, ...], *, passes: int = 400) -> Plan:
+        """Passes until one plans nothing and nothing waits for time; time flies while waiting."""
+        for _ in range(passes):
+            decided = self.one_pass(stacks)
+            if decided.waves:
+                continue
+            timed = [each.until for each in decided.waiting if each.until is not None]
+            starting = [each for each in decided.waiting if each.reason in ("HealthStarting", "Restarting")]
+            if not timed and not starting:
+                return decided
+            self.now = max(self.now + 1, min(timed, default=self.now + 1))
+            self.tick()
+        raise AssertionError(f"no convergence in {passes} passes: {decided}")
+
+    def tick(self) -> None:
+        """Health checks pass."""
+        for node in self.nodes.values():
+            for identity, box in node.boxes.items():
+                if box.health is Health.STARTING:
+                    node.boxes[identity] = replace(box, health=Health.HEALTHY)
+
+    def running(self) -> list[tuple[str, Container]]:
+        return [
+            (node.name, box)
+            for node in self.nodes.values()
+            for box in node.boxes.values()
+            if box.state is ContainerState.RUNNING
+        ]
+
+    def _do(self, action: Action, failed: set[int]) -> Outcome:
+        node = self.nodes[action.node]
+        if not node.up:
+            return Outcome(action, Status.UNKNOWN)
+        if failed & set(action.needs):
+            return Outcome(action, Status.SKIPPED)
+        try:
+            self._step(node, action)
+        except RefusedError as error:
+            return Outcome(action, Status.FAILED, str(error))
+        return Outcome(action, Status.DONE)
+
+    def _step(self, node: SimulatedNode, action: Action) -> None:
+        match action.step:
+            case PullImage(image):
+                if image not in self.registry:
+                    raise RefusedError(f"manifest for {image} not found")
+                node.images.add(image)
+            case PutConfig(_, mount):
+                node.configs.add(mount.file_name)
+            case CreateNetwork(network, labels):
+                if network.name in node.networks:
+                    raise RefusedError(f"network with name {network.name} already exists")
+                node.networks[network.name] = ObservedNetwork(network.name, network.name, labels)
+            case RemoveNetwork(_, name):
+                if any(there.network == name for box in node.boxes.values() for there in box.networks):
+                    raise RefusedError(f"network {name} has active endpoints")
+                node.networks.pop(name, None)
+            case CreateVolume(volume, labels):
+                node.volumes[volume.name] = ObservedVolume(volume.name, labels)
+            case RemoveVolume(name):
+                self.removed_volumes.append(name)
+                node.volumes.pop(name, None)
+            case CreateContainer(name, spec, labels):
+                self._create(node, name, spec, labels)
+            case StartContainer(identity):
+                self._set(node, identity, state=ContainerState.RUNNING, age=0.0, exit_code=None)
+            case UnpauseContainer(identity):
+                self._set(node, identity, state=ContainerState.RUNNING)
+            case StopContainer(identity):
+                self._set(node, identity, state=ContainerState.EXITED, exit_code=137)
+            case RemoveContainer(identity):
+                node.boxes.pop(identity, None)
+                node.specs.pop(identity, None)
+            case ConnectNetwork(identity, _, attachment):
+                if attachment.network not in node.networks:
+                    raise RefusedError(f"network {attachment.network} not found")
+                box = self._box(node, identity)
+                if any(there.network == attachment.network for there in box.networks):
+                    raise RefusedError(f"already attached to {attachment.network}")
+                joined = ObservedAttachment(attachment.network, attachment.aliases)
+                self._set(node, identity, networks=(*box.networks, joined))
+            case DisconnectNetwork(identity, _, network):
+                if identity in node.boxes:  # one that is gone is on no network
+                    left = tuple(there for there in node.boxes[identity].networks if there.network != network)
+                    self._set(node, identity, networks=left)
+            case KeepRevision(stack, number, digest, _):
+                node.revisions[stack] = HeldRevision(stack, number, digest)
+            case DropRevision(stack):
+                node.revisions.pop(stack, None)
+            case _:
+                assert_never(action.step)
+
+    def _create(
+        self, node: SimulatedNode, name: str, spec: ContainerSpec, labels: tuple[tuple[str, str], ...]
+    ) -> None:
+        if any(box.name == name for box in node.boxes.values()):
+            raise RefusedError(f"the name {name} is already in use")
+        if spec.image not in node.images:
+            raise RefusedError(f"no such image: {spec.image}")
+        for mount in spec.mounts:
+            if mount.kind == "volume" and mount.source not in node.volumes:
+                raise AssertionError(f"{name} would have begun the volume {mount.source} anew")
+        for attachment in spec.networks:
+            if attachment.network not in node.networks:
+                raise RefusedError(f"network {attachment.network} not found")
+        identity = next(self._ids)
+        taken = {
+            port.published
+            for other, box in node.boxes.items()
+            if box.state is ContainerState.RUNNING
+            for port in node.specs[other].ports
+        }
+        clash = next((port for port in spec.ports if port.published in taken), None)
+        box = Container(
+            identity,
+            name,
+            ContainerState.CREATED if clash else ContainerState.RUNNING,
+            labels,
+            spec.image,
+            health=Health.NONE if spec.healthcheck is None or self.healthy_at_once else Health.STARTING,
+            age=None if clash else 0.0,
+            networks=tuple(ObservedAttachment(each.network, each.aliases) for each in spec.networks),
+        )
+        node.boxes[identity], node.specs[identity] = box, spec
+        if clash:
+            raise RefusedError(f"port {clash.published} is already allocated")
+
+    def _box(self, node: SimulatedNode, identity: str) -> Container:
+        if identity not in node.boxes:
+            raise RefusedError(f"no such container: {identity}")
+        return node.boxes[identity]
+
+    def _set(self, node: SimulatedNode, identity: str, **changes: object) -> None:
+        node.boxes[identity] = replace(self._box(node, identity), **changes)  # type: ignore[arg-type]  # by keyword
