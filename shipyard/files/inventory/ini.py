@@ -13,6 +13,7 @@ from typing import Any
 from shipyard.base.errors import FileError
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError, check_group, expand, parse_address
+from shipyard.files.values import Unsafe
 
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?\Z")
 _CHILD = re.compile(r"([^:\]\s]+)\s*(?:#.*)?\Z")
@@ -143,7 +144,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
+        return Unsafe(value.decode("utf-8", "surrogateescape"))
     if isinstance(value, complex) or value is ...:
         return "..." if value is ... else str(value)
     return value

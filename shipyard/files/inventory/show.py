@@ -51,7 +51,7 @@ def listing(inventory: Inventory, only: Iterable[str] | None = None) -> dict[str
 
 def variables(host: Host) -> dict[str, Any]:
     """A host's variables as JSON data, templates as they are written."""
-    return {str(key): _json(value) for key, value in host.vars.items() if key not in HIDDEN}
+    return {_key(key): _json(value) for key, value in host.vars.items() if key not in HIDDEN}
 
 
 def dump(data: Any) -> str:

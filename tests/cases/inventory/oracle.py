@@ -1,0 +1,73 @@
+"""What Ansible itself makes of inventories: run as a program of its own, it answers for many in one start.
+
+Standard input: a JSON list of {"folder", "sources", "playbook_dir", "patterns"}. Standard output: for each,
+{"list", "graph", "patterns"} or {"error"}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any
+
+os.environ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "1"
+os.environ["ANSIBLE_DEPRECATION_WARNINGS"] = "0"
+os.environ.pop("ANSIBLE_CONFIG", None)
+
+
+def answer(case: dict[str, Any]) -> dict[str, Any]:
+    from ansible import context
+    from ansible.cli.inventory import InventoryCLI
+    from ansible.errors import AnsibleError
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.utils.context_objects import CLIArgs
+    from ansible.vars.manager import VariableManager
+
+    os.chdir(case["folder"])
+    basedir = case.get("playbook_dir")
+    context.CLIARGS = CLIArgs(
+        {"basedir": basedir, "export": False, "yaml": False, "toml": False, "show_vars": False, "pattern": "all"}
+    )
+    loader = DataLoader()
+    if basedir:
+        loader.set_basedir(basedir)
+    try:
+        sources = [source if "," in source else os.path.abspath(source) for source in case["sources"]]  # as -i does
+        inventory = InventoryManager(loader, sources)
+        variables = VariableManager(loader, inventory)
+        variables.safe_basedir = bool(basedir)
+        program = InventoryCLI(["ansible-inventory"])
+        program.loader, program.inventory, program.vm = loader, inventory, variables
+        return {
+            "list": json.loads(program.dump(program.json_inventory(inventory.groups["all"]))),
+            "graph": program.inventory_graph().split("\n"),
+            "patterns": {pattern: hosts(inventory, pattern) for pattern in case.get("patterns", [])},
+        }
+    except (AnsibleError, RecursionError) as error:
+        return {"error": str(error)}
+
+
+def hosts(inventory: Any, pattern: str) -> list[str]:
+    """A pattern, or PATTERN with LIMIT after a blank bar."""
+    from ansible.errors import AnsibleError
+
+    asked, _, limit = pattern.partition(" | ")
+    inventory.subset(limit or None)
+    try:
+        return [host.name for host in inventory.get_hosts(asked)]
+    except AnsibleError:
+        return []
+    finally:
+        inventory.subset(None)
+        inventory.clear_caches()
+        if inventory._inventory.localhost is not None and inventory._inventory.localhost.implicit:
+            inventory._inventory.localhost = None  # each question is a command of its own
+
+
+if __name__ == "__main__":
+    with contextlib.redirect_stdout(sys.stderr):
+        answers = [answer(case) for case in json.load(sys.stdin)]
+    json.dump(answers, sys.stdout)
