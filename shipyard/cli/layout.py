@@ -37,12 +37,22 @@ def widest(texts: list[str]) -> int:
 
 def hanging(head: Line, sentence: str, fold: int | None, indent: int = 6) -> list[Line]:
     """`head` and a sentence after it: on the same line where it fits, else folded beneath at `indent`."""
-    used = sum(width(span if isinstance(span, str) else span[0]) for span in head)
-    if fold is None or used + 1 + width(sentence) <= fold:
-        return [(*head, " ", sentence) if sentence else head]
+    used = sum(width(_text(span)) for span in head)
+    if fold is None or used + 2 + width(sentence) <= fold:
+        return [(*head, "  ", sentence) if sentence else _stripped(head)]
     room = max(fold - indent, 20)
     folded = textwrap.wrap(sentence, room, break_on_hyphens=False)
-    return [head, *((" " * indent, part) for part in folded)]
+    return [_stripped(head), *((" " * indent, part) for part in folded)]
+
+
+def _stripped(line: Line) -> Line:
+    """Without the blanks at the end that line up what is not on this line."""
+    last = line[-1]
+    return (*line[:-1], last.rstrip() if isinstance(last, str) else (last[0].rstrip(), last[1]))
+
+
+def _text(span: Span) -> str:
+    return span if isinstance(span, str) else span[0]
 
 
 def sentence(reason: str, detail: str) -> str:
@@ -61,7 +71,7 @@ def list_of(entries: list[tuple[str, str, str]], style: str, fold: int | None) -
     lines: list[Line] = []
     for target, reason, detail in entries:
         name: Span = (padded(cell(target), targets), style)
-        lines += hanging(("  ", name, " "), sentence(reason, detail), fold)
+        lines += hanging(("  ", name), sentence(reason, detail), fold)
     return lines
 
 

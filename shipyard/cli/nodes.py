@@ -12,7 +12,7 @@ from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import cell, hanging, list_of
 from shipyard.cli.output import Line
-from shipyard.cli.render_status import WIDE, add, new_table, node_json, node_table
+from shipyard.cli.render_status import add, new_table, node_json, node_table
 from shipyard.cli.status import look
 from shipyard.model.request import HostKey, NodeCheck
 
@@ -43,7 +43,7 @@ def list_(app: App) -> int:
     if app.out.json:
         app.out.data([node_json(node) for node in found.nodes])
         return code
-    app.out.draw(node_table(found.nodes, found.now, wide=app.out.columns() >= WIDE))
+    app.out.draw(node_table(found.nodes, found.now, wide=app.out.wide))
     silent = [(node.name, node.reason, node.detail) for node in found.nodes if node.reason]
     app.out.lines([(), *list_of(silent, "bold", app.out.fold())] if silent else [])
     return code
@@ -85,9 +85,9 @@ def check_lines(checks: Sequence[NodeCheck], fold: int | None) -> list[Line]:
         word = ("ok    ", "green") if each.ok else ("failed", "bold red")
         facts = ", ".join(f"{cell(name)} {cell(value)}" for name, value in each.facts)
         known = " ".join(cell(part) for part in (each.runtime, each.version) if part)
-        lines += hanging((word, f"  {cell(each.node)} "), "; ".join(part for part in (known, facts) if part), fold)
+        lines += hanging((word, f"  {cell(each.node)}"), "; ".join(part for part in (known, facts) if part), fold)
         for problem, remedy in each.problems:
-            lines += hanging(("      ",), cell(problem), fold)
+            lines += hanging(("     ",), cell(problem), fold, 7)
             lines += hanging((("      to mend it:", "dim"),), cell(remedy), fold, 8) if remedy else []
     good = sum(each.ok for each in checks)
     return [*lines, ((f"{good} of {len(checks)} nodes are ready for shipyard.", "bold"),)]

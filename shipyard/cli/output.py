@@ -22,7 +22,8 @@ Span = str | tuple[str, str]
 """A piece of a line, or a piece and its style (`bold red`)."""
 Line = tuple[Span, ...]
 
-PIPE_WIDTH = 80
+WIDE = 110
+"""From this many columns on, tables show what is nice to have."""
 UNBOUNDED = 100_000
 """Columns of a pipe: tables are as wide as what is in them."""
 
@@ -93,14 +94,12 @@ class Output:
 
     def fold(self) -> int | None:
         """Where people's lines are to be folded: at the terminal's width; None in a pipe."""
-        return self.columns() if self.people.isatty() else None
+        return self.console(self.people).width if self.people.isatty() else None
 
-    def columns(self) -> int:
-        """How wide a page for people is: the terminal, or $COLUMNS, or 80."""
-        if self.people.isatty():
-            return self.console(self.people).width
-        columns = self._environ.get("COLUMNS", "")
-        return int(columns) if columns.isdecimal() and int(columns) > 0 else PIPE_WIDTH
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for what is nice to have: on wide terminals, and in pipes, which never fold."""
+        return not self.people.isatty() or self.console(self.people).width >= WIDE
 
     def console(self, stream: TextIO) -> Console:
         """A rich console that neither parses nor decorates what it is given."""

@@ -84,7 +84,7 @@ def _waves(plan: Plan, shown: set[int], fold: int | None) -> list[Line]:
     lines: list[Line] = []
     for number, wave in enumerate(waves, 1):
         for stack in sorted({stack_of(action, stacks) for action in wave}):
-            title = stack or "the fleet"
+            title = stack or "shared"
             lines.append(heading(f"{title} (wave {number} of {len(waves)})" if len(waves) > 1 else title))
             lines += [*_actions([action for action in wave if stack_of(action, stacks) == stack], fold), ()]
     return lines
@@ -98,7 +98,7 @@ def _actions(actions: list[Action], fold: int | None) -> list[Line]:
     for action in actions:
         sign, style = _sign(action.step)
         columns = (padded(cell(action.target), targets), padded(cell(action.node), nodes))
-        head: Line = ("  ", (sign, style), f" {'  '.join(columns)}  ", (padded(verb(action.step), verbs), style), " ")
+        head: Line = ("  ", (sign, style), f" {'  '.join(columns)}  ", (padded(verb(action.step), verbs), style))
         lines += hanging(head, sentence(action.reason, action.detail), fold)
     return lines
 
@@ -141,17 +141,17 @@ def _until(waiting: Waiting, now: float) -> str:
     return f"{waiting.detail} (in {duration(waiting.until - now)})"
 
 
-_COUNTED: tuple[tuple[str, str], ...] = (
-    ("create", "to create"),
-    ("replace", "to replace"),
-    ("remove", "to remove"),
-    ("start", "to start"),
-    ("stop", "to stop"),
-    ("rewire", "to rewire"),
-    ("network", "network|networks to make or remove"),
-    ("volume", "volume|volumes to make or remove"),
-    ("image", "image|images to pull"),
-    ("other", "other step|other steps"),
+_COUNTED: tuple[tuple[str, str, str], ...] = (
+    ("create", "to create", "to create"),
+    ("replace", "to replace", "to replace"),
+    ("remove", "to remove", "to remove"),
+    ("start", "to start", "to start"),
+    ("stop", "to stop", "to stop"),
+    ("rewire", "to rewire", "to rewire"),
+    ("network", "network to change", "networks to change"),
+    ("volume", "volume to change", "volumes to change"),
+    ("image", "image to pull", "images to pull"),
+    ("other", "other step", "other steps"),
 )
 
 
@@ -160,11 +160,7 @@ def summary(plan: Plan) -> str:
     if not (plan.actions or plan.blocked or plan.waiting):
         return NOTHING
     counts = _counts(plan.actions)
-    parts = []
-    for kind, words in _COUNTED:
-        if counts[kind]:
-            one, _, many = words.partition("|")
-            parts.append(f"{counts[kind]} {one if counts[kind] == 1 or not many else many}")
+    parts = [f"{counts[kind]} {one if counts[kind] == 1 else many}" for kind, one, many in _COUNTED if counts[kind]]
     if plan.blocked:
         parts.append(f"{len(plan.blocked)} blocked")
     if plan.waiting:

@@ -13,9 +13,6 @@ from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaS
 if TYPE_CHECKING:
     from rich.table import Table
 
-WIDE = 110
-"""From this many columns on, tables show what is nice to have."""
-
 COLOURS = {
     "ready": "green",
     "running": "green",
@@ -108,12 +105,11 @@ def replica_json(replica: ReplicaStatus) -> dict[str, Any]:
 
 def draw_status(status: FleetStatus, out: Output) -> None:
     """The whole page: nodes, services with their replicas, what is not as declared, and the verdict."""
-    wide = out.columns() >= WIDE
     if status.nodes:
-        out.draw(node_table(status.nodes, status.now, wide=wide))
+        out.draw(node_table(status.nodes, status.now, wide=out.wide))
         out.line()
     if status.stacks:
-        out.draw(service_table(status.stacks, wide=wide))
+        out.draw(service_table(status.stacks, wide=out.wide))
     else:
         out.line("No stack was applied yet: shipyard apply FILE.")
     out.line()
@@ -145,7 +141,7 @@ def service_table(stacks: Iterable[StackStatus], *, wide: bool) -> Table:
     table = new_table("SERVICE", "UP", ">SLOT", "NODE", "STATE", ">RESTARTS", *more, "ADDRESS")
     for stack in stacks:
         for service in stack.services:
-            name: list[Any] = [f"{stack.name}/{service.name}", up(stack, service)]
+            name: list[Any] = [f"{stack.name}/{service.name}", up(stack, service, wide=wide)]
             for replica in service.replicas:
                 add(table, [*name, str(replica.slot), *_replica_cells(replica, wide=wide)])
                 name = ["", ""]
@@ -172,17 +168,23 @@ def services_table(stacks: Iterable[StackStatus]) -> Table:
     for stack in stacks:
         for service in stack.services:
             update = coloured("removing" if stack.removing else service.update)
-            cells = [f"{stack.name}/{service.name}", service.mode, up(stack, service), str(service.healthy), update]
+            cells = [
+                f"{stack.name}/{service.name}",
+                service.mode,
+                up(stack, service, wide=False),
+                str(service.healthy),
+                update,
+            ]
             add(table, [*cells, str(stack.revision), service.image])
     return table
 
 
-def up(stack: StackStatus, service: ServiceStatus) -> Any:
+def up(stack: StackStatus, service: ServiceStatus, *, wide: bool) -> Any:
     """`3/3`, or `2/3 updating`."""
     words = f"{service.running}/{service.desired}"
-    if stack.removing:
+    if wide and stack.removing:
         words += " removing"
-    elif service.update != "completed":
+    elif wide and service.update != "completed":
         words += f" {service.update}"
     return styled(words, "green" if service.healthy == service.desired else "yellow")
 
@@ -190,9 +192,8 @@ def up(stack: StackStatus, service: ServiceStatus) -> Any:
 def _replica_cells(replica: ReplicaStatus, *, wide: bool) -> list[Any]:
     state = [replica.state] + ([replica.health] if replica.health not in (None, "none") else [])
     more = ["-" if replica.revision is None else str(replica.revision), replica.container_name or "-"] if wide else []
-    addresses = ", ".join(
-        address if len(replica.addresses) == 1 else f"{name} {address}" for name, address in replica.addresses
-    )
+    named = wide and len(replica.addresses) > 1
+    addresses = ", ".join(f"{name} {address}" if named else address for name, address in replica.addresses)
     return [replica.node or "-", coloured(*state), str(replica.restarts), *more, addresses or "-"]
 
 

@@ -11,7 +11,6 @@ from shipyard.cli.app import App, pass_app
 from shipyard.cli.apply import unreachable_code
 from shipyard.cli.fleet import opened
 from shipyard.cli.render_status import (
-    WIDE,
     draw_status,
     replica_json,
     replica_table,
@@ -74,7 +73,7 @@ def ps(app: App, stack: str | None) -> int:
     elif not stacks:
         app.out.line(NO_STACK)
     else:
-        app.out.draw(replica_table(stacks, wide=app.out.columns() >= WIDE))
+        app.out.draw(replica_table(stacks, wide=app.out.wide))
     return code
 
 
