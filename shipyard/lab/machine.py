@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shipyard.base.errors import LabError
 from shipyard.lab.cgroups import hierarchies, mixed
-from shipyard.lab.command import SYSTEM_PATH, attempt
+from shipyard.lab.command import attempt
 from shipyard.lab.layout import Runtime, state_root
 
 _TOOLS = ("unshare", "nsenter", "ip", "sshd", "ssh", "ssh-keygen", "iptables", "mount", "pivot_root")
@@ -55,8 +55,8 @@ def _limit(kind: int) -> int:
 
 
 def find(tool: str) -> str | None:
-    """The path of one of the machine's own tools."""
-    return shutil.which(tool, path=f"/usr/sbin:/usr/bin:{SYSTEM_PATH}:{_HELPERS}")
+    """The path of one of the machine's own tools. Those of /usr/local are not on the nodes."""
+    return shutil.which(tool, path=f"/usr/sbin:/usr/bin:/sbin:/bin:{_HELPERS}")
 
 
 @functools.cache
