@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shipyard.base.errors import RuntimeBroken
 from shipyard.observe import sections
-from shipyard.runtime import nodescript
+from shipyard.runtime import dialects, nodescript
 from shipyard.transport.connection import Completed
 
 _DETECT = r"""
@@ -60,7 +60,7 @@ def read(node: str, output: Completed, question: Question) -> str:
     """The runtime's name. Raises RuntimeBroken where there is none that answers."""
     section = sections.read(node, output, question.nonce)["runtime"]
     name = section.output.decode("utf-8", "replace").strip()
-    if section.status == 0 and name in {"docker", "podman", "nerdctl"}:
+    if section.status == 0 and name in dialects.NAMES:
         return name
     if section.words:
         raise RuntimeBroken(node, f"no container runtime answers: {section.words}", hint=_hint())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from shipyard.base.errors import NodeError, Unreachable
+from shipyard.base.errors import NodeError, RuntimeBroken, Unreachable
 from shipyard.model.observed import Observation, ObservedNode, Silent
 from shipyard.observe import detect, probe
 from shipyard.observe.probe import NodeRequest
+from shipyard.runtime import dialects
 from shipyard.transport.connection import NodeConnection
 
 if TYPE_CHECKING:
@@ -24,12 +25,19 @@ def observe(fleet: Fleet, requests: Iterable[NodeRequest], *, timeout: float = 6
 
     def work(connection: NodeConnection) -> ObservedNode:
         request = wanted[connection.node]
-        runtime = request.runtime or _detect(connection, timeout)
+        runtime = _known(request) or _detect(connection, timeout)
         asked = probe.build(request, runtime, seconds=max(1, int(timeout)))
         return probe.read(connection.node, connection.run(asked.script, timeout=timeout), asked)
 
     results = fleet.each(sorted(wanted), work)
     return tuple(_observation(name, results[name]) for name in sorted(wanted))
+
+
+def _known(request: NodeRequest) -> str | None:
+    if request.runtime is not None and request.runtime not in dialects.NAMES:
+        names = ", ".join(dialects.NAMES)
+        raise RuntimeBroken(request.name, f"there is no runtime {request.runtime!r}", hint=f"known are {names}")
+    return request.runtime
 
 
 def _detect(connection: NodeConnection, timeout: float) -> str:

@@ -7,7 +7,7 @@ random id, so that one machine under two names is noticed before anything is don
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipyard.base.errors import RuntimeBroken
 from shipyard.base.text import one_line
@@ -40,7 +40,8 @@ Not with busybox's timeout: it leaves a process behind that keeps the answer ope
 class NodeRequest:
     """What is wanted of one node. `runtime`: pinned, or the inventory's `shipyard_runtime`; None: find out.
 
-    `networks`, `volumes`, `images`: to look up beside what carries the cluster's label (ProbeRequest).
+    `networks`, `volumes`, `images`: to look up beside what carries the cluster's label (ProbeRequest). `version`: ask
+    for the runtime's version too, and whether it is rootless; with docker that is one more process.
     """
 
     name: str
@@ -49,6 +50,7 @@ class NodeRequest:
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    version: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,8 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
 
 def _runtime(dialect: Dialect, request: NodeRequest) -> str:
     """The runtime's sections. Where nothing else runs health checks (podman's need systemd), the probe does."""
-    plain, healthy = (
-        dialect.probe(ProbeRequest(request.cluster, request.networks, request.volumes, request.images, health))
-        for health in (False, True)
-    )
+    asked = ProbeRequest(request.cluster, request.networks, request.volumes, request.images, version=request.version)
+    plain, healthy = dialect.probe(asked), dialect.probe(replace(asked, health=True))
     if plain == healthy:
         return plain + "\n"
     return f"if [ -d /run/systemd/system ]; then\n{plain}\nelse\n{healthy}\nfi\n"

@@ -148,8 +148,6 @@ def _clash(one: Port, other: Port) -> bool:
 
 
 FILTERS: tuple[Filter, ...] = (_ready, _available, _constraints, _spread, _resources, _ports)
-STANDING: tuple[Filter, ...] = (_constraints,)
-"""Those that a replica already placed must go on passing; the others only keep new ones away."""
 
 
 def _bytes(size: int) -> str:
@@ -207,7 +205,18 @@ def _explain(refusals: Counter[str], count: int, pattern: str) -> str:
     return f"0 of {count} nodes fit: {', '.join(words)}"
 
 
-def standing_refusal(world: World, ledger: Ledger, stack: str, service: ServiceSpec, node: Node) -> str:
-    """Why a replica that is already on this node may not stay, or ""."""
-    ask = Candidate(world, ledger, stack, service, node)
-    return next((words for words in (check(ask) for check in STANDING) if words), "")
+def standing_refusal(world: World, ledger: Ledger, service: ServiceSpec, placement: Placement) -> str:
+    """Why a replica that is already placed may not stay, or "". What merely keeps new ones away does not count."""
+    node = world.nodes[placement.node]
+    ask = Candidate(world, ledger, placement.stack, service, node)
+    return _constraints(ask) or _port_of_another(ask, placement)
+
+
+def _port_of_another(ask: Candidate, placement: Placement) -> str:
+    """Two replicas of a service that begins to publish a port can't stay together."""
+    target = f"{placement.stack}/{placement.service}.{placement.slot}"
+    for port in published(ask.service, ask.node.name):
+        for other, owner in ask.ledger.on(ask.node.name).ports.items():
+            if owner != target and _clash(port, other):
+                return f"giving port {port.published}/{port.protocol} to {owner}"
+    return ""

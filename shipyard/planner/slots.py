@@ -123,7 +123,7 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
     if node.name not in stack.eligible_for(service.name):
         return f"`hosts: {service.pattern}` no longer matches {node.name}"
     if node.name in world.seen:
-        refusal = standing_refusal(world, ledger, stack.revision.stack, service, node)
+        refusal = standing_refusal(world, ledger, service, placement)
         return f"{node.name} is {refusal}" if refusal else ""
     return ""
 

@@ -36,9 +36,9 @@ class FileLock:
         """Together with others."""
         self._take(fcntl.LOCK_SH, WAIT)
 
-    def alone(self, wait: float = WAIT) -> None:
-        """With nobody else. Raises StoreError when others do not let go within `wait` seconds."""
-        self._take(fcntl.LOCK_EX, wait)
+    def alone(self, wait: float | None = None) -> None:
+        """With nobody else. Raises StoreError when others do not let go within `wait` seconds (`WAIT`)."""
+        self._take(fcntl.LOCK_EX, WAIT if wait is None else wait)
 
     def close(self) -> None:
         """Let go; harmless when done twice."""

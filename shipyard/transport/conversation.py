@@ -74,10 +74,10 @@ class Conversation:
         """The answer as it comes."""
         return self._guarded(frame(script), _Bounded(self._node, None, on_stdout, on_stderr))
 
-    def begin(self) -> bytes:
+    def begin(self) -> Chunk:
         """For `interact`: until the command has the input; what it said by then."""
         try:
-            return self._start(b"").stdout
+            return self._start(b"")
         except BaseException:
             self._process.stop()
             raise
@@ -92,8 +92,11 @@ class Conversation:
 
     def _guarded(self, framed: bytes, sink: _Bounded) -> int:
         try:
-            sink.take(self._start(framed))
-            return self._listen(sink)
+            chunk = self._start(framed)
+            sink.take(chunk)
+            if not chunk.ended:
+                self._listen(sink)
+            return self.end()
         except BaseException:
             self._process.stop()
             raise
@@ -140,13 +143,13 @@ class Conversation:
             hint="the login user needs a shell and must be allowed to run commands (no ForceCommand, no nologin)",
         )
 
-    def _listen(self, sink: _Bounded) -> int:
+    def _listen(self, sink: _Bounded) -> None:
         while True:
             left_behind = self._process.status(0) is not None  # seen late at worst: nothing announces it
             chunk = self._process.read(max(0.0, min(LINGER, self._deadline - clock.monotonic())))
             sink.take(chunk)
             if chunk.ended or (left_behind and not chunk.stdout and not chunk.stderr):
-                return self.end()
+                return
             self._check_time(self._deadline)
 
     def _read(self, deadline: float) -> Chunk:
@@ -182,6 +185,7 @@ class Early:
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._split = split
+        self._ended = False
         self.answered = False
 
     @property
@@ -198,14 +202,15 @@ class Early:
         """More of it; of endless noise only the end is kept."""
         self._stdout += chunk.stdout
         self._stderr += chunk.stderr
+        self._ended = chunk.ended
         for noise in (self._stdout, self._stderr):
             if len(noise) > _NOISE and _after_ready(noise) < 0:
                 del noise[: len(noise) - _NOISE // 2]
 
     def rest(self) -> Chunk:
         """What came after the script's start."""
-        stderr = self._stderr[_after_ready(self._stderr) :] if self._split else b""
-        return Chunk(bytes(self._stdout[_after_ready(self._stdout) :]), bytes(stderr))
+        stderr = self._stderr[_after_ready(self._stderr) :] if self._split else self._stderr.replace(PROMPT, b"")
+        return Chunk(bytes(self._stdout[_after_ready(self._stdout) :]), bytes(stderr), self._ended)
 
     def words(self) -> str:
         """`: ` and what was said, for an error; empty when nothing was."""

@@ -29,7 +29,7 @@ def size() -> tuple[int, int]:
 
 def attach(talk: Conversation, process: Process, channel: paramiko.Channel, *, tty: bool) -> int:
     """Pass everything on in both directions until the command ends; its exit status."""
-    _show(Chunk(stdout=talk.begin()))
+    _show(talk.begin())
     with contextlib.ExitStack() as stack:
         if tty and sys.stdin.isatty():
             stack.enter_context(_raw(sys.stdin.fileno()))

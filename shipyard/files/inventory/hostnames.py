@@ -55,7 +55,7 @@ def expand(pattern: str) -> tuple[list[str], int | None]:
     """Every host that a host line's first word stands for, and the port given with it. Raises BadNameError."""
     name, port = parse_address(pattern) or (pattern, None)
     if "[" not in name:
-        return [check_host(name)], port
+        return [name], port
     parts = list(_parts(name))
     try:
         total = math.prod(len(part) for part in parts)
@@ -63,7 +63,7 @@ def expand(pattern: str) -> tuple[list[str], int | None]:
         total = MAX_EXPANDED + 1
     if total > MAX_EXPANDED:
         raise BadNameError(f"{pattern!r} stands for more than {MAX_EXPANDED:,} hosts")
-    return [check_host("".join(words)) for words in itertools.product(*parts)], port
+    return ["".join(words) for words in itertools.product(*parts)], port
 
 
 def _parts(name: str) -> Iterator[Sequence[str]]:
@@ -152,6 +152,8 @@ def has_odd_group_characters(name: str) -> bool:
 def _check_text(name: str, what: str) -> None:
     if len(name) > MAX_NAME:
         raise BadNameError(f"a {what} name of {len(name):,} characters; {MAX_NAME} are the most")
+    if name.isascii() and name.isprintable():
+        return
     for char in name:
         if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             raise BadNameError(f"a {what} name holds the control character U+{ord(char):04X}: {name!r}")

@@ -19,6 +19,7 @@ _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?\Z")
 _CHILD = re.compile(r"([^:\]\s]+)\s*(?:#.*)?\Z")
 _PLAIN_WORDS = re.compile(r"[^ \t\r\n]+")
 _NEEDS_SHLEX = re.compile(r"[#'\"\\]")
+_COMMENTED = re.compile(r"([^#'\"\\]*)[ \t]#")
 _KINDS = ("hosts", "children", "vars")
 MAX_LITERAL = 100_000
 """Characters of a value that are still tried as a Python literal."""
@@ -104,6 +105,8 @@ def _words(text: str) -> list[str]:
     """The line as a shell would split it, comments included; without its slow reader where nothing is quoted."""
     if not _NEEDS_SHLEX.search(text):
         return _PLAIN_WORDS.findall(text)
+    if plain := _COMMENTED.match(text):
+        return _PLAIN_WORDS.findall(plain[1])
     try:
         return shlex.split(text, comments=True) or [""]
     except ValueError as error:
@@ -117,6 +120,8 @@ def _assignment(word: str) -> tuple[str, Any]:
     return key, literal(value)
 
 
+_WHOLE_NUMBER = re.compile(r"(?:0|-?[1-9][0-9]{0,17})\Z")
+_DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+){2,}\Z")
 _SURELY_TEXT = re.compile(r"[A-Za-z/~%][^'\"(\[{,}\])#]*\Z")
 _WORDS = {"True": True, "False": False, "None": None}
 
@@ -125,8 +130,10 @@ def literal(text: str) -> Any:
     """The value that Python would read (`8080`, `True`, `[1, 2]`), or the text itself where it would read none."""
     if (word := text.strip(" \t")) in _WORDS:
         return _WORDS[word]
-    if _SURELY_TEXT.match(text) or len(text) > MAX_LITERAL:
+    if _SURELY_TEXT.match(text) or _DOTTED.match(text) or len(text) > MAX_LITERAL:
         return text
+    if _WHOLE_NUMBER.match(text):
+        return int(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -49,7 +49,7 @@ def folded(value: Value, made: list[Made]) -> ServiceSpec | None:
     for hosts, service in made:
         nodes.update(dict.fromkeys(hosts, service.spec.container))
     count = Counter(nodes.values())
-    first = {container: min(node for node, other in nodes.items() if other is container) for container in count}
+    first = {nodes[node]: node for node in sorted(nodes, reverse=True)}
     template = min(count, key=lambda container: (-count[container], first[container]))
     variants = tuple((node, nodes[node]) for node in sorted(nodes) if nodes[node] != template)
     return replace(made[0][1].spec, container=template, variants=variants, per_node=bool(variants))

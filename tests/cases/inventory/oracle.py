@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 os.environ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "1"
@@ -35,7 +36,7 @@ def answer(case: dict[str, Any]) -> dict[str, Any]:
     if basedir:
         loader.set_basedir(basedir)
     try:
-        sources = [source if "," in source else os.path.abspath(source) for source in case["sources"]]  # as -i does
+        sources = [source if "," in source else str(Path(source).absolute()) for source in case["sources"]]
         inventory = InventoryManager(loader, sources)
         variables = VariableManager(loader, inventory)
         variables.safe_basedir = bool(basedir)
