@@ -12,6 +12,11 @@ from shipyard.cli.render_status import add, new_table
 
 @click.command(
     epilog="""\b
+Examples:
+  shipyard config
+  shipyard config -o json
+
+\b
 Searched in this order: $SHIPYARD_CONFIG, ./shipyard.toml (not in a folder that everybody may write to),
 $XDG_CONFIG_HOME/shipyard/shipyard.toml, /etc/shipyard/shipyard.toml. Every setting has an environment variable:
 timeouts.converge is $SHIPYARD_TIMEOUTS_CONVERGE.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("stack")
 @pass_app
 def history(app: App, stack: str) -> None:
-    """The revisions of a stack, newest first."""
+    """The revisions of a stack."""
     with opened(app) as fleet:
         rows = fleet.history(stack)
     if app.out.json:

@@ -77,7 +77,9 @@ def _guarded(args: Sequence[str], app: App) -> int:
     except (KeyboardInterrupt, click.Abort):
         app.out.error("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):  # click's own way out of one
+            raise
         discard(sys.stdout)
         return BROKEN_PIPE
     except Exception as error:  # the last resort: people get a line, and the traceback where they ask for it

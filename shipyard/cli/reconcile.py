@@ -21,7 +21,9 @@ Examples:
 )
 @click.option("--once", is_flag=True, help="One pass; what only waits for time is left waiting.")
 @click.option("--watch", is_flag=True, help="Go on for ever, a pass every --interval seconds.")
-@click.option("--interval", type=click.FloatRange(min=1), default=60.0, show_default=True, metavar="S")
+@click.option(
+    "--interval", type=click.FloatRange(min=1), default=60.0, show_default=True, metavar="S", help="For --watch."
+)
 @click.option("--check", is_flag=True, help="Change nothing; exit with 10 when changes are pending.")
 @click.option("--cron", is_flag=True, help="Silent unless something changed, an outage began or one ended.")
 @limit_option

@@ -19,9 +19,9 @@ from shipyard.model.request import RemoveRequest
 @timeout_option
 @pass_app
 def rm(app: App, stack: str, volumes: tuple[str, ...], timeout: float | None) -> int:
-    """Remove a stack from the fleet: its containers and networks.
+    """Remove a stack from the fleet.
 
-    Volumes and what is in them stay, except for those named with --volumes.
+    Its containers and networks go. Volumes and what is in them stay, except for those named with --volumes.
     """
     from shipyard.cli.progress import watching
 
