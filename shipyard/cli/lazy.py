@@ -12,8 +12,24 @@ from shipyard.cli import everywhere
 from shipyard.cli.commands import COMMANDS, SECTIONS
 
 
+class ReaderGone(Exception):
+    """Whoever read standard output has gone. Click would end the program by itself on a BrokenPipeError."""
+
+
 class LazyGroup(click.Group):
     """The root. Its help is written from the table of commands alone."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
