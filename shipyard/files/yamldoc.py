@@ -26,6 +26,8 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 200_000
 _MERGE = "tag:yaml.org,2002:merge"
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_TEXT = "tag:yaml.org,2002:str"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,10 @@ class Marks:
     def error(self, path: Path, message: str, *, hint: str | None = None) -> FileError:
         """An error about the value at this path."""
         mark = self.at(path)
+        key = printable(dotted(path)) or None
+        said = printable(message)
         return FileError(
-            message, file=mark.file, line=mark.line, column=mark.column, key=dotted(path) or None, hint=hint
+            said, file=mark.file, line=mark.line, column=mark.column, key=key, hint=hint and printable(hint)
         )
 
 
@@ -189,6 +193,8 @@ class _Builder:
         return made
 
     def _plain(self, node: yaml.Node, path: Path) -> Any:
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS and not node.tag.startswith("!"):
+            raise self._marks.error(path, f"the tag {printable(node.tag)} is not known")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -204,6 +210,8 @@ class _Builder:
             return self._loader.construct_scalar(node)
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":python", "/")):
             raise self._marks.error(path, f"the tag {printable(node.tag)} is not known")
+        if node.tag == _TEXT and not self._within_other:  # nearly all scalars, and nothing to construct
+            return node.value
         loader, tag = (self._other, self._other_tag(node)) if self._within_other else (self._loader, node.tag)
         if tag not in loader.yaml_constructors:
             raise self._marks.error(path, f"the tag {printable(tag)} is not known")
@@ -233,9 +241,9 @@ class _Builder:
             key = self._plain(key_node, path)
             name = key if isinstance(key, int) and not isinstance(key, bool) else str(key_node.value)
             here = (*path, name)
-            first = self._marks.at(here).line
+            first = self._marks.at(here).line if key in own else None
             self._marks.set(here, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if key in own:
+            if first is not None:
                 raise self._marks.error(here, f"is there twice; the first is on line {first}")
             own[key] = self.value(value_node, here)
         return {**merged, **own}
