@@ -23,7 +23,7 @@ EVAL = 'script=$(cat); exec </dev/null; (eval "$script")'
 
 # What the tests ask of it: note the call, then do as the first word says.
 RUNTIME = r"""#!/bin/sh
-{ printf '%s\0' "$@"; printf '\n\0'; } >>"$FAKE/calls"
+printf '%s\0' $# "$@" >>"$FAKE/calls"
 cat /proc/$$/environ >"$FAKE/environ"
 case $1 in
   fail) echo "$3" >&2; exit "$2" ;;
@@ -85,8 +85,8 @@ class ShellNode:
         path = self.root / "calls"
         if not path.exists():
             return []
-        calls = path.read_bytes().split(b"\n\0")[:-1]
-        return [tuple(word.decode() for word in call.split(b"\0")[:-1]) for call in calls]
+        words = iter(path.read_bytes().decode().split("\0")[:-1])
+        return [tuple(next(words) for _ in range(int(count))) for count in words]
 
     def environ(self) -> dict[bytes, bytes]:
         """The environment of the last call."""
