@@ -12,7 +12,7 @@ from shipyard.cli import everywhere
 from shipyard.cli.commands import COMMANDS, SECTIONS
 
 
-class ReaderGone(Exception):
+class ReaderGoneError(Exception):
     """Whoever read standard output has gone. Click would end the program by itself on a BrokenPipeError."""
 
 
@@ -23,13 +23,13 @@ class LazyGroup(click.Group):
         try:
             return super().make_context(*args, **extra)
         except BrokenPipeError as error:
-            raise ReaderGone from error
+            raise ReaderGoneError from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            raise ReaderGone from error
+            raise ReaderGoneError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

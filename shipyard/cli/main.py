@@ -19,7 +19,7 @@ from shipyard.base.errors import FileErrors, ShipyardError
 from shipyard.base.text import one_line
 from shipyard.cli import everywhere
 from shipyard.cli.app import App
-from shipyard.cli.lazy import LazyGroup, ReaderGone
+from shipyard.cli.lazy import LazyGroup, ReaderGoneError
 from shipyard.cli.output import discard
 
 FAILED = 1
@@ -77,7 +77,7 @@ def _guarded(args: Sequence[str], app: App) -> int:
     except (KeyboardInterrupt, click.Abort):
         app.out.error("interrupted")
         return INTERRUPTED
-    except ReaderGone:
+    except ReaderGoneError:
         discard(sys.stdout)
         return BROKEN_PIPE
     except Exception as error:  # the last resort: people get a line, and the traceback where they ask for it

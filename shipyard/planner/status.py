@@ -20,6 +20,7 @@ from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Pairs, ServiceSpec
 from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
+from shipyard.planner.world import slot_of
 
 PENDING = "pending"
 UNKNOWN = "unknown"
@@ -71,7 +72,7 @@ def _view(situation: Situation, plan: Plan) -> _View:
     found: dict[SlotKey, list[_Found]] = defaultdict(list)
     for name, node in sorted(situation.seen().items()):
         for container in node.containers:
-            key = _slot(container)
+            key = slot_of(container)
             if key is not None:
                 found[key].append(_Found(name, container))
     remembered = {memory.name: memory for memory in situation.memory.nodes}
@@ -91,13 +92,6 @@ def _view(situation: Situation, plan: Plan) -> _View:
         slots=slots,
         placed=Counter((stack, service) for stack, service, _ in after),
     )
-
-
-def _slot(container: Container) -> SlotKey | None:
-    stack, service, slot = (container.label(name) for name in (labels.STACK, labels.SERVICE, labels.SLOT))
-    if not stack or not service or not slot or not (slot.isascii() and slot.isdigit()):
-        return None
-    return stack, service, int(slot)
 
 
 def _reasons(plan: Plan) -> dict[str, tuple[str, str]]:
