@@ -1,0 +1,44 @@
+"""Which replicas a name means, and what is said when there are none."""
+
+import cli_samples as samples
+import pytest
+
+from shipyard.base.errors import UsageError
+from shipyard.cli.replicas import one_running, select
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("guestbook", ["web.1", "web.2"]), ("guestbook/web", ["web.1", "web.2"]), ("guestbook/web.2", ["web.2"])],
+)
+def test_select(text: str, names: list[str]) -> None:
+    found = select(samples.fleet(), text)
+    assert [each.name for each in found] == names
+    assert found[-1].node == "knoten-東京"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("shop", "there is no stack 'shop'; there are: guestbook"),
+        ("guestbook/wbe", "guestbook has no service 'wbe'; it has: db, off, web"),
+        ("guestbook/web.9", "guestbook/web has no replica 9; it has: web.1, web.2, web.3"),
+        ("guestbook/db", r"no container that could be seen now: db.1 is unknown \(Unreachable\)"),
+        ("guestbook/web.3", r"web.3 is pending \(BackOff\)"),
+        ("guestbook/off", "it declares no replicas"),
+    ],
+)
+def test_what_there_is_instead(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        select(samples.fleet(), text)
+
+
+def test_exec_takes_the_first_that_runs() -> None:
+    assert one_running(samples.fleet(), "guestbook/web").name == "web.1"
+
+
+def test_exec_wants_a_service() -> None:
+    with pytest.raises(
+        UsageError, match="say which service of it; there are: guestbook/db, guestbook/off, guestbook/web"
+    ):
+        one_running(samples.fleet(), "guestbook")
