@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from shipyard.base.errors import FileError
-from shipyard.base.text import printable
+from shipyard.base.text import one_line, printable
 from shipyard.files.yamldialects import LOADERS, Dialect, plain_tag
 
 Path = tuple[str | int, ...]
@@ -25,6 +25,7 @@ Path = tuple[str | int, ...]
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 200_000
+MAX_DIGITS = 1000
 _MERGE = "tag:yaml.org,2002:merge"
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _TEXT = "tag:yaml.org,2002:str"
@@ -219,7 +220,8 @@ class _Builder:
             scalar = yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark)
             return loader.construct_object(scalar, deep=True)
         except (ValueError, OverflowError) as error:
-            raise self._marks.error(path, f"{printable(str(node.value))!r}: {error}") from error
+            said = "is a number of too many digits" if len(node.value) > MAX_DIGITS else one_line(str(error), 120)
+            raise self._marks.error(path, f"{one_line(str(node.value), 60)!r}: {said}") from error
 
     def _other_tag(self, node: yaml.ScalarNode) -> str:
         """What a plain word is in the other dialect; a tag that was written stays."""

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from shipyard.files.yamldoc import Mark
 from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Declared(Generic[T]):
 
     kind: str
     specs: dict[str, T] = field(default_factory=dict)
-    places: dict[str, Mark] = field(default_factory=dict)
+    places: dict[str, Value] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
 

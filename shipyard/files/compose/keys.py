@@ -70,6 +70,6 @@ def refused(name: str, why: str, advice: str) -> Key:
     """A key that has no place here, with what to do instead."""
 
     def refuse(value: Value) -> NoReturn:
-        raise value.error(why, hint=advice)
+        raise value.error(why, hint=advice or None)
 
     return Key(name, "", advice, refuse, refusal=why)

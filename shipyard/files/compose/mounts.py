@@ -23,6 +23,8 @@ def mounts(value: Value) -> tuple[Mount, ...]:
     for item in value.items("a list of volumes"):
         with value.reading.collect():
             mount = _long(item) if isinstance(item.data, dict) else _short(item)
+            if mount is None:
+                continue
             if mount.target in made and made[mount.target] != mount:
                 item.notice(f"{mount.target} is mounted twice; the later one counts")
             made[mount.target] = mount
@@ -136,7 +138,8 @@ LONG = Table(
 )
 
 
-def _long(value: Value) -> Mount:
+def _long(value: Value) -> Mount | None:
+    """None where its kind or target could not be read, which is noted."""
     if value.data.get("type") in ("npipe", "cluster", "image"):
         raise value.error(f"the type {value.data['type']} is not carried out yet")
     got = LONG.read(value)
@@ -144,7 +147,7 @@ def _long(value: Value) -> Mount:
     if missing:
         raise value.error(f"has no {' and no '.join(missing)}")
     if "type" not in got or "target" not in got:
-        raise value.error("can't be read")
+        return None
     kind, source, target = got["type"], got.get("source"), _target(value, got["target"])
     for other in {"bind", "volume", "tmpfs"} - {kind}:
         if other in got:

@@ -20,20 +20,27 @@ def ports(value: Value) -> tuple[Port, ...]:
     made: dict[Port, None] = {}
     for item in value.items("a list of ports"):
         with value.reading.collect():
-            for port in _ports(item):
+            found = _ports(item)
+            for port in found:
                 _check_free(item, port, made)
                 made.setdefault(port)
+            _tell_unpublished(item, found)
     return tuple(made)
 
 
 def _check_free(value: Value, port: Port, made: dict[Port, None]) -> None:
-    if port.published is None:
-        value.notice(f"container port {port.target} gets no port of the node, since none is named for it")
-        return
     for other in made:
         same = (other.published, other.protocol) == (port.published, port.protocol) and other != port
+        same = same and port.published is not None
         if same and (other.address == port.address or None in (other.address, port.address)):
             raise value.error(f"publishes port {port.published}/{port.protocol} of the node a second time")
+
+
+def _tell_unpublished(value: Value, found: list[Port]) -> None:
+    """Compose would take any free port of the node, which nobody could know beforehand."""
+    targets = [str(port.target) for port in found if port.published is None]
+    if targets:
+        value.notice(f"container port {', '.join(targets)}: no port of the node is named, so none is published")
 
 
 def _ports(value: Value) -> list[Port]:

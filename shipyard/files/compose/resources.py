@@ -142,7 +142,8 @@ def volume(value: Value, stack: str, key: str) -> VolumeSpec:
     )
 
 
-def config(value: Value, stack: str, key: str) -> ConfigSpec:
+def config(value: Value, stack: str, key: str) -> ConfigSpec | None:
+    """None where its content could not be read, which is noted."""
     if value.data is None:
         raise value.error("has no content", hint="give it file:, content: or environment:")
     got = CONFIG.read(value)
@@ -152,7 +153,7 @@ def config(value: Value, stack: str, key: str) -> ConfigSpec:
             f"takes exactly one of file, content and environment, found {' and '.join(sources) or 'none'}"
         )
     if sources[0] not in got:
-        raise value.error("can't be read")
+        return None
     content = _content(value.child(sources[0], got[sources[0]]), sources[0], got[sources[0]])
     return ConfigSpec(full_name(value, stack, key, got), key, content, digest(content))
 

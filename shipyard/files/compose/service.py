@@ -54,7 +54,7 @@ def service(value: Value, name: str) -> Service | None:
     if "image" not in got and value.data.get("image") is None:
         raise value.error("has no image")
     if got.get("network_mode") and got.get("networks"):
-        raise value.child("network_mode", None).error("and networks can't both be said")
+        raise value.child("network_mode", None).error("can't be said together with networks")
     if len(value.reading.problems) > before:
         return None
     deployed = got.get("deploy", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,6 @@ from shipyard.files.compose.value import Reading, Value
 from shipyard.files.playbook.play import Play
 from shipyard.files.playbook.rendering import Renderer, Rendering, on_host
 from shipyard.files.playbook.variants import Made, folded
-from shipyard.files.yamldoc import Mark
 from shipyard.model.inventory import Inventory
 from shipyard.model.labels import NAME
 from shipyard.model.spec import ServiceSpec, StackSpec
@@ -85,7 +85,9 @@ class Assembly:
             return _Part(play, file, stack, renderer, replace(reading, resources=stack.resources))
         return None
 
-    def _declare(self, part: _Part, section: str, declared: Declared[T], read: Callable[[Value, str, str], T]) -> None:
+    def _declare(
+        self, part: _Part, section: str, declared: Declared[T], read: Callable[[Value, str, str], T | None]
+    ) -> None:
         for key, entry in part.section(section):
             with part.reading.collect():
                 declared.broken.add(key)
@@ -97,26 +99,23 @@ class Assembly:
                 before = len(self._problems)
                 value = part.reading.root(rendering.data, entry.path, rendering.rendered)
                 spec = read(value, part.stack.name, key)
-                if len(self._problems) > before:
+                if spec is None or len(self._problems) > before:
                     continue
                 self._same_as_before(entry, key, declared, spec)
                 declared.broken.discard(key)
 
     def _same_as_before(self, entry: Value, key: str, declared: Declared[T], spec: T) -> None:
         if key in declared.specs and declared.specs[key] != spec:
-            first = declared.places[key]
-            raise entry.error(
-                f"is declared otherwise at {first.file}:{first.line}", hint="say the same in both, or once"
-            )
+            first = _where(declared.places[key])
+            raise entry.error(f"is declared otherwise at {first}", hint="say the same in both, or once")
         declared.specs[key] = spec
-        declared.places.setdefault(key, entry.reading.marks.at(entry.path))
+        declared.places.setdefault(key, entry)
 
     def _service(self, part: _Part, name: str, entry: Value) -> None:
         _check_name(entry, name, "a service's name")
         first = part.stack.places.setdefault(name, entry)
         if first is not entry:
-            mark = first.reading.marks.at(first.path)
-            raise entry.error(f"is declared a second time; the first is at {mark.file}:{mark.line}")
+            raise entry.error(f"is declared a second time; the first is at {_where(first)}")
         made = self._read(part, name, entry)
         spec = folded(entry, made) if made else None
         if spec is not None:
@@ -165,25 +164,25 @@ class Assembly:
 
     def _no_clashes(self) -> None:
         """One full name can't mean two things."""
-        taken: dict[tuple[str, str], tuple[str, Mark]] = {}
+        taken: dict[tuple[str, str], Value] = {}
         for stack in self._stacks.values():
             for declared in (stack.resources.networks, stack.resources.volumes):
                 for key, spec in declared.specs.items():
-                    mark = declared.places.get(key)
-                    if spec.external or mark is None:
+                    place = declared.places.get(key)
+                    if spec.external or place is None:
                         continue
-                    who, where = taken.setdefault((declared.kind, spec.name), (f"{stack.name}/{key}", mark))
-                    if who != f"{stack.name}/{key}":
-                        self._problems.append(
-                            FileError(
-                                f"the {declared.kind} {key} is called {spec.name} on the nodes, as {who} is "
-                                f"({where.file}:{where.line})",
-                                file=mark.file,
-                                line=mark.line,
-                                column=mark.column,
+                    first = taken.setdefault((declared.kind, spec.name), place)
+                    with place.reading.collect():
+                        if first is not place:
+                            raise place.error(
+                                f"is called {spec.name} on the nodes, as the {declared.kind} at {_where(first)} is",
                                 hint="give one of them another name:",
                             )
-                        )
+
+
+def _where(value: Value) -> str:
+    mark = value.reading.marks.at(value.path)
+    return f"{mark.file}:{mark.line}"
 
 
 def _check_name(value: Value, name: str, what: str) -> None:
@@ -192,6 +191,9 @@ def _check_name(value: Value, name: str, what: str) -> None:
     if NAME.fullmatch(name) is None:
         suggestion = "".join(char if char.isalnum() and char.isascii() else "-" for char in name.lower()).strip("-")
         hint = f"for example {suggestion}" if NAME.fullmatch(suggestion) else None
+        odd = next((char for char in name if not char.isascii()), None)
+        if odd is not None:
+            hint = f"{odd!r} is {unicodedata.name(odd, f'U+{ord(odd):04X}')}"
         raise value.error(
             f"{name!r} is not {what}: lower-case letters, digits, _ and -, no sign at either end", hint=hint
         )

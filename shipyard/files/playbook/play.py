@@ -116,8 +116,9 @@ def read(value: Value, inventory: Inventory, extra_vars: Mapping[str, Any]) -> P
 
 def _rendered_pattern(value: Value, variables: Mapping[str, Any]) -> str:
     said = _rendered(value, variables)
-    parts = [str(part) for part in (said if isinstance(said, list) else [said])]
-    return ",".join(parts)
+    if not isinstance(said, list):
+        return str(said)
+    return ",".join(part for item in said for part in patterns.split(str(item)))
 
 
 def _rendered(value: Value, variables: Mapping[str, Any]) -> Any:

@@ -18,8 +18,8 @@ Made = tuple[tuple[str, ...], Service]
 """Hosts, and what the service is on them."""
 
 
-def _networks(service: Service) -> tuple[Any, ...]:
-    return tuple((at.network, at.aliases) for at in service.spec.container.networks)
+def _networks(service: Service) -> tuple[str, ...]:
+    return tuple(f"{at.network} as {', '.join(at.aliases)}" for at in service.spec.container.networks)
 
 
 _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
