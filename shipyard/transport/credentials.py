@@ -36,7 +36,7 @@ class Keyring:
         self._ask = ask
         self._lock = threading.Lock()
         self._files: dict[str, paramiko.PKey | str] = {}
-        self._agents: dict[str, tuple[AgentKey, ...]] = {}
+        self._agents: dict[str, _Agent] = {}
 
     def offers(self, target: Target, problems: list[str]) -> Iterator[Offer]:
         """Keys in the order in which to try them; what can't be used is added to `problems`.
@@ -58,6 +58,13 @@ class Keyring:
             unlocked = self._unlock(path, problems)
             if unlocked is not None:
                 yield Offer(unlocked, path)
+
+    def close(self) -> None:
+        """Leave the agents; the keys read from files stay."""
+        with self._lock:
+            agents, self._agents = self._agents, {}
+        for agent in agents.values():
+            agent.close()
 
     def _from_files(
         self,
@@ -106,8 +113,8 @@ class Keyring:
             return ()
         with self._lock:
             if socket_path not in self._agents:
-                self._agents[socket_path] = _agent_keys(socket_path)
-            return self._agents[socket_path]
+                self._agents[socket_path] = _Agent(socket_path)
+            return self._agents[socket_path].keys
 
 
 _LOCKED = "needs a passphrase (add it to the agent: `ssh-add`)"
@@ -161,13 +168,23 @@ def _front(data: bytes) -> bytes | None:
 class _Agent(AgentSSH):
     """One connection to the agent, signing for many transport threads: one question at a time, each with an end."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__()
         self._asking = threading.Lock()
-        self._connection = connection
+        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._connection.settimeout(_AGENT_TIMEOUT)
+        self.keys: tuple[AgentKey, ...] = ()
+        try:
+            self._connection.connect(path)
+            self.keys = self._held()
+        except (OSError, paramiko.SSHException, struct.error, IndexError):
+            self.close()  # of a dangling or wedged SSH_AUTH_SOCK there are no keys, as OpenSSH has it
 
-    def keys(self) -> tuple[AgentKey, ...]:
-        """What the agent holds."""
+    def close(self) -> None:
+        """Leave it; its keys sign no more."""
+        self._connection.close()
+
+    def _held(self) -> tuple[AgentKey, ...]:
         kind, answer = self._send_message(cSSH2_AGENTC_REQUEST_IDENTITIES)
         if kind != SSH2_AGENT_IDENTITIES_ANSWER:
             return ()
@@ -192,15 +209,3 @@ class _Agent(AgentSSH):
                 raise paramiko.SSHException("the ssh agent closed the connection")
             data += piece
         return data
-
-
-def _agent_keys(socket_path: str) -> tuple[AgentKey, ...]:
-    """Of a dangling or wedged SSH_AUTH_SOCK: none, as OpenSSH has it."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(_AGENT_TIMEOUT)
-    try:
-        connection.connect(socket_path)
-        return _Agent(connection).keys()
-    except (OSError, paramiko.SSHException, struct.error, IndexError):
-        connection.close()
-        return ()

@@ -95,6 +95,7 @@ class Dialer:
             transports = list(self._open)
         for transport in transports:
             transport.close()
+        self._keyring.close()
 
     def forget(self, transport: paramiko.Transport) -> None:
         """Close one of them."""

@@ -134,7 +134,7 @@ class Resolver:
                     paths = ()
                 else:
                     path = Path(_expand(named, {}, home))
-                    if not path.is_file():
+                    if not path.exists() or path.is_dir():
                         raise ConfigError(f"ansible_ssh_common_args: -F {named}: there is no such file")
                     paths = ((path, home / ".ssh"),)
                 self._configs[named] = tuple(SshConfig(path, folder, home) for path, folder in paths if path.exists())
