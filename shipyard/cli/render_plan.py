@@ -78,7 +78,7 @@ def render_plan(plan: Plan, now: float, fold: int | None) -> list[Line]:
 
 
 def _waves(plan: Plan, shown: set[int], fold: int | None) -> list[Line]:
-    stacks = {action.target.partition("/")[0] for action in plan.actions if "/" in action.target}
+    stacks = {action.target.partition("/")[0] for action in plan.actions if _is_replica(action)}
     waves = [[action for action in wave if action.id not in shown] for wave in plan.waves]
     waves = [wave for wave in waves if wave]
     lines: list[Line] = []
@@ -121,11 +121,17 @@ def _sign(step: Step) -> tuple[str, str]:
             assert_never(step)
 
 
+def _is_replica(action: Action) -> bool:
+    return "/" in action.target and not isinstance(action.step, PullImage)
+
+
 def stack_of(action: Action, stacks: set[str]) -> str:
     """The stack that an action belongs to; "" where it can't be told. `stacks`: names known from other actions."""
-    if "/" in action.target:
-        return action.target.partition("/")[0]
     match action.step:
+        case PullImage():
+            return ""
+        case _ if _is_replica(action):
+            return action.target.partition("/")[0]
         case CreateNetwork() | CreateVolume():
             return dict(action.step.labels).get(labels.STACK, "")
         case KeepRevision() | DropRevision():

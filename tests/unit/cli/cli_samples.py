@@ -37,11 +37,12 @@ def plan() -> Plan:
     """Two waves, a removal, a replacement, something blocked, waiting and to be known; hostile words in all of them."""
     network = NetworkSpec("guestbook_default", "default")
     labels = (("shipyard.stack", "guestbook"),)
+    image = PullImage("docker.io/library/nginx:1.27")
     first = (
         action(
             1, "node1", "guestbook/old.1", RemoveContainer("aa", "o"), "NotDeclared", "no file declares it any more"
         ),
-        action(2, "node1", "nginx:1.27", PullImage("nginx:1.27"), "ImageMissing", "guestbook/web.1 needs it"),
+        action(2, "node1", image.image, image, "ImageMissing", "guestbook/web.1 needs it"),
         action(3, "node1", "guestbook_default", CreateNetwork(network, labels)),
         action(4, "node1", "guestbook/web.1", create(), "Missing", f"no container {ESCAPES} {MARKUP}"),
         action(5, "node2", "guestbook/db.1", RemoveContainer("bb", "d"), "SpecChanged", LONG),
