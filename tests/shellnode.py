@@ -24,7 +24,7 @@ EVAL = 'script=$(cat); exec </dev/null; (eval "$script")'
 # What the tests ask of it: note the call, then do as the first word says.
 RUNTIME = r"""#!/bin/sh
 printf '%s\0' $# "$@" >>"$FAKE/calls"
-cat /proc/$$/environ >"$FAKE/environ"
+{ cat /proc/$$/environ; printf '\0'; } >>"$FAKE/environs"
 case $1 in
   fail) echo "$3" >&2; exit "$2" ;;
   say) printf '%b' "$2" ;;
@@ -88,10 +88,15 @@ class ShellNode:
         words = iter(path.read_bytes().decode().split("\0")[:-1])
         return [tuple(next(words) for _ in range(int(count))) for count in words]
 
-    def environ(self) -> dict[bytes, bytes]:
-        """The environment of the last call."""
-        pairs = (self.root / "environ").read_bytes().split(b"\0")
-        return dict(pair.split(b"=", 1) for pair in pairs if pair)  # type: ignore[misc]  # pairs, as the kernel has it
+    def environs(self) -> list[dict[bytes, bytes]]:
+        """The environments that the runtime was called with, in order."""
+        calls = (self.root / "environs").read_bytes().split(b"\0\0")[:-1]
+        return [dict(_pair(word) for word in call.split(b"\0")) for call in calls]
+
+
+def _pair(word: bytes) -> tuple[bytes, bytes]:
+    name, _, value = word.partition(b"=")
+    return name, value
 
 
 class FakeFleet:

@@ -36,21 +36,29 @@ def fence() -> Fence:
     return Fence("c1", "store-1", 1)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(words=st.lists(TEXT, max_size=6), values=st.lists(TEXT, max_size=4))
-def test_arguments_and_values_arrive_as_they_were_written(node: ShellNode, words: list[str], values: list[str]) -> None:
-    env = tuple((f"V{index}", value) for index, value in enumerate(values))
-    actions = [action(1)]
-    script = build(actions, FakeDialect((call("note", *words, env=env),)), fence())
+WORDS = st.lists(TEXT, max_size=6)
+MANY = {"max_examples": 6, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+"""Few examples of many actions each: what costs time is the script, not the action."""
+
+
+@settings(**MANY)
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=8, max_size=16))
+def test_arguments_and_values_arrive_as_they_were_written(
+    node: ShellNode, calls: list[tuple[list[str], list[str]]]
+) -> None:
+    envs = [tuple((f"V{index}", value) for index, value in enumerate(values)) for _, values in calls]
+    chosen = [(call("note", *words, env=env),) for (words, _), env in zip(calls, envs, strict=True)]
+    actions = [action(number) for number in range(1, len(chosen) + 1)]
+    script = build(actions, FakeDialect(*chosen), fence())
     said = answer.read("n1", actions, script, node.run(script.text, timeout=30), 0.0)
-    assert said.outcomes[0].status == "done", said.outcomes[0].message
-    assert node.calls()[-1] == ("note", *words)
-    environ = node.environ()
-    assert [environ[f"V{index}".encode()] for index in range(len(values))] == [value.encode() for value in values]
+    assert {outcome.status for outcome in said.outcomes} == {"done"}, said.outcomes
+    assert node.calls()[-len(calls) :] == [("note", *words) for words, _ in calls]
+    for noted, env in zip(node.environs()[-len(calls) :], envs, strict=True):
+        assert {name: noted[name.encode()].decode() for name, _ in env} == dict(env)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(TEXT.filter(bool), min_size=1, max_size=3))
+@settings(**MANY)
+@given(texts=st.lists(TEXT.filter(bool), min_size=1, max_size=8))
 def test_texts_that_mean_already_are_compared_as_they_are(node: ShellNode, texts: list[str]) -> None:
     """Neither a pattern nor a piece of shell: only the very text counts."""
     (node.root / "said").write_bytes("".join(texts).encode())
