@@ -61,6 +61,8 @@ def expand(pattern: str) -> tuple[list[str], int | None]:
         total = math.prod(len(part) for part in parts)
     except OverflowError:
         total = MAX_EXPANDED + 1
+    if total == 0:
+        return [], port
     if total > MAX_EXPANDED:
         raise BadNameError(f"{pattern!r} stands for more than {MAX_EXPANDED:,} hosts")
     return ["".join(words) for words in itertools.product(*parts)], port

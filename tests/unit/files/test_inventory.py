@@ -58,3 +58,75 @@ def test_says_what_is_wrong(case: Case, tmp_path: Path) -> None:
         read(case, tmp_path)
     assert case.error is not None
     assert case.error in str(caught.value)
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    return Case("", "", files).write(folder)
+
+
+def test_names_lead_to_no_files_elsewhere(tmp_path: Path) -> None:
+    """Ansible would read the secret here, as variables of the group and of the host."""
+    files = {"hosts": "[../secret]\n../secret\n", "secret": "leaked: 1\n", "group_vars/a": "", "host_vars/a": ""}
+    inventory = load(["hosts"], cwd=write(tmp_path, files))
+    assert show.variables(inventory.hosts[0]) == {}
+
+
+def test_programs_run_only_when_trusted(tmp_path: Path) -> None:
+    write(tmp_path, {"inv/hosts.sh*": "#!/bin/sh\ntouch ran\necho '{}'\n"})
+    with pytest.raises(FileError, match="not run until the folder is trusted"):
+        load(["inv"], cwd=tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_flood_of_hosts_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    for line in ("x[1:99999999999]", "x[0:999][0:999]", "x[1:999999999999][9:1][1:2]", "x" + "[0:9]" * 40):
+        write(tmp_path, {"hosts": line})
+        if "[9:1]" in line:
+            assert load(["hosts"], cwd=tmp_path).hosts == ()
+            continue
+        with pytest.raises(FileError, match="stands for more than 100,000 hosts"):
+            load(["hosts"], cwd=tmp_path)
+
+
+def test_aliases_that_unfold_without_end(tmp_path: Path) -> None:
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{new}: &{new} [{','.join(f'*{old}' for _ in range(9))}]\n"
+        for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    write(tmp_path, {"hosts": "[g]\nh\n", "group_vars/g.yml": bomb})
+    with pytest.raises(FileError, match=r"group_vars/g.yml.*unfolds to more than"):
+        load(["hosts"], cwd=tmp_path)
+
+
+def test_large_files_and_devices_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"hosts": "#" * (17 * 2**20)})
+    for source in ("hosts", "/dev/zero"):
+        with pytest.raises(FileError, match="is larger than 16 MiB"):
+            load([source], cwd=tmp_path)
+
+
+def test_encrypted_files_say_so(tmp_path: Path) -> None:
+    write(tmp_path, {"hosts": "[g]\nh\n", "group_vars/g.yml": "$ANSIBLE_VAULT;1.1;AES256\n3061\n"})
+    with pytest.raises(FileError, match=r"group_vars/g.yml: is encrypted with ansible-vault"):
+        load(["hosts"], cwd=tmp_path)
+
+
+def test_unreadable_and_odd_sources(tmp_path: Path) -> None:
+    write(tmp_path, {"hosts.toml": "[web]\n", "a/hosts": "h\n"})
+    (tmp_path / "loop").mkdir()
+    (tmp_path / "loop" / "again").symlink_to(tmp_path / "loop")
+    for source, said in (("hosts.toml", "TOML"), ("loop", "nested deeper than 16"), ("", None)):
+        if said is None:
+            assert load([source], cwd=tmp_path).hosts == ()
+            continue
+        with pytest.raises(FileError, match=said):
+            load([source], cwd=tmp_path)
+
+
+def test_the_example_in_the_repository() -> None:
+    root = Path(__file__).parents[3]
+    inventory = load(["inventory/hosts.yml"], cwd=root)
+    assert inventory.members["production"] == ("web1.example.com", "web2.example.com", "db1.example.com")
+    assert inventory.warnings == ()
+    local = load(["inventory/local.yml"], cwd=root)
+    assert [host.name for host in local.hosts] == ["localhost"]
