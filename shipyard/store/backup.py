@@ -51,9 +51,10 @@ def restore(location: Location, path: Path) -> None:
         _get_alone(location, lock, exists=exists)
         with _part(location, target) as part:
             _copy(given, path, part)
-            _freshen(Location(f"{path} (restored)", part), location if exists else None)
             if exists:
                 _keep(target)
+            _freshen(Location(f"{path} (restored)", part), location if exists else None)
+            _clear(target)
             _put(part, target)
 
 
@@ -164,15 +165,19 @@ def _freshen(part: Location, replaced: Location | None) -> None:
 
 
 def _keep(target: Path) -> None:
-    """The store that is replaced, whole, as `….before-restore`; its log is not left for its successor."""
-    with suppress(sqlite3.Error):  # when it is damaged it is kept as it is, with its log
-        _one_file(target)
+    """The store that is replaced, byte for byte, as `….before-restore`: before SQLite mends what it can in it."""
     kept = _free_name(target.with_name(target.name + ".before-restore"))
-    names = [(target, kept), *zip(beside(target), beside(kept), strict=True)]
-    for name, copy in names:
+    for name, copy in [(target, kept), *zip(beside(target), beside(kept), strict=True)]:
         if name.exists():
             os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             shutil.copyfile(name, copy)
+
+
+def _clear(target: Path) -> None:
+    """No log is left that would be taken for its successor's; what was in it is in the store before it goes."""
+    with suppress(sqlite3.Error):  # too damaged for that, or none at all
+        if target.exists():
+            _one_file(target)
     for name in beside(target):
         name.unlink(missing_ok=True)
 

@@ -92,10 +92,10 @@ def test_a_store_comes_back_and_counts_on(store: Store, url: str, copy: Path, st
     with Store.open(url) as restored:
         assert (restored.cluster, restored.uuid) == (cluster, uuid)
         assert image(restored) == "b"
+        assert restored.now(1.0) >= 200.0
         assert restored.acquire("bob@there", 300.0, 60.0).epoch == 42, "the nodes have seen 41"
         assert restored.add_revision(stack("guestbook", "e"), author="a@b", files=(), now=1.0).number == 5
         assert restored.add_revision(stack("later", "y"), author="a@b", files=(), now=1.0).number == 2
-        assert restored.now(1.0) >= 200.0
 
 
 def lease_free(store: Store) -> None:
@@ -161,6 +161,44 @@ def test_a_log_left_behind_is_not_taken_for_the_new_stores(
         assert image(old) == "b"
 
 
+def test_a_damaged_stores_log_is_not_taken_for_the_new_ones(
+    store: Store, url: str, copy: Path, path: Path, stack
+) -> None:
+    fill(store, stack, "a")
+    store.backup(copy)
+    fill(store, stack, "b")
+    log = path.with_name("state.db-wal").read_bytes()
+    store.close()
+    path.write_bytes(b"x" * 5000)
+    path.with_name("state.db-wal").write_bytes(log)
+    Store.restore(url, copy)
+    with Store.open(url) as restored:
+        assert image(restored) == "a"
+    assert path.with_name("state.db.before-restore-wal").read_bytes() == log
+
+
+def test_a_restore_that_dies_before_its_end_leaves_the_old_store(
+    store: Store, url: str, copy: Path, path: Path, stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, stack, "a")
+    store.backup(copy)
+    fill(store, stack, "b")
+    saved = {each.name: each.read_bytes() for each in path.parent.iterdir()}
+    store.close()
+    for name, content in saved.items():
+        (path.parent / name).write_bytes(content)
+
+    def die(part: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup, "_put", die)
+    with pytest.raises(StoreError, match="No space left"):
+        Store.restore(url, copy)
+    with Store.open(url) as old:
+        assert image(old) == "b"
+    assert not [each.name for each in path.parent.iterdir() if each.name.endswith(".part")]
+
+
 def test_nothing_is_restored_while_a_pass_is_at_work(store: Store, url: str, copy: Path, stack) -> None:
     fill(store, stack, "a")
     store.backup(copy)
@@ -175,6 +213,7 @@ def test_nothing_is_restored_while_a_pass_is_at_work(store: Store, url: str, cop
 
 def test_what_is_no_backup_is_not_restored(store: Store, url: str, copy: Path, tmp_path: Path, stack) -> None:
     fill(store, stack, "a")
+    store.add_events([Event(1.0, "Created", "unmistakable", "made")])
     store.backup(copy)
     store.close()
     bad = tmp_path / "bad.db"
@@ -183,8 +222,10 @@ def test_what_is_no_backup_is_not_restored(store: Store, url: str, copy: Path, t
         "no SQLite database": b"- hosts: all\n",
         "is empty": b"",
         "damaged": whole[:20480] + b"\xff" * 8192 + whole[28672:],
+        "is damaged: row 1 missing from index": whole.replace(b"unmistakable", b"inconsistent", 1),
     }
     for words, content in cases.items():
+        assert content != whole
         bad.write_bytes(content)
         with pytest.raises(StoreError, match=words):
             Store.restore(url, bad)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ROUNDS = 12
+ROUNDS = 20
 
 SCRIPT = """
 import os, random, signal, sqlite3, sys, time
@@ -58,7 +58,7 @@ for _ in range(rounds):
     os.close(tell)
     for _ in range(chance.randrange(5)):
         os.read(listen, 1)
-    time.sleep(chance.uniform(0.0, 0.01))
+    time.sleep(chance.uniform(0.0, 0.03))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     os.close(listen)

@@ -192,6 +192,7 @@ def test_a_migration_that_leaves_orphans_changes_nothing(tmp_path: Path, later: 
 
 def test_no_store_is_migrated_under_a_running_shipyard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "state.db"
+    Store.open(str(path)).close()
     with Store.open(str(path)) as running:
         with running._database.writing() as connection:
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")

@@ -245,12 +245,14 @@ def test_network_file_systems_are_known(directory: str, kind: str | None) -> Non
 
 def test_a_store_on_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/x {tmp_path.resolve()} nfs rw 0 0\n")
+    far = tmp_path / "far"
+    far.mkdir()
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/x {far.resolve()} nfs rw 0 0\n")
     monkeypatch.setattr(location, "MOUNTS", mounts)
-    message = refusal(str(tmp_path / "project" / "state.db"))
+    message = refusal(str(far / "project" / "state.db"))
     assert "network file system (nfs)" in message
     link = tmp_path / "link.db"
-    link.symlink_to(tmp_path / "elsewhere.db")
+    link.symlink_to(far / "elsewhere.db")
     assert "network file system (nfs)" in refusal(str(link))
 
 

@@ -95,6 +95,14 @@ def test_a_killed_pass_is_settled_by_the_next(store: Store, pull) -> None:
     assert {row.status for row in store.actions(killed)} == {"unknown"}
 
 
+def test_a_pass_that_was_settled_as_killed_records_nothing_more(store: Store, pull) -> None:
+    killed = store.begin_pass(kind="apply", holder="alice@laptop", now=10.0)
+    store.begin_pass(kind="reconcile", holder="bob@there", now=20.0)
+    with pytest.raises(LeaseHeld):
+        store.begin_wave(killed, (pull(1),), PLACED, 21.0)
+    assert (store.actions(killed), store.memory()) == ((), Memory())
+
+
 def test_a_holder_that_woke_up_does_not_overwrite_its_successors_memory(store: Store, url: str, pull) -> None:
     store.acquire("alice@laptop", 0.0, 60.0)
     slept = store.begin_pass(kind="apply", holder="alice@laptop", now=10.0)
