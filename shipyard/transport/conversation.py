@@ -87,7 +87,7 @@ class Conversation:
         status = self._process.status(max(0.0, self._deadline - clock.monotonic()))
         if status is None:
             self._check_time(self._deadline)
-            raise Truncated(self._node, "the connection broke, or the command was killed, before its answer ended")
+            raise Truncated(self._node, "the connection broke before the answer ended")
         return status
 
     def _guarded(self, framed: bytes, sink: _Bounded) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import paramiko
+from paramiko.common import MSG_CHANNEL_REQUEST
+from paramiko.message import Message
 from paramiko.packet import Packetizer
 
 from shipyard.transport.sockets import Stream
@@ -49,11 +52,32 @@ class _Lines(Packetizer):
         """Starts no timer thread."""
 
 
+class _Transport(paramiko.Transport):
+    """Knows commands that were ended by a signal: paramiko drops that message, and a status never comes."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream, packetizer_class=_Lines)  # type: ignore[arg-type]  # see _Lines
+        usual = paramiko.Transport._channel_handler_table  # type: ignore[attr-defined]  # the only place to listen at
+        self._channel_handler_table = {**usual, MSG_CHANNEL_REQUEST: _channel_request}
+
+
+def _channel_request(channel: paramiko.Channel, message: Message) -> None:
+    start = message.packet.tell()
+    if message.get_text() == "exit-signal":
+        message.get_boolean()
+        name = "SIG" + message.get_text()
+        channel.exit_status = 128 + (signal.Signals[name] if name in signal.Signals.__members__ else 0)
+        channel.status_event.set()
+        return
+    message.packet.seek(start)
+    channel._handle_request(message)  # type: ignore[attr-defined]  # what paramiko's own table has here
+
+
 class Handshake:
     """A transport that was not started yet. `key_types`: host key algorithms in the order to ask for them."""
 
     def __init__(self, stream: Stream, key_types: tuple[str, ...]) -> None:
-        self.transport = paramiko.Transport(stream, packetizer_class=_Lines)  # type: ignore[arg-type]  # see _Lines
+        self.transport = _Transport(stream)
         wanted = self.transport.get_security_options()
         known = wanted.kex
         wanted.kex = (*(name for name in KEX if name in known), *(name for name in known if name not in KEX))

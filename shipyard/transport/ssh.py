@@ -183,7 +183,7 @@ class ChannelProcess:
         return Chunk(bytes(stdout), bytes(stderr), ended)
 
     def status(self, timeout: float) -> int | None:
-        """None also when the channel ended without one: the connection broke, or a signal ended the login shell."""
+        """None also when the channel ended without one: the connection broke."""
         self._channel.status_event.wait(min(timeout, _LONGEST_WAIT))
         return self._channel.exit_status if self._channel.exit_status >= 0 else None
 

@@ -443,6 +443,11 @@ def test_endless_output_is_cut_off(place: Place) -> None:
         assert connection.run(b"head -c 1000000 /dev/zero", timeout=30).stdout == bytes(1_000_000)
 
 
+def test_a_command_ended_by_a_signal_has_a_status(place: Place) -> None:
+    with place.fleet() as fleet:
+        assert fleet.open("node1").run(b"kill -KILL $$", timeout=10).status == 128 + signal.SIGKILL
+
+
 def test_both_outputs_at_once_do_not_block(place: Place) -> None:
     script = b"head -c 3000000 /dev/zero & head -c 3000000 /dev/zero >&2; wait"
     with place.fleet() as fleet:
