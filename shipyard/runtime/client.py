@@ -69,7 +69,7 @@ class Client:
     def create_volume(self, volume: VolumeSpec, labels: Pairs) -> tuple[Command, ...]:
         words = [f"--driver={volume.driver}"] if volume.driver else []
         words += [f"--opt={key}={value}" for key, value in volume.driver_opts]
-        words += [self.traits.option("label", f"{key}={value}") for key, value in merged(volume.labels, labels)]
+        words += self._volume_labels(merged(volume.labels, labels))
         return (self._command("volume", "create", *words, volume.name),)
 
     def remove_volume(self, volume: str) -> tuple[Command, ...]:
@@ -103,6 +103,9 @@ class Client:
 
     def _command(self, *words: str, already: tuple[str, ...] = ()) -> Command:
         return Command((self.traits.program, *words), already=already)
+
+    def _volume_labels(self, pairs: Pairs) -> tuple[str, ...]:
+        return flags.labels(pairs)
 
     def _network_switches(self, network: NetworkSpec) -> tuple[tuple[str, bool], ...]:
         return (("internal", network.internal), ("attachable", network.attachable), ("ipv6", network.enable_ipv6))

@@ -11,7 +11,7 @@ from shipyard.model.spec import ContainerSpec, Healthcheck, NetworkSpec, Pairs
 from shipyard.runtime import environment, mounts, podman_probe, wiring
 from shipyard.runtime.client import Client
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported
-from shipyard.runtime.traits import Traits
+from shipyard.runtime.traits import Traits, csv_field
 
 _LISTS = frozenset(
     {
@@ -55,7 +55,6 @@ class Podman(Client):
             "healthcheck.start_interval": "it has no option for it",
         },
     )
-    volume_traits = Traits(program="podman", readonly="ro", log_driver="", rotation=(), lists=frozenset({"label"}))
 
     def create_container(
         self, name: str, spec: ContainerSpec, labels: Pairs, config_paths: Mapping[str, str]
@@ -91,6 +90,10 @@ class Podman(Client):
 
     def parse(self, sections: Mapping[str, bytes], clock: float) -> RuntimeState:
         return podman_probe.parse(sections, clock)
+
+    def _volume_labels(self, pairs: Pairs) -> tuple[str, ...]:
+        """Only here are labels read as CSV."""
+        return tuple(f"--label={csv_field(f'{name}={value}', 'podman', 'labels')}" for name, value in pairs)
 
     def _network_switches(self, network: NetworkSpec) -> tuple[tuple[str, bool], ...]:
         """All of podman's networks are attachable; there is no option for it."""
