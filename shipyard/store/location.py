@@ -120,6 +120,11 @@ def _check_rights(location: Location, path: Path, status: os.stat_result, *, wri
     wanted = os.R_OK | os.W_OK if writable else os.R_OK
     if _may(path, wanted) and (not writable or _may(path.parent, os.W_OK | os.X_OK)):
         return
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise StoreError(
+            f"the store {location.shown} can't be written: its file system is read-only",
+            hint="mount it for writing (was it remounted after an error? see dmesg), or name another place",
+        )
     raise StoreError(
         f"the store {location.shown} can't be {'read and written' if writable else 'read'} by this user: its file has"
         f" mode {status.st_mode & 0o7777:04o} and owner {status.st_uid}, and this is user {os.geteuid()}",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -80,9 +81,13 @@ def _row(stored: StoredNode) -> dict[str, object]:
     }
 
 
+_read = functools.lru_cache(maxsize=16_384)(canonical.loads)
+"""Nodes seldom change, and a pass looks at them several times."""
+
+
 def _decode(kind: type[T], text: str, name: str) -> T:
     try:
-        return canonical.loads(kind, text)
+        return cast(T, _read(kind, text))
     except ValueError as error:
         raise StoreError(
             f"what the store says of the node {name} can't be read: {error}",
