@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-MAX_STEPS = 1_000_000
+MAX_STEPS = 300_000
+"""Of one template: turns of loops and values looked at; a call counts as CALL of them."""
+CALL = 10
 MAX_TEXT = 4 * 1024 * 1024
 MAX_ITEMS = 200_000
 MAX_WIDTH = 10_000

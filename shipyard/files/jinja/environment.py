@@ -21,11 +21,16 @@ from jinja2.utils import missing
 
 from shipyard.files.jinja import bounds
 from shipyard.files.jinja.filters import FILTERS, NOT_OFFERED, TESTS
-from shipyard.files.jinja.lazy import OMIT, LazyDict, LazyList, listed, plain
+from shipyard.files.jinja.lazy import OMIT, LazyDict, LazyList, View, listed, plain
 
 Functions = dict[str, Callable[..., Any]]
 MAX_TEMPLATE = 256 * 1024
 _TAKES_UNDEFINED = frozenset({"default", "d", "mandatory", "ternary", "defined", "undefined"})
+_TAKES_VIEWS = _TAKES_UNDEFINED | {
+    *("extract", "first", "last", "length", "count", "list", "items"),
+    *("map", "select", "reject", "selectattr", "rejectattr"),
+}
+"""Filters that hand values on, or look at some only: what they leave alone need not be rendered."""
 
 
 class NotDefinedError(UndefinedError):
@@ -189,13 +194,15 @@ class Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        args = tuple(plain(arg) for arg in args)
+        bounds.spend(bounds.CALL)
+        args = tuple(arg if isinstance(arg, View) else plain(arg) for arg in args)
         bounds.method(obj, (*args, *kwargs.values()))
         return listed(super().call(context, obj, *args, **{key: plain(arg) for key, arg in kwargs.items()}))
 
 
 def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter or test that is given real values, nothing undefined unless it asks for it, and returns no iterators."""
+    passed = (Context, View) if name in _TAKES_VIEWS else Context
 
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -203,7 +210,7 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             for arg in args:
                 if isinstance(arg, Missing):
                     str(arg)
-        real = (arg if isinstance(arg, Context) else plain(arg) for arg in args)
+        real = (arg if isinstance(arg, passed) else plain(arg) for arg in args)
         return listed(function(*real, **{key: plain(arg) for key, arg in kwargs.items()}))
 
     return guarded

@@ -67,7 +67,11 @@ class Scope:
             self._open.pop()
 
 
-class LazyDict(Mapping[Any, Any]):
+class View:
+    """What stands for values that are rendered when asked for."""
+
+
+class LazyDict(View, Mapping[Any, Any]):
     """A mapping whose values are rendered when asked for."""
 
     def __init__(self, raw: Mapping[Any, Any], scope: Scope, name: str) -> None:
@@ -98,7 +102,7 @@ class LazyDict(Mapping[Any, Any]):
         return plain(self)
 
 
-class LazyList(Sequence[Any]):
+class LazyList(View, Sequence[Any]):
     """A list whose items are rendered when asked for."""
 
     def __init__(self, raw: Sequence[Any], scope: Scope, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from jinja2.exceptions import UndefinedError
@@ -10,7 +11,7 @@ from jinja2.utils import missing
 
 from shipyard.files.inventory.hostnames import is_ip_address
 from shipyard.files.jinja.environment import Missing, NotDefinedError, evaluate
-from shipyard.files.jinja.lazy import Scope
+from shipyard.files.jinja.lazy import Scope, View
 from shipyard.model.inventory import Host, Inventory
 
 
@@ -18,18 +19,22 @@ class Namespace(Mapping[str, Any]):
     """Variables by name. Reading one from Python gives its final value; an error in it is a FileError.
 
     `find` is the templates' side: views and undefined values are handed on, so that `default` can catch them.
+    `known`: what overrides the layers and is no template, whatever it holds.
     """
 
-    def __init__(self, *layers: Mapping[str, Any]) -> None:
+    def __init__(self, *layers: Mapping[str, Any], known: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._raw: dict[str, Any] = {}
-        for layer in layers:
+        for layer in (*layers, known):
             self._raw.update(layer)
-        self._found: dict[str, Any] = {}
+        self._known = known
+        self._found: dict[str, Any] = dict(known)
         self._scope = Scope(lambda text: evaluate(text, self))
 
     def __getitem__(self, name: str) -> Any:
         from shipyard.files.jinja.render import Place, render
 
+        if name in self._known:
+            return self._known[name]
         if name not in self._raw:
             raise KeyError(name)
         return render(self._raw[name], self, where=Place(f"variable {name}"))
@@ -42,7 +47,7 @@ class Namespace(Mapping[str, Any]):
 
     def with_layers(self, *layers: Mapping[str, Any]) -> Namespace:
         """These variables with others laid over them."""
-        return Namespace(self._raw, *layers)
+        return Namespace(self._raw, *layers, known=self._known)
 
     def find(self, name: str) -> Any:
         """What a template sees under this name; jinja2's `missing` where there is nothing."""
@@ -65,7 +70,7 @@ def _again(error: UndefinedError) -> Callable[[str], UndefinedError]:
     return lambda message: NotDefinedError(message, error.name, error.near)
 
 
-class _HostView(Mapping[str, Any]):
+class _HostView(View, Mapping[str, Any]):
     """One host's variables as `hostvars[host]` shows them."""
 
     def __init__(self, namespace: Namespace) -> None:
@@ -84,7 +89,23 @@ class _HostView(Mapping[str, Any]):
         return len(self._namespace)
 
 
-class _HostVars(Mapping[str, Any]):
+class _Groups(View, Mapping[str, list[str]]):
+    """`groups`: the names of each group's hosts."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._members = inventory.members
+
+    def __getitem__(self, name: str) -> list[str]:
+        return list(self._members[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+class _HostVars(View, Mapping[str, Any]):
     """`hostvars`: every host's variables, without those of a play, made when asked for."""
 
     def __init__(self, inventory: Inventory) -> None:
@@ -96,7 +117,7 @@ class _HostVars(Mapping[str, Any]):
             host = self._inventory.host(name) if isinstance(name, str) else None
             if host is None:
                 raise KeyError(name)
-            self._views[name] = _HostView(Namespace(host.vars, _own(self._inventory, host, self)))
+            self._views[name] = _HostView(Namespace(host.vars, known=_own(self._inventory, host, self)))
         return self._views[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -113,8 +134,10 @@ def host_variables(
 
     the later wins), then Ansible's own: inventory_hostname, group_names, groups, hostvars and so on.
     """
-    special = {} if playbook_dir is None else {"playbook_dir": playbook_dir}
-    return Namespace(host.vars, *layers, _own(inventory, host, _HostVars(inventory)), special)
+    own = _own(inventory, host, _HostVars(inventory))
+    if playbook_dir is not None:
+        own["playbook_dir"] = playbook_dir
+    return Namespace(host.vars, *layers, known=own)
 
 
 def _own(inventory: Inventory, host: Host, hostvars: _HostVars) -> dict[str, Any]:
@@ -123,6 +146,6 @@ def _own(inventory: Inventory, host: Host, hostvars: _HostVars) -> dict[str, Any
         "inventory_hostname": host.name,
         "inventory_hostname_short": host.name if is_ip_address(host.name) else host.name.split(".")[0],
         "group_names": [name for name in host.groups if name != "all"],
-        "groups": inventory.members,
+        "groups": _Groups(inventory),
         "hostvars": hostvars,
     }

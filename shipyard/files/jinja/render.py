@@ -15,7 +15,7 @@ from shipyard.files.jinja import bounds
 from shipyard.files.jinja.environment import NotDefinedError, evaluate, nearest
 from shipyard.files.jinja.lazy import OMIT, LoopError, NoValueError, final
 from shipyard.files.jinja.namespace import Namespace
-from shipyard.files.values import Vaulted, holds_template, is_template
+from shipyard.files.values import holds_template, is_template
 from shipyard.files.yamldoc import Path
 
 
@@ -49,8 +49,7 @@ def render(value: Any, variables: Mapping[str, Any], *, where: Where, path: Path
     `path`: of the value in its document, for messages. Items that come to `omit` are left out. Raises FileError.
     """
     namespace = variables if isinstance(variables, Namespace) else Namespace(variables)
-    with bounds.budget():
-        made = _walk(value, namespace, where, path)
+    made = _walk(value, namespace, where, path)
     if made is OMIT:
         raise where.error(path, "comes to `omit`, but it can't be left out here")
     return made
@@ -68,11 +67,8 @@ def _walk(value: Any, namespace: Namespace, where: Where, path: Path) -> Any:
 
 def _one(value: Any, namespace: Namespace, where: Where, path: Path) -> Any:
     try:
-        if isinstance(value, str) and is_template(value):
-            return final(evaluate(value, namespace))
-        if isinstance(value, Vaulted):
-            raise NoValueError("is encrypted with ansible-vault, which can't be opened here")  # noqa: TRY301  # one exit
-        return final(value)
+        with bounds.budget():
+            return final(evaluate(value, namespace) if is_template(value) else value)
     except FileError:
         raise
     except UndefinedError as error:
