@@ -64,7 +64,7 @@ class Output:
     def line(self, *spans: Span) -> None:
         """A line for people; nothing with -q."""
         if not self.quiet:
-            self._line(self.people, spans)
+            self._line(self.people, spans, fold=True)
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Several lines for people."""
@@ -124,7 +124,8 @@ class Output:
         forced = self._environ.get("FORCE_COLOR", "")
         return forced not in ("", "0") or (stream.isatty() and self._environ.get("TERM") != "dumb")
 
-    def _line(self, stream: TextIO, spans: Line) -> None:
+    def _line(self, stream: TextIO, spans: Line, *, fold: bool = False) -> None:
+        """`fold`: between words, on a terminal. Errors are not folded, so that paths in them can be copied."""
         if not (self._coloured(stream) or stream.isatty()):
             self._write(stream, plain(*spans) + "\n")
             return
@@ -135,7 +136,7 @@ class Output:
             piece, style = (span, "") if isinstance(span, str) else span
             text.append(printable(piece), style or None)
         if stream.isatty():
-            self.console(stream).print(text)
+            self.console(stream).print(text, soft_wrap=not fold)
             return
         with self.console(stream).capture() as capture:
             self.console(stream).print(text, soft_wrap=True)

@@ -71,6 +71,7 @@ class LineProgress:
     def __init__(self, out: Output, *, cron: bool = False, diff: bool = False) -> None:
         self._out, self._cron, self._diff = out, cron, diff
         self._told: set[tuple[str, str]] = set()
+        self._done = 0
 
     def on_pass(self, number: int) -> None:
         """Nothing to say yet."""
@@ -87,6 +88,7 @@ class LineProgress:
         done = outcome.status is Status.DONE
         if done and isinstance(outcome.action.step, BOOKKEEPING):
             return
+        self._done += done
         if self._out.quiet and outcome.status is Status.FAILED:
             self._safely(lambda: self._out.warn(*outcome_line(outcome)))
         else:
@@ -108,9 +110,9 @@ class LineProgress:
     def done(self, ending: Ending) -> None:
         if self._out.json:
             self._safely(lambda: self._out.data(ending_json(ending)))
-        if self._cron and not (ending.changed or ending.failed):
+        if self._cron and not (self._done or ending.failed):
             return
-        self._lines(ending_lines(ending, self._out.fold()))
+        self._lines(ending_lines(ending, self._done, self._out.fold()))
 
     def _lines(self, lines: list[Line]) -> None:
         self._safely(lambda: self._out.lines(lines))
@@ -216,8 +218,8 @@ def ending_json(ending: Ending) -> dict[str, Any]:
     }
 
 
-def ending_lines(ending: Ending, fold: int | None) -> list[Line]:
-    """The last words of a run."""
+def ending_lines(ending: Ending, done: int, fold: int | None) -> list[Line]:
+    """The last words of a run. `done`: how many changes were shown."""
     lines: list[Line] = []
     for title, entries in (("Blocked", ending.blocked), ("Waiting", ending.waiting)):
         if entries:
@@ -225,13 +227,13 @@ def ending_lines(ending: Ending, fold: int | None) -> list[Line]:
             lines += [heading(title), *list_of(said, "bold", fold), ()]
     if ending.unreachable:
         lines.append((("Not reached: ", "yellow"), ", ".join(cell(name) for name in ending.unreachable)))
-    return [*lines, _verdict(ending)]
+    return [*lines, _verdict(ending, done)]
 
 
-def _verdict(ending: Ending) -> Line:
-    if ending.converged and not ending.changed:
+def _verdict(ending: Ending, done: int) -> Line:
+    if ending.converged and not done:
         return ((NOTHING, "bold green"),)
-    counts = [f"{ending.changed} done"] + ([f"{ending.failed} failed"] if ending.failed else [])
+    counts = [f"{done} done"] + ([f"{ending.failed} failed"] if ending.failed else [])
     sums = f"{', '.join(counts)} in {ending.passes} pass{'' if ending.passes == 1 else 'es'}."
     if ending.converged:
         return (("The fleet is as declared: ", "bold green"), sums)

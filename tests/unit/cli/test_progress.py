@@ -39,7 +39,7 @@ def test_a_line_for_each_change() -> None:
         "[link=http://x]y[/link]",
         "node3  NodeUnreachable: no answer [31mred[0m 2Jtxet",
         "waiting guestbook/web.1: BackOff: tried 3 times",
-        "The fleet is as declared: 2 done, 1 failed in 2 passes.",
+        "The fleet is as declared: 1 done, 1 failed in 2 passes.",
     ]
 
 
@@ -51,6 +51,14 @@ def test_cron_is_silent_when_nothing_changed() -> None:
     progress.on_wait((BACKOFF,), 10.0)
     progress.done(Ending(converged=False, passes=1, blocked=(Blocked("a/b.1", "Unschedulable", "no node fits"),)))
     assert (stdout.getvalue(), stderr.getvalue()) == ("", "")
+
+
+def test_bookkeeping_alone_is_no_change() -> None:
+    out, stdout, _ = screen.pipe()
+    progress = LineProgress(out, cron=True)
+    progress.on_outcome(Outcome(KEPT, Status.DONE))
+    progress.done(Ending(converged=True, passes=1, changed=1))
+    assert stdout.getvalue() == ""
 
 
 def test_cron_says_what_changed_and_how_it_ended() -> None:
