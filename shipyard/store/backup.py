@@ -71,13 +71,18 @@ def _check_replaceable(copy: Location, path: Path, source: Path) -> None:
         if not path.exists():
             return
         same = path.samefile(source)
-        database = path.is_file() and path.read_bytes()[: len(MAGIC)] in (MAGIC, b"")
+        database = path.is_file() and _beginning(path) in (MAGIC, b"")
     except OSError as error:
         raise cannot(copy, "be written", error) from error
     if same:
         raise StoreError(f"{path} is the store itself, not a place for its backup", hint="name another file")
     if not database:
         raise StoreError(f"{path} is there already, and is no backup", hint="name another file")
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC))
 
 
 @contextmanager
@@ -160,8 +165,7 @@ def _freshen(part: Location, replaced: Location | None) -> None:
         opening.bring_up_to_date(database, None, create=False)
         with database.writing() as connection:
             counters.raise_to(connection, before)
-    assert part.path is not None
-    _one_file(part.path)
+    _one_file(_file_of(part))
 
 
 def _keep(target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -17,7 +17,7 @@ from shipyard.store.records import StoredNode
 from shipyard.store.schema import node_memory, nodes, volumes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
 T = TypeVar("T")
 
@@ -81,13 +81,14 @@ def _row(stored: StoredNode) -> dict[str, object]:
     }
 
 
-_read = functools.lru_cache(maxsize=16_384)(canonical.loads)
-"""Nodes seldom change, and a pass looks at them several times."""
+@functools.lru_cache(maxsize=16_384)
+def _read(kind: Any, text: str) -> object:
+    return canonical.loads(kind, text)  # nodes seldom change, and a pass looks at them several times
 
 
 def _decode(kind: type[T], text: str, name: str) -> T:
     try:
-        return cast(T, _read(kind, text))
+        return cast(T, _read(cast("Hashable", kind), text))
     except ValueError as error:
         raise StoreError(
             f"what the store says of the node {name} can't be read: {error}",

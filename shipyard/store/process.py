@@ -6,7 +6,6 @@ machine has the same ones. Where anything is unclear the answer is "not surely d
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from dataclasses import dataclass
@@ -44,15 +43,6 @@ def surely_dead(process: Process) -> bool:
     if state in ("Z", "X"):
         return True  # killed, and its parent has not looked yet
     return bool(started) and bool(process.started) and started != process.started
-
-
-def user_at_host() -> str:
-    """`user@host`: how authors of revisions and holders of leases are named."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())  # no entry in the password file, as in many containers
-    return f"{user}@{socket.gethostname()}"
 
 
 def _host() -> str:

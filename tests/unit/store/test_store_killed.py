@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ROUNDS = 20
+ROUNDS = 15
 
 SCRIPT = """
 import os, random, signal, sqlite3, sys, time

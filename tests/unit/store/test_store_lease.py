@@ -51,8 +51,8 @@ class Holder:
 
 
 @pytest.fixture
-def holders(url: str, store: Store):
-    made = [Holder(url) for _ in range(2)]
+def holders(request: pytest.FixtureRequest, url: str, store: Store):
+    made = [Holder(url) for _ in range(request.param)]
     for holder in made:
         assert holder.says() == "ready"
     yield made
@@ -111,6 +111,7 @@ def test_after_a_rebuild_the_epoch_is_above_what_nodes_have_seen(store: Store) -
     assert store.acquire("alice@laptop", 1000.0, 60.0).epoch == 58
 
 
+@pytest.mark.parametrize("holders", [2], indirect=True)
 def test_of_two_processes_at_once_one_gets_it(holders: list[Holder]) -> None:
     for holder in holders:
         holder.acquire()
@@ -119,6 +120,7 @@ def test_of_two_processes_at_once_one_gets_it(holders: list[Holder]) -> None:
     assert answers[1].startswith("another pass is at work: bob@there")
 
 
+@pytest.mark.parametrize("holders", [1], indirect=True)
 @pytest.mark.parametrize("reaped", [True, False])
 def test_a_killed_holder_is_replaced_at_once(store: Store, holders: list[Holder], reaped: bool) -> None:
     holder = holders[0]
