@@ -219,9 +219,10 @@ class _Builder:
         try:
             scalar = yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark)
             return loader.construct_object(scalar, deep=True)
-        except (ValueError, OverflowError) as error:
-            said = "is a number of too many digits" if len(node.value) > MAX_DIGITS else one_line(str(error), 120)
-            raise self._marks.error(path, f"{one_line(str(node.value), 60)!r}: {said}") from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            kind = "a number of so many digits" if len(node.value) > MAX_DIGITS else tag.rpartition(":")[2]
+            said = f"{one_line(str(node.value), 60)!r} can't be read as {printable(kind)}"
+            raise self._marks.error(path, said) from error
 
     def _other_tag(self, node: yaml.ScalarNode) -> str:
         """What a plain word is in the other dialect; a tag that was written stays."""

@@ -8,9 +8,9 @@ from shipyard.files.compose.substitution import Lookup, substitute
 
 _KEY = re.compile(r"(?:export[ \t]+)?(?P<name>[^=:\n]*)(?P<sign>[=:\n]|$)")
 _NAME = re.compile(r"[\w.\[\]-]*")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_COMMENT = re.compile(r"(?:^|\s)#.*")
+_ESCAPE = re.compile(r"\\(0[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", '"': '"', "\\": "\\"}
+_COMMENT = re.compile(r"\s#.*")
 
 
 def parse(text: str, into: dict[str, str], lookup: Lookup) -> None:
@@ -88,9 +88,9 @@ def _value(text: str, at: int, known: Lookup) -> tuple[str, int]:
     if quote in ("'", '"') and quote:
         end = _closing(text, at + 1, quote)
         inner = text[at + 1 : end]
-        if quote == '"':
-            inner = substitute(_ESCAPE.sub(_unescape, inner), known)
-        return inner, end + 1
+        if quote == "'":
+            return inner.replace("\\'", "'"), end + 1
+        return substitute(_ESCAPE.sub(_unescape, inner), known), end + 1
     end = text.find("\n", at)
     end = len(text) if end < 0 else end
     return substitute(_COMMENT.sub("", text[at:end]).rstrip(), known), end
@@ -112,4 +112,6 @@ def _unescape(match: re.Match[str]) -> str:
     char = match.group(1)
     if char == "$":
         return "$$"
-    return _ESCAPED.get(char, char)
+    if len(char) > 1:
+        return chr(int(char, 8))
+    return _ESCAPED.get(char, match.group())

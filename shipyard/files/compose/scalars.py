@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from shipyard.files.compose import units
+from shipyard.files.compose import units, words
 from shipyard.files.compose.keys import Reader
 from shipyard.files.compose.value import Value
 from shipyard.model.spec import Pairs
@@ -17,7 +16,6 @@ T = TypeVar("T")
 
 _TRUE = frozenset({"true", "yes", "y", "on"})
 _FALSE = frozenset({"false", "no", "n", "off"})
-_SHELL = re.compile(r"""(?:[^\\'";&|<>]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*""", re.DOTALL)
 
 
 def text(value: Value) -> str:
@@ -160,15 +158,9 @@ def command(value: Value) -> tuple[str, ...]:
     if isinstance(value.data, str):
         said = value.text("a text or a list of texts", empty=True)
         try:
-            words = tuple(shlex.split(said))
+            return words.split(said)
         except ValueError as error:
-            raise value.error(f"can't be split into words: {error}") from error
-        if _SHELL.fullmatch(said) is None:
-            raise value.error(
-                "is not run by a shell, so ; & | < > can't stand in it unquoted",
-                hint='to run it by a shell, write ["sh", "-c", "…"]',
-            )
-        return words
+            raise value.error(str(error), hint='no shell runs it; to have one, write ["sh", "-c", "…"]') from error
     return tuple(item.text("a text", empty=True) for item in value.items("a text or a list of texts"))
 
 

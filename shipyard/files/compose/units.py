@@ -26,7 +26,7 @@ _UNITS = {
 
 def size(text: str) -> int:
     """Bytes: `64m`, `1.5gb`, `10 KiB`, `4096`. Units are powers of 1024 with and without the i, as Docker has them."""
-    match = _SIZE.fullmatch(text.strip())
+    match = _SIZE.fullmatch(text)
     if match is None:
         raise ValueError("a size is a number with b, k, m, g, t or p behind it, such as 64m or 1.5gb")
     return int(Decimal(match.group(1)) * 1024 ** _POWERS[match.group(2).lower()])
