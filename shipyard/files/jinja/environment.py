@@ -6,22 +6,23 @@ is nothing. What is undefined stays so through attributes, until it is used: the
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, wraps
 from typing import Any, cast
 
 import jinja2
 from jinja2 import nodes
-from jinja2.exceptions import UndefinedError
+from jinja2.lexer import TOKEN_STRING, TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END, Lexer
 from jinja2.nativetypes import NativeCodeGenerator
-from jinja2.runtime import Context, StrictUndefined
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
 from shipyard.files.jinja import bounds
-from shipyard.files.jinja.filters import FILTERS, NOT_OFFERED, TESTS
-from shipyard.files.jinja.lazy import OMIT, LazyDict, LazyList, View, listed, plain
+from shipyard.files.jinja.checks import TESTS
+from shipyard.files.jinja.filters import FILTERS, NOT_OFFERED
+from shipyard.files.jinja.lazy import OMIT, View, listed, plain
+from shipyard.files.jinja.undefined import Missing
 
 Functions = dict[str, Callable[..., Any]]
 MAX_TEMPLATE = 256 * 1024
@@ -31,59 +32,6 @@ _TAKES_VIEWS = _TAKES_UNDEFINED | {
     *("map", "select", "reject", "selectattr", "rejectattr"),
 }
 """Filters that hand values on, or look at some only: what they leave alone need not be rendered."""
-
-
-class NotDefinedError(UndefinedError):
-    """A variable or key that is not there. `name`: the variable; `near`: the existing name most like it."""
-
-    def __init__(self, message: str, name: str | None = None, near: str | None = None) -> None:
-        super().__init__(message)
-        self.name, self.near = name, near
-
-
-class Missing(StrictUndefined):
-    """What is undefined. An attribute of it is undefined for the same reason, so that `a.b | default(1)` works."""
-
-    __slots__ = ()
-
-    def __init__(
-        self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = UndefinedError
-    ) -> None:
-        near = None
-        if hint is None and name is not None and obj is not missing:
-            near = nearest(name, obj) if isinstance(obj, Mapping) else None
-            hint = f"there is no {name!r} in {_described(obj)}"
-        elif hint is None:
-            hint = f"the variable {name!r} is not defined"
-        if exc is UndefinedError:
-            exc = _exception(name if obj is missing else None, near)
-        super().__init__(hint, obj, name, exc)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __getitem__(self, key: Any) -> Any:
-        return self
-
-
-def _exception(name: str | None, near: str | None) -> Callable[[str], NotDefinedError]:
-    return lambda message: NotDefinedError(message, name, near)
-
-
-def nearest(name: str, names: Iterable[Any]) -> str | None:
-    """The existing name that looks most like this one."""
-    close = difflib.get_close_matches(str(name), [known for known in names if isinstance(known, str)], 1, 0.7)
-    return close[0] if close else None
-
-
-def _described(obj: Any) -> str:
-    if isinstance(obj, LazyDict | LazyList):
-        return f"{obj._name!r}"
-    if isinstance(obj, Mapping):
-        return f"the mapping with {', '.join(map(repr, list(obj)[:5])) or 'no keys'}"[:120]
-    return f"the value of type {type(obj).__name__}"
 
 
 class _Generator(NativeCodeGenerator):
@@ -107,6 +55,20 @@ class _Generator(NativeCodeGenerator):
             self.writeline("environment.tick()", node)
         else:
             super().visit_ExprStmt(node, frame)
+
+
+class _Lexer(Lexer):
+    """Backslashes in the texts of `{{ }}` stand for themselves: YAML has read them once already (`'\\1'`)."""
+
+    def tokeniter(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> Iterator[tuple[int, str, str]]:
+        within = False
+        for line, kind, text in super().tokeniter(source, name, filename, state):
+            if kind in (TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END):
+                within = kind == TOKEN_VARIABLE_BEGIN
+            doubled = within and kind == TOKEN_STRING
+            yield line, kind, text.replace("\\", "\\\\") if doubled else text
 
 
 class LazyContext(Context):
@@ -136,6 +98,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(undefined=Missing, trim_blocks=True, autoescape=False, cache_size=0)
+        self._lexer = _Lexer(self)
         for name in NOT_OFFERED:
             self.filters.pop(name, None)
         filters: Functions = {**cast("Functions", self.filters), **FILTERS}
@@ -144,6 +107,10 @@ class Environment(ImmutableSandboxedEnvironment):
         self.tests = {name: _guarded(name, made) for name, made in tests.items()}
         self.globals = {name: self.globals[name] for name in ("range", "dict", "namespace")}
         self.globals.update(omit=OMIT, **dict.fromkeys(("lookup", "query", "q"), _no_lookup), now=_no_clock)
+
+    @property
+    def lexer(self) -> Lexer:
+        return self._lexer
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """Every turn of a loop, and every call of a macro, is a step of the budget."""

@@ -10,8 +10,9 @@ from jinja2.exceptions import UndefinedError
 from jinja2.utils import missing
 
 from shipyard.files.inventory.hostnames import is_ip_address
-from shipyard.files.jinja.environment import Missing, NotDefinedError, evaluate
+from shipyard.files.jinja.environment import evaluate
 from shipyard.files.jinja.lazy import Scope, View
+from shipyard.files.jinja.undefined import Missing, NotDefinedError
 from shipyard.model.inventory import Host, Inventory
 
 

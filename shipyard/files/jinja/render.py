@@ -12,9 +12,10 @@ from jinja2.exceptions import UndefinedError
 from shipyard.base.errors import FileError
 from shipyard.base.text import one_line
 from shipyard.files.jinja import bounds
-from shipyard.files.jinja.environment import NotDefinedError, evaluate, nearest
+from shipyard.files.jinja.environment import evaluate
 from shipyard.files.jinja.lazy import OMIT, LoopError, NoValueError, final
 from shipyard.files.jinja.namespace import Namespace
+from shipyard.files.jinja.undefined import NotDefinedError, nearest
 from shipyard.files.values import holds_template, is_template
 from shipyard.files.yamldoc import Path
 
