@@ -5,8 +5,8 @@ length, then exactly that many bytes, and gives them to `eval` inside braces: wh
 syntax error and runs not even in part. Standard input stays open behind it: a line there (`STOP`) ends the script
 with everything it started, also when it runs as another user, whom a signal from sshd could not reach.
 
-The programs hold no single quotes, backslashes or line breaks, so that a login shell that is no POSIX shell
-(fish, csh) passes them on unchanged too.
+The programs hold no single quotes, backslashes, exclamation marks or line breaks, so that a login shell that is no
+POSIX shell (fish, csh) passes them on unchanged too.
 """
 
 from __future__ import annotations
@@ -31,11 +31,8 @@ _READ = (
     "IFS= read -r _shipyard_size <&3 || exit 125; "
     '_shipyard_script=$(head -c "$_shipyard_size" <&3); '
 )
-_RUN = (
-    "_shipyard_watch=$!; "
-    '(eval "$_shipyard_script") 3<&-; _shipyard_status=$?; '
-    "exec 2>/dev/null; kill $_shipyard_watch; exit $_shipyard_status"
-)
+# Who watches for STOP ends by itself when the channel is closed.
+_RUN = '(eval "$_shipyard_script") 3<&-; exit $?'
 # Of a pass: ends on request. When the connection breaks it runs to its end; the fence on the node keeps order.
 _UNTIL_STOPPED = _READ + "(read -r _shipyard_word <&3 && kill -TERM 0) >/dev/null 2>&1 & " + _RUN
 # Of `logs -f`: nobody listens any more when the connection breaks, and it would never end by itself.

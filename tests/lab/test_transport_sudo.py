@@ -138,6 +138,14 @@ def test_a_hanging_command_of_root_is_stopped(place: Place) -> None:
     assert eventually(lambda: not running("sleep 4720") and not running("sleep 4721"))
 
 
+def test_a_terminal_that_sudo_makes_for_itself_changes_nothing(place: Place) -> None:
+    place.allow("Defaults:{user} use_pty\n" + ASKS)
+    become = Become(password=place.user.password)
+    assert place.run(b"id -un; cat; exit 3", become) == Completed(3, b"root\n", b"")
+    assert isinstance(place.run(b"sleep 4722", become, timeout=3), TimedOut)
+    assert eventually(lambda: not running("sleep 4722"))
+
+
 def test_a_failing_script_is_no_failure_of_sudo(place: Place) -> None:
     place.allow(NEVER_ASKS)
     assert place.run(b"echo sudo: no >&2; exit 1", Become()) == Completed(1, b"", b"sudo: no\n")
