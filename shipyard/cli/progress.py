@@ -234,8 +234,8 @@ def _verdict(ending: Ending, done: int) -> Line:
     if ending.converged and not done:
         return ((NOTHING, "bold green"),)
     counts = [f"{done} done"] + ([f"{ending.failed} failed"] if ending.failed else [])
-    sums = f"{', '.join(counts)} in {ending.passes} pass{'' if ending.passes == 1 else 'es'}."
+    sums = f": {', '.join(counts)} in {ending.passes} pass{'' if ending.passes == 1 else 'es'}."
     if ending.converged:
-        return (("The fleet is as declared: ", "bold green"), sums)
+        return (("The fleet is as declared", "bold green"), sums)
     late = " The time limit ended first; `shipyard reconcile` goes on." if ending.timed_out else ""
-    return (("The fleet is not as declared: ", "bold yellow"), sums + late)
+    return (("The fleet is not as declared", "bold yellow"), (sums if done or ending.failed else ".") + late)
