@@ -45,6 +45,7 @@ class App:
             self.environ,
             json=self.given.get("output") == "json",
             quiet=bool(self.given.get("quiet")),
+            verbose=self.verbose > 0,
         )
 
     @cached_property

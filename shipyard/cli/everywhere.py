@@ -31,7 +31,7 @@ def options() -> list[click.Option]:
         _option("--database", metavar="URL", help="The store (default: .shipyard/state.db of the project)."),
         _option("--forks", type=click.IntRange(min=1), metavar="N", help="Nodes talked to at the same time."),
         _option("-o", "--output", type=click.Choice(["text", "json"]), help="JSON goes to standard output alone."),
-        _option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks too."),
+        _option("-v", "--verbose", count=True, help="Say more: each pass and small step; -vv: tracebacks."),
         _option("-q", "--quiet", is_flag=True, help="Only errors."),
         _option("--yes", is_flag=True, help="Answer yes to what a terminal would be asked."),
     ]

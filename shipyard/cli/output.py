@@ -37,10 +37,17 @@ class Output:
     """Standard output and standard error, used as the options and the surroundings ask for."""
 
     def __init__(
-        self, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str], *, json: bool = False, quiet: bool = False
+        self,
+        stdout: TextIO,
+        stderr: TextIO,
+        environ: Mapping[str, str],
+        *,
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
     ) -> None:
         self._stdout, self._stderr, self._environ = stdout, stderr, environ
-        self.json, self.quiet = json, quiet
+        self.json, self.quiet, self.verbose = json, quiet, verbose
         self._consoles: dict[int, Console] = {}
 
     @property

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 BOOKKEEPING = (KeepRevision, DropRevision, PutConfig)
-"""Steps that people need not hear of when they went well."""
+"""Steps that people need not hear of when they went well, unless they asked with -v."""
 IN_FLIGHT = 12
 """Lines of what is under way that a terminal shows at once."""
 
@@ -74,7 +74,8 @@ class LineProgress:
         self._done = 0
 
     def on_pass(self, number: int) -> None:
-        """Nothing to say yet."""
+        if self._out.verbose:
+            self._lines([((f"pass {number}", "bold"),)])
 
     def on_plan(self, plan: Plan) -> None:
         if self._diff:
@@ -86,9 +87,10 @@ class LineProgress:
 
     def on_outcome(self, outcome: Outcome) -> None:
         done = outcome.status is Status.DONE
-        if done and isinstance(outcome.action.step, BOOKKEEPING):
+        bookkeeping = done and isinstance(outcome.action.step, BOOKKEEPING)
+        if bookkeeping and not self._out.verbose:
             return
-        self._done += done
+        self._done += done and not bookkeeping
         if self._out.quiet and outcome.status is Status.FAILED:
             self._safely(lambda: self._out.warn(*outcome_line(outcome)))
         else:
@@ -160,6 +162,7 @@ class LiveProgress(LineProgress):
         self._live = None
 
     def on_pass(self, number: int) -> None:
+        super().on_pass(number)
         self._pass, self._waiting = number, ()
         self._total = self._ended = 0
         self._flying.clear()

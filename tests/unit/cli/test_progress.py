@@ -61,6 +61,14 @@ def test_bookkeeping_alone_is_no_change() -> None:
     assert stdout.getvalue() == ""
 
 
+def test_verbose_shows_passes_and_bookkeeping() -> None:
+    out, stdout, _ = screen.pipe(verbose=True)
+    progress = LineProgress(out)
+    progress.on_pass(1)
+    progress.on_outcome(Outcome(KEPT, Status.DONE))
+    assert stdout.getvalue() == "pass 1\ndone    node1  guestbook  keep-revision  Missing\n"
+
+
 def test_cron_says_what_changed_and_how_it_ended() -> None:
     out, stdout, _ = screen.pipe()
     run(LineProgress(out, cron=True), Ending(converged=True, passes=1, changed=1))

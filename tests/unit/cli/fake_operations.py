@@ -1,0 +1,125 @@
+"""A fake of the layer below the command line: it hands out what a test put in, and keeps what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cli_samples as samples
+
+from shipyard.base.errors import ShipyardError
+from shipyard.model.event import Event
+from shipyard.model.plan import Outcome, Plan, Status
+from shipyard.model.progress import Ending, Progress
+from shipyard.model.request import HostKey, NodeCheck
+from shipyard.model.situation import Situation
+from shipyard.model.spec import Revision, StackSpec
+from shipyard.model.status import PassSummary
+from shipyard.store.records import EventRow, RevisionRow
+
+
+@dataclass
+class FakeOperations:
+    """`asked`: every call with its arguments, in order. `error`: raised by every call."""
+
+    plan_: Plan = field(default_factory=Plan)
+    situation: Situation = field(default_factory=lambda: Situation("c1", samples.NOW))
+    ending: Ending = field(default_factory=lambda: Ending(converged=True))
+    checks: Sequence[NodeCheck] = ()
+    keys: Sequence[HostKey] = ()
+    error: ShipyardError | None = None
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+
+    def open(self, settings: Any, **more: Any) -> FakeOperations:
+        self._ask("open", {"database": settings.database, **more})
+        return self
+
+    def __enter__(self) -> FakeOperations:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ask("close", None)
+
+    def plan(self, request: Any = None) -> tuple[Situation, Plan]:
+        self._ask("plan", request)
+        return self.situation, self.plan_
+
+    def apply(self, request: Any, progress: Progress) -> Ending:
+        return self._run("apply", request, progress)
+
+    def reconcile(self, request: Any, progress: Progress) -> Ending:
+        return self._run("reconcile", request, progress)
+
+    def remove(self, request: Any, progress: Progress) -> Ending:
+        return self._run("remove", request, progress)
+
+    def last_pass(self) -> PassSummary | None:
+        return PassSummary(3, samples.NOW - 5, samples.NOW - 4, "converged")
+
+    def stacks(self) -> tuple[str, ...]:
+        return ("guestbook",)
+
+    def revision(self, stack: str, number: int | None = None) -> Revision:
+        self._ask("revision", (stack, number))
+        return Revision(stack, number or 2, StackSpec(stack), f"digest{number or 2}", samples.NOW, "ann@bastion")
+
+    def history(self, stack: str) -> Sequence[RevisionRow]:
+        return (RevisionRow(stack, 1, "0123456789abcdef", samples.NOW, "ann@bastion", ("site.yml",), "rolled back"),)
+
+    def events(self, *, stack: str | None, after: int, limit: int) -> Sequence[EventRow]:
+        self._ask("events", (stack, after, limit))
+        event = Event(samples.NOW, "Created", "guestbook/web.1", f"made {samples.ESCAPES}\nin two lines", "node1")
+        return () if after else (EventRow(7, event, samples.NOW - 60, 3),)
+
+    def check_nodes(self, pattern: str) -> Sequence[NodeCheck]:
+        self._ask("check_nodes", pattern)
+        return self.checks
+
+    def host_keys(self, pattern: str) -> Sequence[HostKey]:
+        self._ask("host_keys", pattern)
+        return self.keys
+
+    def record_host_keys(self, keys: Sequence[HostKey]) -> Path:
+        self._ask("record_host_keys", tuple(keys))
+        return Path("/home/ann/.ssh/known_hosts")
+
+    def remove_node(self, name: str) -> None:
+        self._ask("remove_node", name)
+
+    def confirm_dead(self, name: str) -> None:
+        self._ask("confirm_dead", name)
+
+    def repin(self, name: str) -> None:
+        self._ask("repin", name)
+
+    def adopt_volume(self, stack: str, volume: str, node: str | None) -> Sequence[str]:
+        self._ask("adopt_volume", (stack, volume, node))
+        return ("node1",) if volume == "data" else ()
+
+    def backup(self, path: Path) -> None:
+        self._ask("backup", path)
+        path.write_text("")
+
+    def _run(self, what: str, request: Any, progress: Progress) -> Ending:
+        self._ask(what, request)
+        progress.on_pass(1)
+        progress.on_plan(self.plan_)
+        action = samples.action(1, "node1", "guestbook/web.1", samples.create())
+        if self.ending.changed:
+            progress.on_outcome(Outcome(action, Status.DONE))
+        progress.done(self.ending)
+        return self.ending
+
+    def _ask(self, what: str, argument: Any) -> None:
+        self.asked.append((what, argument))
+        if self.error is not None:
+            raise self.error
+
+    def last(self, what: str) -> Any:
+        """What this was last asked with."""
+        return next(argument for name, argument in reversed(self.asked) if name == what)

@@ -1,0 +1,300 @@
+"""Each command over a fake fleet: what it asks for, what it prints, and what it exits with."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import cli_samples as samples
+import pytest
+from fake_operations import FakeOperations
+
+from shipyard.base.errors import LeaseHeld, StoreError
+from shipyard.cli.app import App
+from shipyard.cli.main import run
+from shipyard.model.node import Node
+from shipyard.model.observed import Facts, ObservedNode, Silent
+from shipyard.model.plan import Blocked, Plan
+from shipyard.model.progress import Ending
+from shipyard.model.request import ApplyRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+
+Shipyard = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeOperations:
+    """In the place of the real one."""
+    fake = FakeOperations()
+    module = ModuleType("shipyard.reconcile.operations")
+    module.Operations = fake  # type: ignore[attr-defined]  # a module made for the test
+    monkeypatch.setitem(sys.modules, "shipyard.reconcile.operations", module)
+    return fake
+
+
+@pytest.fixture
+def shipyard(fleet: FakeOperations, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shipyard:
+    """Runs a command line in an empty project; exit code, standard output, standard error."""
+
+    def call(*args: str) -> tuple[int, str, str]:
+        code = run(args, App({}, tmp_path))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def lost(connected: bool = False) -> Situation:
+    silent = Silent("node3", connected=connected, kind="Unreachable", message="no route to host")
+    seen = ObservedNode("node1", Facts(runtime="podman"))
+    spec = StackSpec("guestbook", (ServiceSpec("web", ContainerSpec("nginx")),))
+    revision = Revision("guestbook", 2, spec, "d", samples.NOW, "ann@bastion")
+    return Situation(
+        cluster="c1",
+        now=samples.NOW,
+        nodes=(Node("node1"), Node("node3")),
+        stacks=(DesiredStack(revision),),
+        observed=(seen, silent),
+    )
+
+
+def test_apply_passes_on_what_was_said(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    options = ["-e", "a=1", "-e", "@b.yml", "--limit", "rack1", "-t", "x,y", "-t", "z", "--prune", "--no-wait"]
+    code, _, _ = shipyard("apply", "site.yml", "db.yml", *options, "--timeout", "5", "--accept-empty", "g_data")
+    assert code == 0
+    assert fleet.last("apply") == ApplyRequest(
+        files=("site.yml", "db.yml"),
+        extra_vars=("a=1", "@b.yml"),
+        limit="rack1",
+        tags=("x", "y", "z"),
+        prune=True,
+        accept_empty=("g_data",),
+        wait=False,
+        timeout=5.0,
+    )
+    assert fleet.last("open")["playbooks"] == ("site.yml", "db.yml")
+    assert fleet.asked[-1][0] == "close"
+
+
+def test_the_time_limit_comes_from_the_settings(shipyard: Shipyard, fleet: FakeOperations, tmp_path: Path) -> None:
+    (tmp_path / "shipyard.toml").write_text("[timeouts]\nconverge = 42\n")
+    shipyard("apply", "site.yml")
+    assert fleet.last("apply").timeout == 42.0
+    shipyard("reconcile")
+    assert fleet.last("reconcile").timeout == 42.0
+
+
+@pytest.mark.parametrize("command", [["apply", "f.yml"], ["reconcile"], ["rm", "guestbook", "--yes"]])
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        (Ending(converged=True), 0),
+        (Ending(converged=False), 2),
+        (Ending(converged=True, unreachable=("n",)), 4),
+        (Ending(converged=False, unreachable=("n",)), 6),
+    ],
+)
+def test_exit_codes(shipyard: Shipyard, fleet: FakeOperations, command: list[str], ending: Ending, code: int) -> None:
+    fleet.ending = ending
+    assert shipyard(*command)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("command", "plan", "situation", "code"),
+    [
+        (["plan", "f.yml"], samples.plan(), None, 0),
+        (["plan", "f.yml"], samples.plan(), lost(), 4),
+        (["plan", "f.yml", "--check"], samples.plan(), None, 10),
+        (["apply", "f.yml", "--check", "--diff"], samples.plan(), None, 10),
+        (["apply", "f.yml", "--check"], samples.plan(), lost(), 14),
+        (["apply", "f.yml", "--check"], samples.plan(), lost(connected=True), 10),
+        (["apply", "f.yml", "--check"], Plan(), None, 0),
+        (["apply", "f.yml", "--check"], Plan(blocked=(Blocked("a", "B", "c"),)), None, 2),
+    ],
+)
+def test_a_plan_changes_nothing(
+    shipyard: Shipyard, fleet: FakeOperations, command: list[str], plan: Plan, situation: Situation | None, code: int
+) -> None:
+    fleet.plan_ = plan
+    fleet.situation = situation or fleet.situation
+    assert shipyard(*command)[0] == code
+    assert [name for name, _ in fleet.asked] == ["open", "plan", "close"]
+
+
+def test_plan_prints_json_alone(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.plan_ = samples.plan()
+    _, out, err = shipyard("plan", "f.yml", "-o", "json")
+    assert json.loads(out)["changes"] == 8
+    assert err == ""
+
+
+def test_reconcile_passes_on_what_was_said(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    shipyard("reconcile", "--watch", "--interval", "30", "--limit", "rack1", "--timeout", "9")
+    assert fleet.last("reconcile") == ReconcileRequest(limit="rack1", watch=True, interval=30.0, timeout=9.0)
+    shipyard("reconcile", "--once")
+    assert fleet.last("reconcile").once
+
+
+def test_reconcile_check_shows_the_plan(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.plan_, fleet.ending = samples.plan(), Ending(converged=False, pending=8)
+    code, out, err = shipyard("reconcile", "--check", "-o", "json")
+    assert (code, json.loads(out)["changes"], err) == (10, 8, "")
+
+
+def test_another_pass_at_work(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.error = LeaseHeld("ann@laptop is at work since 10:00")
+    assert shipyard("reconcile")[0::2] == (75, "error: ann@laptop is at work since 10:00\n")
+
+
+def test_cron_says_nothing_of_another_pass(
+    shipyard: Shipyard, fleet: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(*_: object) -> Ending:
+        raise LeaseHeld("ann@laptop is at work")
+
+    monkeypatch.setattr(fleet, "reconcile", held)
+    assert shipyard("reconcile", "--cron") == (75, "", "")
+
+
+def test_cron_says_what_changed(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    assert shipyard("reconcile", "--cron") == (0, "", "")
+    fleet.ending = Ending(converged=True, passes=1, changed=1)
+    assert "guestbook/web.1" in shipyard("reconcile", "--cron")[1]
+
+
+def test_status(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.situation = lost()
+    code, out, _ = shipyard("status")
+    assert code == 4
+    assert "guestbook/web  0/1" in out
+    assert "node3  Unreachable: no route to host" in out
+    code, out, _ = shipyard("status", "-o", "json")
+    assert (code, json.loads(out)["stacks"][0]["name"]) == (4, "guestbook")
+
+
+@pytest.mark.parametrize("command", ["ps", "services"])
+def test_ps_and_services(shipyard: Shipyard, fleet: FakeOperations, command: str) -> None:
+    fleet.situation = lost()
+    assert "guestbook/web" in shipyard(command)[1]
+    (row,) = json.loads(shipyard(command, "guestbook", "-o", "json")[1])
+    assert row["stack"] == "guestbook"
+    assert "replicas" not in row
+    code, _, err = shipyard(command, "shop")
+    assert (code, err) == (5, "error: there is no stack 'shop'; there are: guestbook\n")
+
+
+def test_events(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    _, out, _ = shipyard("events", "guestbook", "-n", "5")
+    assert fleet.last("events") == ("guestbook", 0, 5)
+    assert out == (
+        "2026-11-18T11:06:40Z  Created  guestbook/web.1 on node1: made [31mred[0m 2Jtxet in two lines "
+        "(3 times since 2026-11-18T11:05:40Z)\n"
+    )
+    (event,) = json.loads(shipyard("events", "-o", "json")[1])
+    assert (event["id"], event["reason"], event["count"], event["at"]) == (7, "Created", 3, "2026-11-18T11:06:40Z")
+
+
+def test_events_are_followed_from_the_last_one_on(
+    shipyard: Shipyard, fleet: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("shipyard.base.clock.sleep", sleep)
+    code, out, _ = shipyard("events", "-f", "-o", "json")
+    assert code == 130
+    assert len(out.splitlines()) == 1
+    assert [argument[1] for name, argument in fleet.asked if name == "events"] == [0, 7, 7]
+
+
+def test_history_and_diff(shipyard: Shipyard) -> None:
+    assert "ann@bastion" in shipyard("history", "guestbook")[1]
+    assert json.loads(shipyard("history", "guestbook", "-o", "json")[1])[0]["revision"] == 1
+    assert shipyard("diff", "guestbook")[1] == "Revisions 1 and 2 of guestbook declare the same.\n"
+
+
+def test_rm_asks_first(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    code, _, err = shipyard("rm", "guestbook")
+    assert (code, "nothing was removed" in err) == (5, True)
+    assert "remove" not in [name for name, _ in fleet.asked]
+    assert shipyard("rm", "guestbook", "--volumes", "data", "--yes")[0] == 0
+    assert fleet.last("remove") == RemoveRequest("guestbook", ("data",), 600.0)
+
+
+def test_nodes(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.situation = lost()
+    code, out, _ = shipyard("nodes")
+    assert code == 4
+    assert "node3  Unreachable: no route to host" in out
+    assert [each["name"] for each in json.loads(shipyard("nodes", "list", "-o", "json")[1])] == ["node1", "node3"]
+
+
+def test_nodes_check(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.checks = [
+        NodeCheck("node1", True, "podman", "4.3.1", (("cpus", "2"),)),
+        NodeCheck("node2", False, problems=(("sudo refused \x1b[2J", "give ansible_become_password"),)),
+    ]
+    code, out, _ = shipyard("nodes", "check", "rack1")
+    assert fleet.last("check_nodes") == "rack1"
+    assert (code, "\x1b" in out) == (2, False)
+    assert "to mend it:  give ansible_become_password" in out
+    assert out.endswith("1 of 2 nodes are ready for shipyard.\n")
+    assert json.loads(shipyard("nodes", "check", "-o", "json")[1])[1]["problems"][0]["remedy"]
+
+
+def test_nodes_trust_records_only_what_is_new_and_only_on_a_yes(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    same = HostKey("node1", "10.0.0.11", "ssh-ed25519", "SHA256:a", "same")
+    new = HostKey("node2", "10.0.0.12", "ssh-ed25519", "SHA256:b", "new")
+    fleet.keys = [same, new]
+    code, out, err = shipyard("nodes", "trust")
+    assert (code, "SHA256:b" in out, "nothing was recorded" in err) == (5, True, True)
+    code, out, _ = shipyard("nodes", "trust", "--yes")
+    assert code == 0
+    assert fleet.last("record_host_keys") == (new,)
+    fleet.keys = [same]
+    assert "known already" in shipyard("nodes", "trust")[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "call"), [("remove", "remove_node"), ("confirm-dead", "confirm_dead"), ("repin", "repin")]
+)
+def test_decisions_about_a_node(shipyard: Shipyard, fleet: FakeOperations, command: str, call: str) -> None:
+    if command != "repin":
+        assert shipyard("nodes", command, "node3")[0] == 5
+        assert call not in [name for name, _ in fleet.asked]
+    assert shipyard("nodes", command, "node3", "--yes")[0] == 0
+    assert fleet.last(call) == "node3"
+
+
+def test_backup_never_overwrites(shipyard: Shipyard, fleet: FakeOperations, tmp_path: Path) -> None:
+    assert shipyard("state", "backup", "copy.db")[0] == 0
+    assert fleet.last("backup") == tmp_path / "copy.db"
+    code, _, err = shipyard("state", "backup", "copy.db")
+    assert (code, "never overwrites" in err) == (5, True)
+
+
+def test_volume_adopt(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    assert shipyard("volume", "adopt", "guestbook", "data", "--node", "node1")[0] == 0
+    assert fleet.last("adopt_volume") == ("guestbook", "data", "node1")
+    assert shipyard("volume", "adopt", "guestbook", "gone")[0] == 5
+
+
+def test_errors_of_the_store_are_words(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.error = StoreError("the disk is full", hint="make room")
+    assert shipyard("status") == (1, "", "error: the disk is full\n  hint: make room\n")
+
+
+def test_config_shows_values_with_their_origin(shipyard: Shipyard, tmp_path: Path) -> None:
+    (tmp_path / "shipyard.toml").write_text("forks = 3\n")
+    values = json.loads(shipyard("config", "-o", "json")[1])
+    assert values["file"] == str(tmp_path / "shipyard.toml")
+    assert values["settings"]["forks"] == {"value": 3, "origin": str(tmp_path / "shipyard.toml")}
+    lines = [line.split() for line in shipyard("config")[1].splitlines()]
+    assert ["forks", "3", str(tmp_path / "shipyard.toml")] in lines
+    assert ["timeouts.converge", "600", "default"] in lines
