@@ -144,6 +144,8 @@ def _holds(block: _Block, subject: Subject, found: Found) -> bool:
             holds &= not negated
             continue
         patterns = (value or (words.pop(0) if words else "")).split(",")
+        if name in {"host", "originalhost"}:
+            patterns = [pattern.lower() for pattern in patterns]
         holds &= matches(_subject_of(name, subject, found), tuple(patterns)) is not negated
     return holds
 
@@ -161,11 +163,11 @@ def _subject_of(criterion: str, subject: Subject, found: Found) -> str:
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """`*`, `?`, and `!` before a pattern that excludes whatever else matches; case does not count."""
+    """`*`, `?`, and `!` before a pattern that excludes whatever else matches. Case counts."""
     found = False
     for pattern in patterns:
         negated = pattern.startswith("!")
-        if fnmatch.fnmatchcase(name.lower(), pattern.lstrip("!").lower().replace("[", "[[]")):
+        if fnmatch.fnmatchcase(name, pattern.lstrip("!").replace("[", "[[]")):
             if negated:
                 return False
             found = True

@@ -29,9 +29,10 @@ options = st.one_of(
     st.sampled_from(["ProxyJump gate", "ProxyJump none", "ProxyJump ann@gate:7", "ProxyCommand none"]),
     st.sampled_from(["", "# User comment", "Compression yes", "  \tIdentitiesOnly yes"]),
 )
+UNQUOTED = PATTERNS.filter(lambda pattern: '"' not in pattern)
 criteria = st.one_of(
-    st.builds("{}host {}".format, st.sampled_from(["", "!"]), st.lists(PATTERNS, min_size=1, max_size=2).map(",".join)),
-    st.builds("originalhost {}".format, PATTERNS),
+    st.builds("{}host {}".format, st.sampled_from(["", "!"]), st.lists(UNQUOTED, min_size=1, max_size=2).map(",".join)),
+    st.builds("originalhost {}".format, UNQUOTED),
     st.builds("{}user {}".format, st.sampled_from(["", "!"]), st.sampled_from([*USERS, "ann,bob", "a*"])),
 )
 headers = st.one_of(
