@@ -199,7 +199,7 @@ def _attachments(value: Any, own: set[str]) -> tuple[ObservedAttachment, ...]:
         if item is None:
             continue
         name, aliases, address, mac, wished = fields(item, 5)
-        if name in _NO_NETWORK:
+        if text(name) in _NO_NETWORK:
             continue
         fixed = wished.get("IPv4Address") if isinstance(wished, dict) else None
         attached.append(

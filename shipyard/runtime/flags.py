@@ -16,6 +16,10 @@ from shipyard.runtime.traits import Traits, duration, number
 Group = Callable[[ContainerSpec, Traits], Iterator[str]]
 
 
+_BLKIO = {"weight_device": "blkio-weight-device"}
+"""Limits of single devices have the keys of Compose's blkio_config: `device_read_bps` with `/dev/sda:1048576`."""
+
+
 def common(spec: ContainerSpec, traits: Traits) -> tuple[str, ...]:
     """The options that are spelt alike by all runtimes."""
     return tuple(word for group in _GROUPS for word in group(spec, traits))
@@ -132,8 +136,7 @@ def _limits(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
     if limits.oom_kill_disable:
         yield "--oom-kill-disable"
     for name, text in limits.devices:
-        # `device_read_bps` with `/dev/sda:1048576`: keys of Compose's blkio_config
-        yield traits.option(name.replace("_", "-"), text)
+        yield traits.option(_BLKIO.get(name, name.replace("_", "-")), text)
 
 
 def _logging(spec: ContainerSpec, traits: Traits) -> Iterator[str]:

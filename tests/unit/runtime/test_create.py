@@ -358,6 +358,13 @@ def test_logs_rotate_when_nothing_is_written() -> None:
     assert "--log-driver=json-file" not in argv("docker", logging=Logging("journald"))
 
 
+def test_limits_of_single_devices() -> None:
+    devices = (("device_read_bps", "/dev/sda:1"), ("device_write_iops", "/dev/sda:2"), ("weight_device", "/dev/sda:3"))
+    wanted = {"--device-read-bps=/dev/sda:1", "--device-write-iops=/dev/sda:2", "--blkio-weight-device=/dev/sda:3"}
+    for name in NAMES:
+        assert wanted <= set(argv(name, limits=Limits(devices=devices)))
+
+
 def test_numbers_have_no_exponent() -> None:
     assert "--cpus=0.00001" in argv("docker", limits=Limits(cpus=1e-5))
     assert "--stop-timeout=2" in argv("docker", stop_grace_period=1.2)

@@ -192,6 +192,7 @@ def test_a_failed_inspect_is_no_empty_node(lines: tuple[str, ...]) -> None:
         line(networks=[["n", "alias", "", "", None]]),
         line(networks=[["n", [1], "", "", None]]),
         line(networks=[["n"]]),
+        line(networks=[[[], None, "", "", None]]),
         '["n","x","y","z",null,[null],false]',
         '["i","' + IMAGE + '",null]',
         '["c",' + "9" * 5000 + "]",
