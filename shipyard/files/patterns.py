@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shipyard.base.errors import FileError, UsageError
 from shipyard.files.inventory.hostnames import parse_address
+from shipyard.files.values import user_path
 from shipyard.model.inventory import LOCALHOST, Inventory
 
 MAX_PATTERN = 64 * 1024
@@ -63,10 +64,10 @@ def _limit_parts(limit: str, cwd: Path) -> list[str]:
         if not part.startswith("@"):
             parts.append(part)
             continue
-        path = cwd / Path(part[1:]).expanduser()
+        path = cwd / user_path(part[1:])
         try:
             lines = path.read_text("utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise FileError(f"the limit file can't be read: {reason}", file=part[1:]) from None
         parts += [line.strip() for line in lines]

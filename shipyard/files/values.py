@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +23,11 @@ class Vaulted:
     """An encrypted value (`!vault`) that was not opened; using it is an error, carrying it along is not."""
 
     ciphertext: str
+
+
+def user_path(text: str) -> Path:
+    """The path a person wrote, with `~` as their home; `~nobody` stays as it is where there is no such user."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  # Path.expanduser raises for unknown users
 
 
 def unsafe(value: Any) -> Any:

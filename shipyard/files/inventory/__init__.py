@@ -12,6 +12,7 @@ from shipyard.files.inventory.hostnames import BadNameError
 from shipyard.files.inventory.merge import finished
 from shipyard.files.inventory.sources import is_host_list, read
 from shipyard.files.inventory.varfiles import VarFiles
+from shipyard.files.values import user_path
 from shipyard.model.inventory import Inventory
 
 __all__ = ["NodeSettings", "connection_of", "load", "node_settings"]
@@ -26,8 +27,11 @@ def load(sources: Sequence[str], *, cwd: Path, playbook_dirs: Sequence[Path] = (
     draft = Draft()
     beside: dict[Path, VarFiles] = {}
     for source in filter(None, sources):
-        path = cwd.absolute() / Path(source).expanduser()
-        read(source, path, draft, trusted=trusted)
+        path = cwd.absolute() / user_path(source)
+        try:
+            read(source, path, draft, trusted=trusted)
+        except (OSError, ValueError) as error:
+            raise FileError(f"can't be read: {getattr(error, 'strerror', None) or error}", file=source) from None
         if not is_host_list(source, path):
             folder = path if path.is_dir() else path.parent
             shown = Path(source) if path.is_dir() else Path(source).parent

@@ -14,7 +14,7 @@ from typing import Any
 
 from shipyard.base.errors import FileError
 from shipyard.base.text import printable
-from shipyard.files.values import Vaulted, holds_template
+from shipyard.files.values import Vaulted, holds_template, user_path
 from shipyard.model.inventory import Become, Connection, Host, Inventory
 
 SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
@@ -107,7 +107,7 @@ def _taint(read: _Variables, taint: Any) -> tuple[str, str, str]:
 
 def _absolute(key_file: str) -> str:
     """As ssh reads it: `~` is the home, relative paths start here; what begins with a token is left to be expanded."""
-    return key_file if key_file.startswith("%") else os.path.abspath(os.path.expanduser(key_file))  # noqa: PTH100, PTH111
+    return key_file if key_file.startswith("%") else os.path.abspath(user_path(key_file))  # noqa: PTH100  # without following links
 
 
 class _Variables:

@@ -115,7 +115,13 @@ def test_unreadable_and_odd_sources(tmp_path: Path) -> None:
     write(tmp_path, {"hosts.toml": "[web]\n", "a/hosts": "h\n"})
     (tmp_path / "loop").mkdir()
     (tmp_path / "loop" / "again").symlink_to(tmp_path / "loop")
-    for source, said in (("hosts.toml", "TOML"), ("loop", "nested deeper than 16"), ("", None)):
+    for source, said in (
+        ("a" * 5000, "File name too long"),
+        ("a\0b", "no such inventory"),
+        ("hosts.toml", "TOML"),
+        ("loop", "nested deeper than 16"),
+        ("", None),
+    ):
         if said is None:
             assert load([source], cwd=tmp_path).hosts == ()
             continue
