@@ -77,9 +77,9 @@ def _pull_policy(value: Value) -> str:
 
 DEPENDENCY = Table(
     "a dependency",
-    Key("condition", "`service_started`", "", _condition),
-    Key("required", "`true`", "", _required),
-    Key("restart", "`false`", "", _restart_with),
+    Key("condition", "`service_started`", "What to wait for.", _condition, "`service_started`"),
+    Key("required", "`true`", "It must be there.", _required, "`true`"),
+    Key("restart", "`false`", "Not restarted with it.", _restart_with, "`false`"),
 )
 KEYS = (
     Key("image", "text", "The image. Required.", image),

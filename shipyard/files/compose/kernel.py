@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shipyard.files.compose import power
 from shipyard.files.compose.keys import Key, Reader, Table
 from shipyard.files.compose.scalars import boolean, pattern, size, text, text_pairs, texts, whole
 from shipyard.files.compose.value import Value
@@ -11,14 +12,14 @@ _limit = whole(-1)
 
 ULIMIT = Table(
     "a ulimit",
-    Key("soft", "number", "", _limit),
-    Key("hard", "number", "", _limit),
+    Key("soft", "number", "What it starts with; `-1` for no limit. Required.", _limit),
+    Key("hard", "number", "How far it may go. Required.", _limit),
 )
 DEVICE = Table(
     "a device",
-    Key("source", "path", "", text),
-    Key("target", "path", "", text),
-    Key("permissions", "text", "", pattern(r"[rwm]{1,3}", "some of r, w and m")),
+    Key("source", "path", "The device on the node, or a CDI name. Required.", text),
+    Key("target", "path", "The device in the container.", text, "as `source`"),
+    Key("permissions", "text", "Some of r, w and m.", pattern(r"[rwm]{1,3}", "some of r, w and m"), "`rwm`"),
 )
 
 
@@ -49,6 +50,12 @@ def devices(value: Value) -> tuple[str, ...]:
     return tuple(found)
 
 
+def capabilities(value: Value) -> tuple[str, ...]:
+    found = texts(value)
+    power.capabilities(value, found)
+    return found
+
+
 def _device(value: Value) -> str:
     if isinstance(value.data, dict):
         got = DEVICE.read(value)
@@ -61,6 +68,7 @@ def _device(value: Value) -> str:
         raise value.error(f"{parts[0]!r} is neither an absolute path on the node nor a CDI name")
     if len(parts) > 3 or not all(parts):
         raise value.expected("SOURCE:TARGET:PERMISSIONS")
+    power.device(value, parts[0])
     return ":".join(parts)
 
 
@@ -73,6 +81,8 @@ def namespace(*choices: str) -> Reader:
             raise value.error(f"{said.partition(':')[0]}:… is not carried out yet; known are {', '.join(choices)}")
         if said not in choices:
             raise value.expected(f"one of {', '.join(choices)}")
+        if said == "host" and value.path[-1] in ("pid", "ipc"):
+            power.tell(value, f"shares the node's {value.path[-1]} namespace")
         return said
 
     return read
@@ -80,7 +90,7 @@ def namespace(*choices: str) -> Reader:
 
 KEYS = (
     Key("privileged", "boolean", "All rights on the node; the plan says so.", boolean, "`false`"),
-    Key("cap_add", "list", "Capabilities to add.", texts),
+    Key("cap_add", "list", "Capabilities to add.", capabilities),
     Key("cap_drop", "list", "Capabilities to take away.", texts),
     Key("security_opt", "list", "Security options.", texts),
     Key("devices", "list", "Devices of the node: `/dev/a[:/dev/b[:rwm]]`, or mappings.", devices),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-import re
 
-from shipyard.files.compose import configs
+from shipyard.files.compose import configs, power
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import anything, boolean, octal, size, text, text_or_texts, word
 from shipyard.files.compose.value import Value
@@ -13,8 +12,6 @@ from shipyard.model.spec import Mount, Pairs
 
 _PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
 _CONSISTENCY = ("cached", "delegated", "consistent")
-_SENSITIVE = frozenset({"/", "/etc", "/root", "/run", "/var/run", "/proc", "/sys", "/dev", "/var/lib/shipyard"})
-_SOCKET = re.compile(r".*/(docker|podman|containerd|crio)\.sock")
 
 
 def mounts(value: Value) -> tuple[Mount, ...]:
@@ -96,9 +93,7 @@ def _bind_source(value: Value, said: str) -> str:
             f"{said} is relative, so a path on the control machine; sending folders to nodes is not carried out yet",
             hint="send files with configs:, or write an absolute path on the node",
         )
-    plain = posixpath.normpath(said)
-    if plain in _SENSITIVE or _SOCKET.fullmatch(plain):
-        value.notice(f"{plain} of the node is mounted into the container, which gives it power over the node")
+    power.path(value, said)
     return said
 
 

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from shipyard.files.compose import nearby
+from shipyard.files.compose import nearby, power
 from shipyard.files.compose.declared import full_name
 from shipyard.files.compose.keys import Key, Table, not_yet, refused
 from shipyard.files.compose.scalars import address, boolean, label_pairs, options, text
@@ -80,7 +80,7 @@ def _ipam_driver(value: Value) -> None:
 IPAM = Table(
     "ipam",
     Key("config", "list", "One entry with `subnet`, `gateway`, `ip_range`.", _ipam_config),
-    Key("driver", "`default`", "", _ipam_driver),
+    Key("driver", "`default`", "The runtime's own.", _ipam_driver, "`default`"),
     not_yet("options"),
 )
 
@@ -104,7 +104,7 @@ NETWORK = Table(
     Key("driver", "text", "The runtime's network driver.", _network_driver, "`bridge`"),
     Key("internal", "boolean", "No way out of it.", boolean, "`false`"),
     Key("attachable", "boolean", "Others may join it.", boolean, "`false`"),
-    Key("enable_ipv4", "`true`", "", _enable_ipv4, "`true`"),
+    Key("enable_ipv4", "`true`", "IPv4 addresses.", _enable_ipv4, "`true`"),
     Key("enable_ipv6", "boolean", "IPv6 addresses as well.", boolean, "`false`"),
     Key("ipam", "mapping", "Addresses: `config` with `subnet`, `gateway`, `ip_range`.", IPAM.read),
 )
@@ -137,6 +137,9 @@ _NETWORK_FIELDS = ("driver", "driver_opts", "internal", "attachable", "enable_ip
 def volume(value: Value, stack: str, key: str) -> VolumeSpec:
     got = _section(value, VOLUME, ("name",))
     name = full_name(value, stack, key, got)
+    device = dict(got.get("driver_opts", ())).get("device", "")
+    if device.startswith("/"):
+        power.path(value, device)
     return VolumeSpec(
         name, key, **{part: got[part] for part in ("driver", "driver_opts", "labels", "external") if part in got}
     )

@@ -15,6 +15,7 @@ from shipyard.files.compose import (
     kernel,
     limits,
     mounts,
+    power,
     refusals,
     tags,
 )
@@ -79,7 +80,7 @@ def _container(value: Value, name: str, got: dict[str, Any], deployed: dict[str,
     if mode == "host" and any(port.published not in (None, port.target) for port in got.get("ports", ())):
         raise value.child("ports", None).error("can't be mapped with network_mode host, where ports are the node's own")
     if got.get("privileged"):
-        value.child("privileged", None).notice(f"{name} is privileged, which gives it power over the node")
+        power.tell(value.child("privileged", None), f"{name} is privileged")
     return ContainerSpec(
         **{key: got[key] for key in _AS_READ if key in got},
         environment=environment.resolve(value, got.get("environment", {}), got.get("env_file", ())),

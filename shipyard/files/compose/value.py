@@ -40,7 +40,7 @@ class Collecting(AbstractContextManager[None]):
 class Reading:
     """One reading of one file: the places in it, the world around it, and what came to light.
 
-    `resources`: of the stack whose services are read.
+    `resources`: of the stack whose services are read. `untrusted`: what gives power over nodes is refused.
     `project`: nothing outside of it is read. `folder`: what relative paths start from. `environ`: for names that are
     passed through. `problems`, `notices`: in the order found.
     """
@@ -52,6 +52,7 @@ class Reading:
     environ: Mapping[str, str] = field(default_factory=dict)
     problems: list[FileError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    untrusted: bool = False
 
     def collect(self) -> Collecting:
         """A block in which an error about one value is noted, to carry on with the next."""

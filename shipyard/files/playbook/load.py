@@ -50,17 +50,19 @@ def load(
     extra_vars: Mapping[str, Any] = MappingProxyType({}),
     tags: Sequence[str] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
+    untrusted: bool = False,
 ) -> LoadedFiles:
     """Read playbooks. Raises FileErrors with all that is wrong; a set of files is taken whole or not at all.
 
     `project`: nothing outside of it is read. `environ`: what variables without a value are taken from. `tags`: only
-    checked here, for one that nothing has; `merge` goes by them.
+    checked here, for one that nothing has; `merge` goes by them. `untrusted`: what gives a container power over its
+    node is an error, where otherwise it is a notice.
     """
     problems: list[FileError] = []
     notices: list[str] = []
     read: dict[str, list[Play]] = {}
     for path in paths:
-        reading = Reading(Marks(str(path)), Resources(""), project, path.parent, environ, problems, notices)
+        reading = Reading(Marks(str(path)), Resources(""), project, path.parent, environ, problems, notices, untrusted)
         with reading.collect():
             name = inside(path, project)
             if name not in read:

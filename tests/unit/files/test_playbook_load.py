@@ -196,3 +196,47 @@ def test_extra_variables(project: Project, words: list[str], expected: dict[str,
 def test_extra_variables_that_can_not_be(tmp_path: Path, word: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         extra_vars([word], cwd=tmp_path)
+
+
+@pytest.mark.parametrize("untrusted", [False, True])
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ("privileged: true", "web is privileged"),
+        ("volumes: ['/run/docker.sock:/s']", "mounts /run/docker.sock of the node"),
+        ("volumes: ['/srv/../etc/:/s']", "mounts /etc of the node"),
+        ("volumes: [{type: bind, source: //, target: /s}]", "mounts / of the node"),
+        ("cap_add: [CAP_SYS_ADMIN, CHOWN]", "adds CAP_SYS_ADMIN"),
+        ("devices: [/dev/sda]", "uses /dev/sda of the node"),
+        ("pid: host", "shares the node's pid namespace"),
+    ],
+)
+def test_power_over_the_node_is_said_or_refused(project: Project, keys: str, what: str, untrusted: bool) -> None:
+    playbook = NODE1 + "  services: {web: {image: nginx, " + keys + "}}\n"
+    if untrusted:
+        assert f"{what}, which files applied with --untrusted may not" in project.errors(playbook, untrusted=True)
+    else:
+        (notice,) = project.load(playbook).notices
+        assert f"{what}, which gives power over the node" in notice
+
+
+def test_a_volume_that_is_a_bind_in_disguise(project: Project) -> None:
+    playbook = (
+        NODE1 + "  services: {web: {image: nginx, volumes: ['all:/all']}}\n"
+        "  volumes: {all: {driver_opts: {type: none, o: bind, device: /}}}\n"
+    )
+    assert "mounts / of the node" in project.errors(playbook, untrusted=True)
+
+
+@pytest.mark.parametrize(
+    "keys", ["devices: [/dev/fuse]", "cap_add: [CHOWN]", "volumes: ['/srv/data:/s']", "pid: private"]
+)
+def test_what_gives_no_power_is_not_said(project: Project, keys: str) -> None:
+    playbook = NODE1 + "  services: {web: {image: nginx, " + keys + "}}\n"
+    assert project.load(playbook, untrusted=True).notices == ()
+
+
+def test_the_playbook_that_comes_with_shipyard() -> None:
+    root = Path(__file__).parents[3]
+    (stack,) = load([root / "playbooks" / "hello.yml"], inventory=INVENTORY, project=root).stacks
+    assert stack.name == "hello" and not stack.services[0].per_node
