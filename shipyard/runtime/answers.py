@@ -89,7 +89,7 @@ def read(body: bytes, clock: float) -> Answer:
     if sum(len(items) for items in kinds.values()) != len(found):
         raise ValueError("inspect told of things that were not asked for")
     return Answer(
-        tuple(sorted({box.id: box for box in _each(_container, kinds["c"], clock)}.values(), key=lambda box: box.name)),
+        tuple(sorted({box.id: box for box in _each(kinds["c"], clock)}.values(), key=lambda box: box.name)),
         tuple(sorted((network(item[1:]) for item in kinds["n"]), key=lambda net: (net.name, net.id))),
         _images([image for image in asked if image not in missing], kinds["i"]),
     )
@@ -140,18 +140,14 @@ def network(item: list[Any]) -> ObservedNetwork:
         text(name),
         pairs(marks),
         text(driver),
-        tuple(text(subnet) for subnet in _list(subnets) if subnet),
+        tuple(text(subnet) for subnet in listed(subnets) if subnet),
         internal is True,
     )
 
 
 def pairs(value: Any) -> Pairs:
     """A JSON object of strings (or null) as sorted pairs."""
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        return _wrong("an object", value)
-    return tuple(sorted((text(key), text(item)) for key, item in value.items()))
+    return tuple(sorted((text(key), text(item)) for key, item in mapping(value).items()))
 
 
 def text(value: Any) -> str:
@@ -165,11 +161,12 @@ def text(value: Any) -> str:
     return value
 
 
-def _each(make: Any, items: list[list[Any]], clock: float) -> Iterable[Container]:
-    return (make(item[1:], clock) for item in items)
+def _each(items: list[list[Any]], clock: float) -> Iterable[Container]:
+    return (container(item[1:], clock) for item in items)
 
 
-def _container(item: list[Any], clock: float) -> Container:
+def container(item: list[Any], clock: float) -> Container:
+    """`[id, name, image, restarts, [status, exit code, oom, error, started, finished, health], labels, networks]`."""
     identifier, name, image, restarts, state, marks, networks = fields(item, 7)
     status, exit_code, killed, error, started, finished, health = fields(state, 7)
     box = _identifier(identifier)
@@ -181,7 +178,7 @@ def _container(item: list[Any], clock: float) -> Container:
         name=plain,
         state=now,
         labels=pairs(marks),
-        image=_image_id(image),
+        image=image_id(image) if image else "",
         health=_HEALTH.get(text(health), Health.STARTING),
         exit_code=code if now in _ENDED or (now is ContainerState.CREATED and code != 0) else None,
         oom_killed=killed is True,
@@ -195,7 +192,7 @@ def _container(item: list[Any], clock: float) -> Container:
 
 def _attachments(value: Any, own: set[str]) -> tuple[ObservedAttachment, ...]:
     attached = []
-    for item in _list(value):
+    for item in listed(value):
         if item is None:
             continue
         name, aliases, address, mac, wished = fields(item, 5)
@@ -205,7 +202,7 @@ def _attachments(value: Any, own: set[str]) -> tuple[ObservedAttachment, ...]:
         attached.append(
             ObservedAttachment(
                 text(name),
-                tuple(sorted({text(alias) for alias in _list(aliases)} - own)),
+                tuple(sorted({text(alias) for alias in listed(aliases)} - own)),
                 text(address or fixed or "") or None,
                 text(mac or "") or None,
             )
@@ -220,7 +217,7 @@ def _images(asked: list[str], items: list[list[Any]]) -> tuple[ObservedImage, ..
     images = []
     for reference, item in zip(asked, items, strict=True):
         identifier, digests = fields(item[1:], 2)
-        images.append(ObservedImage(reference, _image_id(identifier), tuple(sorted(map(text, _list(digests))))))
+        images.append(ObservedImage(reference, image_id(identifier), tuple(sorted(map(text, listed(digests))))))
     return tuple(sorted(images, key=lambda image: image.reference))
 
 
@@ -258,7 +255,15 @@ def fields(value: Any, count: int) -> list[Any]:
     return value
 
 
-def _list(value: Any) -> list[Any]:
+def mapping(value: Any) -> dict[str, Any]:
+    """A JSON object, or null for an empty one. Raises ValueError."""
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else _wrong("an object", value)
+
+
+def listed(value: Any) -> list[Any]:
+    """A JSON list, or null for an empty one. Raises ValueError."""
     if value is None:
         return []
     return value if isinstance(value, list) else _wrong("a list", value)
@@ -277,7 +282,8 @@ def _plain_name(value: Any) -> str:
     return match[1] if match else _wrong("a container's name", value)
 
 
-def _image_id(value: Any) -> str:
+def image_id(value: Any) -> str:
+    """With `sha256:` before it, which podman leaves out. Raises ValueError."""
     match = _IMAGE_ID.fullmatch(text(value))
     return f"sha256:{match[1]}" if match else _wrong("an image's id", value)
 

@@ -16,6 +16,7 @@ class Docker(Client):
     """A container on one network (or none) is one process; more networks are joined before it starts."""
 
     name = "docker"
+    networks_at_once = 1
     traits = Traits(
         program="docker",
         readonly="readonly",
@@ -35,16 +36,23 @@ class Docker(Client):
             *health_test(spec.healthcheck),
             *chosen,
             *entrypoint,
-            *_first_network(spec),
+            *self._networks(spec),
             "--",
             spec.image,
             *command,
         )
         before = mounts.preparation(spec)
-        if len(spec.networks) < 2:
+        if len(spec.networks) <= self.networks_at_once:
             return (*before, Command((program, "run", "--detach", *words), env=own))
-        more = [joined for attachment in spec.networks[1:] for joined in self.connect(name, attachment)]
+        later = spec.networks[self.networks_at_once :]
+        more = [joined for attachment in later for joined in self.connect(name, attachment)]
         return (*before, Command((program, "create", *words), env=own), *more, *self.start(name))
+
+    def _networks(self, spec: ContainerSpec) -> tuple[str, ...]:
+        """Where a container is when it is made."""
+        if spec.network_mode is not None:
+            return (f"--network={spec.network_mode}",)
+        return wiring.separate(spec.networks[0]) if spec.networks else ()
 
     def probe(self, request: ProbeRequest) -> str:
         return docker_probe.text(request)
@@ -79,9 +87,3 @@ def health_test(check: Healthcheck | None) -> tuple[str, ...]:
             return (f"--health-cmd={shell.join(words)}",)
         case words:
             return (f"--health-cmd={shell.join(words)}",)
-
-
-def _first_network(spec: ContainerSpec) -> tuple[str, ...]:
-    if spec.network_mode is not None:
-        return (f"--network={spec.network_mode}",)
-    return wiring.separate(spec.networks[0]) if spec.networks else ()
