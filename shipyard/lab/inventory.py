@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from shipyard.lab.command import run
-from shipyard.lab.layout import Layout
+from shipyard.lab.layout import Layout, remove_if_empty
 from shipyard.lab.node import Node
 
 
@@ -68,10 +68,7 @@ def remove(layout: Layout) -> None:
     for path in (layout.inventory, layout.known_hosts, layout.key, layout.key.with_suffix(".pub")):
         path.unlink(missing_ok=True)
     for folder in (layout.home, layout.directory / ".shipyard" / "lab", layout.directory / ".shipyard"):
-        try:
-            folder.rmdir()
-        except OSError:  # not there, or other things are in it
-            continue
+        remove_if_empty(folder)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -30,6 +30,7 @@ from shipyard.lab.layout import (
     check_name,
     locked,
     read_record,
+    remove_if_empty,
     runtimes,
     state_root,
     write_record,
@@ -176,7 +177,7 @@ class Lab:
             _remove_tree(self.layout.state / "nodes")
             self.layout.record.unlink()
             _remove_tree(self.layout.state)
-        _remove_if_empty(state_root())
+        remove_if_empty(state_root())
 
     def _node(self, number: int) -> Node:
         name = f"node{number}"
@@ -301,10 +302,3 @@ def _remove_tree(folder: Path) -> None:
         return
     except OSError as error:
         raise LabError(f"{folder} can't be removed: {error}", hint="the next `shipyard lab down` goes on") from error
-
-
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:  # another lab is in it, or it is gone
-        return

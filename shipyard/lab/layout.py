@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -141,6 +141,12 @@ def all_records() -> list[Record]:
     """Every lab of this machine, by name."""
     folders = sorted(path.parent.name for path in state_root().glob("*/lab.json"))
     return [record for name in folders if (record := read_record(name)) is not None]
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder unless something is in it, or it is gone."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @contextmanager

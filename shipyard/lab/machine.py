@@ -13,7 +13,7 @@ from pathlib import Path
 from shipyard.base.errors import LabError
 from shipyard.lab.cgroups import hierarchies, mixed
 from shipyard.lab.command import attempt
-from shipyard.lab.layout import Runtime, state_root
+from shipyard.lab.layout import Runtime, remove_if_empty, state_root
 
 _TOOLS = ("unshare", "nsenter", "ip", "sshd", "ssh", "ssh-keygen", "iptables", "mount", "pivot_root")
 _RUNTIME_TOOLS: dict[Runtime, tuple[str, ...]] = {
@@ -25,6 +25,7 @@ _HELPERS = Path("/usr/lib/podman")
 _CAP_SYS_RESOURCE = 24
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
 _PLENTY = 65536
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +103,26 @@ def _bridge() -> str | None:
 def _overlay() -> str | None:
     """Overlay storage does not work on every file system: try it where the nodes' disks would be."""
     root = state_root()
-    try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root, prefix=".try-") as folder:
-            for name in ("upper", "work", "on"):
-                (Path(folder) / name).mkdir()
-            options = f"lowerdir=/usr,upperdir={folder}/upper,workdir={folder}/work"
-            done = attempt(["unshare", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", f"{folder}/on"])
-    except OSError as error:
-        return f"a place for the nodes' disks ({root}: {error.strerror})"
-    if done.returncode == 0:
-        return None
-    return f"overlay mounts in {root} (set SHIPYARD_LAB_STATE to a folder on a disk)"
+    for _ in range(_TRIES):
+        try:
+            works = _mounts_overlay(root)
+        except FileNotFoundError:  # another lab that ended took the empty folder along
+            continue
+        except OSError as error:
+            return f"a place for the nodes' disks ({root}: {error.strerror})"
+        return None if works else f"overlay mounts in {root} (set SHIPYARD_LAB_STATE to a folder on a disk)"
+    return f"a place for the nodes' disks ({root} keeps vanishing)"
+
+
+def _mounts_overlay(root: Path) -> bool:
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=".try-") as folder:
+        for name in ("upper", "work", "on"):
+            (Path(folder) / name).mkdir()
+        options = f"lowerdir=/usr,upperdir={folder}/upper,workdir={folder}/work"
+        done = attempt(["unshare", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", f"{folder}/on"])
+    remove_if_empty(root)
+    return done.returncode == 0
 
 
 def _cgroups() -> str | None:
