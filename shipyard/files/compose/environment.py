@@ -80,9 +80,13 @@ def resolve(service: Value, written: dict[str, str | None], files: tuple[EnvFile
         else:
             result[name] = said
     for name, value in result.items():
-        if len(f"{name}={value}".encode(errors="surrogatepass")) > MAX_TEXT:
+        if len(service.checked(value, empty=True)) + len(name) > MAX_TEXT // 4 and _size(name, value) > MAX_TEXT:
             raise service.error(f"the value of {name} is longer than 128 KiB, which Linux does not take")
     return sorted_pairs(result)
+
+
+def _size(name: str, value: str) -> int:
+    return len(f"{name}={value}".encode())
 
 
 def _read_file(file: EnvFile, into: dict[str, str], lookup: Lookup) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from shipyard.base.errors import FileError
+from shipyard.base.errors import FileError, FileErrors
 from shipyard.base.text import one_line
 from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.units import number_text
@@ -20,6 +20,8 @@ from shipyard.files.yamldoc import Marks, Path
 
 MAX_TEXT = 131_072 - 1
 """Bytes of one argument or environment entry that Linux takes."""
+MAX_PROBLEMS = 100
+MAX_NOTICES = 200
 
 
 class Collecting(AbstractContextManager[None]):
@@ -33,6 +35,9 @@ class Collecting(AbstractContextManager[None]):
             return False
         if str(error) not in map(str, self._problems):
             self._problems.append(error)
+        if len(self._problems) > MAX_PROBLEMS:
+            left = FileError(f"has more than {MAX_PROBLEMS} errors; the rest is left out", file=error.file)
+            raise FileErrors((*self._problems[:MAX_PROBLEMS], left)) from None
         return True
 
 
@@ -80,7 +85,7 @@ class Value:
     def notice(self, message: str) -> None:
         mark = self.reading.marks.at(self.path)
         text = f"{mark.file}:{mark.line}: {message}"
-        if text not in self.reading.notices:
+        if len(self.reading.notices) < MAX_NOTICES and text not in self.reading.notices:
             self.reading.notices.append(text)
 
     def child(self, key: str | int, data: Any) -> Value:
@@ -93,6 +98,8 @@ class Value:
         entries = []
         for key, data in self.data.items():
             name = key if isinstance(key, str) else number_text(key)
+            if not name.isascii():
+                self._encoded(name)
             if "{{" in name:
                 raise self.child(name, data).error("a key can't be a template; only values are")
             entries.append((name, self.child(key if isinstance(key, str | int) else name, data)))
@@ -139,9 +146,17 @@ class Value:
             raise self.error("is empty")
         if "\0" in text:
             raise self.error("holds a NUL character, which no container can be given")
-        if len(text) > MAX_TEXT // 4 and len(text.encode(errors="surrogatepass")) > MAX_TEXT:
+        if not text.isascii():
+            self._encoded(text)
+        if len(text) > MAX_TEXT // 4 and len(text.encode()) > MAX_TEXT:
             raise self.error("is longer than 128 KiB, which Linux does not take")
         return text
+
+    def _encoded(self, text: str) -> None:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise self.error("holds what is no character in UTF-8") from error
 
 
 def found(data: Any) -> str:

@@ -240,3 +240,21 @@ def test_the_playbook_that_comes_with_shipyard() -> None:
     root = Path(__file__).parents[3]
     (stack,) = load([root / "playbooks" / "hello.yml"], inventory=INVENTORY, project=root).stacks
     assert stack.name == "hello" and not stack.services[0].per_node
+
+
+def test_there_is_an_end_to_errors_and_notices(project: Project) -> None:
+    many = NODE1 + "  services: {web: {image: nginx, ports: [%s]}}\n"
+    said = project.errors(many % ", ".join(f"x{number}" for number in range(5000)))
+    assert said.count("\n") == 100 and said.endswith("play.yml: has more than 100 errors; the rest is left out")
+    loaded = project.load(many % ", ".join(str(number) for number in range(1, 5000)))
+    assert len(loaded.notices) == 200
+
+
+def test_what_is_no_text_in_the_environment_is_refused(project: Project) -> None:
+    playbook = project.folder / "playbooks" / "play.yml"
+    playbook.write_text(NODE1 + "  services: {web: {image: nginx, environment: [A]}}\n")
+    with pytest.raises(FileErrors, match="holds what is no character in UTF-8"):
+        load([playbook], inventory=INVENTORY, project=project.folder, environ={"A": "\udcff"})
+    playbook.write_text(NODE1 + "  services: {web: {image: nginx, configs: [a]}}\n  configs: {a: {environment: A}}\n")
+    (config,) = load([playbook], inventory=INVENTORY, project=project.folder, environ={"A": "\udcff"}).stacks[0].configs
+    assert config.content == b"\xff"
