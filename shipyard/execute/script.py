@@ -171,17 +171,14 @@ def _action(action: Action, work: steps.Work, directory: str) -> str:
 
 
 def _command(command: Command, deadline: int, directory: str) -> str:
-    """One process, with an empty standard input, and the judgement on how it ended.
+    """One process, and the judgement on how it ended.
 
     It does not inherit the lock: what a runtime leaves running (podman's conmon) would hold it for ever.
     """
     exports = "".join(f"export {_name(name)}={shell.quote(value)}; " for name, value in command.env)
     argv = " ".join(_word(word, directory) for word in command.argv)
     settled = shell.join([" ".join(str(code) for code in command.ok), *command.already])
-    return (
-        f'( {exports}sy_limit {deadline} {argv} ) </dev/null >>"$sy_out" 2>"$sy_err" 9>&-\n'
-        f"sy_settle $? {settled} || return\n"
-    )
+    return f'( {exports}sy_limit {deadline} {argv} ) >>"$sy_out" 2>"$sy_err" 9>&-\nsy_settle $? {settled} || return\n'
 
 
 def _word(word: str, directory: str) -> str:
