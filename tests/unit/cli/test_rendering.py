@@ -72,6 +72,17 @@ def test_colour_changes_no_text(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("coloured", [False, True])
+def test_a_line_is_clean_whoever_wrote_it(coloured: bool) -> None:
+    out, stdout, stderr = screen.pipe({"FORCE_COLOR": "1"} if coloured else {})
+    out.line(f"a {samples.ESCAPES}", (f"b {samples.MARKUP}", "red"))
+    out.error(f"c {samples.ESCAPES}")
+    for text in (stdout.getvalue(), stderr.getvalue()):
+        assert not any(char in text for char in "\x9b\u202e\x07")
+        assert "\x1b[31mred" not in text
+    assert samples.MARKUP in stdout.getvalue()
+
+
 def test_a_pipe_keeps_every_word() -> None:
     assert samples.LONG in shown("plan", "pipe")
     assert samples.LONG in shown("status", "pipe")
