@@ -6,11 +6,10 @@ image. The other lines are the runtime's words about what it did not find, and i
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from shipyard.base.text import one_line
 from shipyard.model.observed import (
@@ -21,8 +20,8 @@ from shipyard.model.observed import (
     ObservedImage,
     ObservedNetwork,
 )
-from shipyard.model.spec import Pairs
 from shipyard.runtime import probing, times
+from shipyard.runtime.strictjson import array, fields, full_id, image_id, integer, listed, pairs, text, wrong
 
 ERROR_LENGTH = 2000
 
@@ -50,10 +49,7 @@ _HEALTH = {
 }
 _NO_NETWORK = {"host", "none"}
 
-_DECODER = json.JSONDecoder()
-_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"/?([A-Za-z0-9][A-Za-z0-9_.-]{0,254})")
-_IMAGE_ID = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _ABSENT = re.compile(r"no such (object|container|image|network)|no container with|not found|image not known", re.I)
 _NOISE = re.compile(r'time="|warning|failed to connect to syslog', re.I)
 
@@ -113,52 +109,17 @@ def lines(body: bytes) -> list[str]:
     return [line for line in body.decode("utf-8", "replace").split("\n") if line]
 
 
-def array(line: str) -> list[Any]:
-    """A line of JSON that is a list. Raises ValueError."""
-    value = leading(line, "[")
-    return value if isinstance(value, list) else _wrong("a list", value)
-
-
-def leading(line: str, bracket: str) -> Any:
-    """The JSON that begins with the first such bracket of the line; what follows it is left out. Raises ValueError."""
-    try:
-        value, _ = _DECODER.raw_decode(line, max(0, line.find(bracket)))
-    except RecursionError:
-        raise ValueError("JSON that is nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error}): {one_line(line, 80)}") from None
-    if not isinstance(value, dict if bracket == "{" else list):
-        return _wrong(f"JSON that begins with {bracket}", value)
-    return value
-
-
 def network(item: list[Any]) -> ObservedNetwork:
     """`[id, name, driver, labels, subnets, internal]`."""
     identifier, name, driver, marks, subnets, internal = fields(item, 6)
     return ObservedNetwork(
-        _identifier(identifier),
+        full_id(identifier),
         text(name),
         pairs(marks),
         text(driver),
         tuple(text(subnet) for subnet in listed(subnets) if subnet),
         internal is True,
     )
-
-
-def pairs(value: Any) -> Pairs:
-    """A JSON object of strings (or null) as sorted pairs."""
-    return tuple(sorted((text(key), text(item)) for key, item in mapping(value).items()))
-
-
-def text(value: Any) -> str:
-    """A string in which every character can be written as UTF-8."""
-    if not isinstance(value, str):
-        return _wrong("text", value)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "replace").decode()
-    return value
 
 
 def _each(items: list[list[Any]], clock: float) -> Iterable[Container]:
@@ -169,10 +130,10 @@ def container(item: list[Any], clock: float) -> Container:
     """`[id, name, image, restarts, [status, exit code, oom, error, started, finished, health], labels, networks]`."""
     identifier, name, image, restarts, state, marks, networks = fields(item, 7)
     status, exit_code, killed, error, started, finished, health = fields(state, 7)
-    box = _identifier(identifier)
+    box = full_id(identifier)
     plain = _plain_name(name)
-    now = _STATES.get(text(status)) or _wrong("a container's state", status)
-    code = _integer(exit_code)
+    now = _STATES.get(text(status)) or wrong("a container's state", status)
+    code = integer(exit_code)
     return Container(
         id=box,
         name=plain,
@@ -183,7 +144,7 @@ def container(item: list[Any], clock: float) -> Container:
         exit_code=code if now in _ENDED or (now is ContainerState.CREATED and code != 0) else None,
         oom_killed=killed is True,
         error=text(error)[:ERROR_LENGTH],
-        restarts=_integer(restarts),
+        restarts=integer(restarts),
         age=_since(started, clock),
         ended=_since(finished, clock),
         networks=_attachments(networks, {box, box[:12], plain}),
@@ -248,45 +209,6 @@ def _since(value: Any, clock: float) -> float | None:
     return None if at is None else max(0.0, clock - at)
 
 
-def fields(value: Any, count: int) -> list[Any]:
-    """A list of so many items. Raises ValueError."""
-    if not isinstance(value, list) or len(value) != count:
-        return _wrong(f"a list of {count}", value)
-    return value
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """A JSON object, or null for an empty one. Raises ValueError."""
-    if value is None:
-        return {}
-    return value if isinstance(value, dict) else _wrong("an object", value)
-
-
-def listed(value: Any) -> list[Any]:
-    """A JSON list, or null for an empty one. Raises ValueError."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else _wrong("a list", value)
-
-
-def _integer(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else _wrong("a number", value)
-
-
-def _identifier(value: Any) -> str:
-    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else _wrong("an id", value)
-
-
 def _plain_name(value: Any) -> str:
     match = _NAME.fullmatch(text(value))
-    return match[1] if match else _wrong("a container's name", value)
-
-
-def image_id(value: Any) -> str:
-    """With `sha256:` before it, which podman leaves out. Raises ValueError."""
-    match = _IMAGE_ID.fullmatch(text(value))
-    return f"sha256:{match[1]}" if match else _wrong("an image's id", value)
-
-
-def _wrong(expected: str, value: Any) -> NoReturn:
-    raise ValueError(f"expected {expected}, found {one_line(repr(value), 80)}")
+    return match[1] if match else wrong("a container's name", value)

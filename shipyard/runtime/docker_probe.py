@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from shipyard.model import labels
 from shipyard.model.observed import ObservedVolume
-from shipyard.runtime import answers, probing
+from shipyard.runtime import answers, probing, strictjson
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
 
 _MARKS = (labels.CLUSTER, labels.STACK, labels.SERVICE, labels.SLOT, labels.REVISION, labels.SPEC)
@@ -91,6 +91,6 @@ def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
 
 def _volume(line: str) -> ObservedVolume:
     """Only the labels that shipyard itself gives: `volume ls` has no exact form of all of them."""
-    name, driver, *marks = answers.fields(answers.leading(line, "["), 2 + len(_MARKS))
-    said = ((mark, answers.text(value)) for mark, value in zip(_MARKS, marks, strict=True))
-    return ObservedVolume(answers.text(name), tuple(sorted((m, v) for m, v in said if v)), answers.text(driver))
+    name, driver, *marks = strictjson.fields(strictjson.leading(line, "["), 2 + len(_MARKS))
+    said = ((mark, strictjson.text(value)) for mark, value in zip(_MARKS, marks, strict=True))
+    return ObservedVolume(strictjson.text(name), tuple(sorted((m, v) for m, v in said if v)), strictjson.text(driver))

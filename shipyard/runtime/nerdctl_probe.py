@@ -12,7 +12,7 @@ from typing import Any
 
 from shipyard.base import shell
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume
-from shipyard.runtime import answers, probing
+from shipyard.runtime import answers, probing, strictjson
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
 
 _SCRIPT = r"""
@@ -81,13 +81,13 @@ def _decoded(body: str) -> Iterator[dict[str, Any]]:
         except RecursionError:
             raise ValueError("JSON that is nested too deeply") from None
         for item in value if isinstance(value, list) else [value]:
-            yield answers.mapping(item)
+            yield strictjson.mapping(item)
         rest = rest[end:].lstrip()
 
 
 def _container(item: dict[str, Any], clock: float) -> Container:
-    state, config = answers.mapping(item.get("State")), answers.mapping(item.get("Config"))
-    networks = answers.mapping(answers.mapping(item.get("NetworkSettings")).get("Networks"))
+    state, config = strictjson.mapping(item.get("State")), strictjson.mapping(item.get("Config"))
+    networks = strictjson.mapping(strictjson.mapping(item.get("NetworkSettings")).get("Networks"))
     image = item.get("Image")
     return answers.container(
         [
@@ -102,12 +102,12 @@ def _container(item: dict[str, Any], clock: float) -> Container:
                 state.get("Error") or "",
                 state.get("StartedAt") or "",
                 state.get("FinishedAt") or "",
-                answers.mapping(state.get("Health")).get("Status") or "",
+                strictjson.mapping(state.get("Health")).get("Status") or "",
             ],
             config.get("Labels"),
             [
                 [name, there.get("Aliases"), there.get("IPAddress"), there.get("MacAddress"), None]
-                for name, there in ((name, answers.mapping(value)) for name, value in networks.items())
+                for name, there in ((name, strictjson.mapping(value)) for name, value in networks.items())
             ],
         ],
         clock,
@@ -116,20 +116,22 @@ def _container(item: dict[str, Any], clock: float) -> Container:
 
 def _network(item: dict[str, Any]) -> ObservedNetwork:
     """Nerdctl's own `host` and `none` have no id."""
-    subnets = answers.listed(answers.mapping(item.get("IPAM")).get("Config"))
+    subnets = strictjson.listed(strictjson.mapping(item.get("IPAM")).get("Config"))
     return ObservedNetwork(
-        answers.text(item.get("Id") or ""),
-        answers.text(item.get("Name")),
-        answers.pairs(item.get("Labels")),
-        answers.text(item.get("Driver") or ""),
-        tuple(answers.text(answers.mapping(each).get("Subnet") or "") for each in subnets),
+        strictjson.text(item.get("Id") or ""),
+        strictjson.text(item.get("Name")),
+        strictjson.pairs(item.get("Labels")),
+        strictjson.text(item.get("Driver") or ""),
+        tuple(strictjson.text(strictjson.mapping(each).get("Subnet") or "") for each in subnets),
         item.get("Internal") is True,
     )
 
 
 def _volume(item: dict[str, Any]) -> ObservedVolume:
     return ObservedVolume(
-        answers.text(item.get("Name")), answers.pairs(item.get("Labels")), answers.text(item.get("Driver") or "local")
+        strictjson.text(item.get("Name")),
+        strictjson.pairs(item.get("Labels")),
+        strictjson.text(item.get("Driver") or "local"),
     )
 
 
@@ -137,5 +139,5 @@ def _images(body: bytes) -> Iterator[ObservedImage]:
     _, *parts = _ASKED.split(body.decode("utf-8", "replace"))
     for reference, said in zip(parts[::2], parts[1::2], strict=True):
         for item in _decoded(said):
-            names = tuple(sorted(answers.text(digest) for digest in answers.listed(item.get("RepoDigests"))))
-            yield ObservedImage(reference, answers.image_id(item.get("Id")), names)
+            names = tuple(sorted(strictjson.text(digest) for digest in strictjson.listed(item.get("RepoDigests"))))
+            yield ObservedImage(reference, strictjson.image_id(item.get("Id")), names)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from shipyard.model.observed import Container, Health, ObservedNetwork, ObservedVolume
-from shipyard.runtime import answers, probing
+from shipyard.runtime import answers, probing, strictjson
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
 
 AT_ONCE = 16
@@ -130,7 +130,7 @@ def _checked(before: tuple[Container, ...], body: bytes, clock: float) -> tuple[
 
 
 def _network(line: str) -> ObservedNetwork:
-    said = answers.leading(line, "{")
+    said = strictjson.leading(line, "{")
     subnets = said.get("subnets")
     return answers.network(
         [
@@ -147,6 +147,6 @@ def _network(line: str) -> ObservedNetwork:
 
 
 def _volume(line: str) -> ObservedVolume:
-    fields: list[Any] = answers.leading(line, "[")
-    name, driver, marks = answers.fields(fields, 3)
-    return ObservedVolume(answers.text(name), answers.pairs(marks), answers.text(driver))
+    fields: list[Any] = strictjson.leading(line, "[")
+    name, driver, marks = strictjson.fields(fields, 3)
+    return ObservedVolume(strictjson.text(name), strictjson.pairs(marks), strictjson.text(driver))
