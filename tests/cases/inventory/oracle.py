@@ -28,7 +28,8 @@ def answer(case: dict[str, Any]) -> dict[str, Any]:
     from ansible.vars.manager import VariableManager
 
     os.chdir(case["folder"])
-    basedir = case.get("playbook_dir")
+    beside = case.get("playbook_dir")
+    basedir = beside and str(Path(beside).absolute())  # what Ansible remembers of a path must not meet another case
     context.CLIARGS = CLIArgs(
         {"basedir": basedir, "export": False, "yaml": False, "toml": False, "show_vars": False, "pattern": "all"}
     )
