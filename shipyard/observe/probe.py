@@ -111,6 +111,7 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         images=state.images,
         revisions=kept.revisions,
         configs=kept.configs,
+        others=kept.others,
     )
 
 

@@ -84,6 +84,11 @@ sy_state() {
   for sy_file in "$sy_dir"/configs/*; do
     [ -e "$sy_file" ] && printf 'config %s\n' "${sy_file##*/}"
   done
+  for sy_file in "$sy_base"/*/owner; do
+    sy_other=${sy_file%/owner}
+    [ "$sy_other" != "$sy_dir" ] && [ -s "$sy_file" ] && read -r sy_word <"$sy_file" &&
+      printf 'other %s %s\n' "${sy_other##*/}" "$sy_word"
+  done
   return 0
 }
 """
@@ -159,13 +164,17 @@ sy_own() {
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the directory holds. `owner`: the uuid of a store, "" for none. Revisions are sorted by stack."""
+    """What the directory holds. `owner`: the uuid of a store, "" for none. Revisions are sorted by stack.
+
+    `others`: other clusters that have a directory of the same user here, each with its owner, sorted.
+    """
 
     node_id: str = ""
     owner: str = ""
     epoch: int = 0
     revisions: tuple[HeldRevision, ...] = ()
     configs: tuple[str, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
 
 
 def locate(cluster: str) -> str:
@@ -237,6 +246,7 @@ def read_state(body: bytes) -> Kept:
     """What `sy_state` printed. Entries that are not whole are left out: they are as good as none."""
     words = [line.split() for line in body.decode("utf-8", "replace").splitlines()]
     single = {found[0]: found[1][:80] for found in words if len(found) == 2}
+    others = [(found[1][:128], found[2][:80]) for found in words if len(found) == 3 and found[0] == "other"]
     held = [found[1:] for found in words if len(found) == 4 and found[0] == "revision"]
     return Kept(
         node_id=printable(single.get("node", "")),
@@ -249,6 +259,7 @@ def read_state(body: bytes) -> Kept:
             )
         ),
         configs=tuple(sorted(found[1] for found in words if len(found) == 2 and found[0] == "config")),
+        others=tuple(sorted((printable(cluster), printable(owner)) for cluster, owner in others)),
     )
 
 

@@ -91,6 +91,15 @@ def test_what_was_kept_comes_back(node: ShellNode, tmp_path: Path) -> None:
     assert isinstance(both["n2"], Unreachable)
 
 
+def test_a_node_tells_of_the_other_clusters_it_belongs_to(node: ShellNode, dialect: FakeDialect) -> None:
+    for cluster, store in (("c2", "store-2"), ("c1", "store-1"), ("c3", "store-3")):
+        node.run(build([], FakeDialect(), Fence(cluster, store, 5)).text, timeout=30)
+    observe(FakeFleet({"n1": node}), [NodeRequest("n1", "unowned", "fakectl")])  # type: ignore[arg-type]
+    (found,) = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1", "fakectl")])  # type: ignore[arg-type]
+    assert isinstance(found, ObservedNode)
+    assert found.others == (("c2", "store-2"), ("c3", "store-3"))
+
+
 def test_a_node_that_keeps_nothing_says_so(node: ShellNode, tmp_path: Path) -> None:
     assert read_kept(FakeFleet({"n1": node}), ["n1"]) == {"n1": ()}  # type: ignore[arg-type]
     assert not (tmp_path / "var").exists()
