@@ -239,6 +239,7 @@ class ServiceSpec:
     labels: Pairs = ()
     depends_on: tuple[str, ...] = ()
     images: Pairs = ()
+    rendered: tuple[str, ...] = ()
 
     def container_on(self, node: str) -> ContainerSpec:
         """The container's spec on this node."""

@@ -101,6 +101,11 @@ def _state_word(state: NodeState) -> str:
     return {NodeState.UNOBSERVED: "alive but not observable", NodeState.UNKNOWN: "never seen"}.get(state, state.value)
 
 
+def _rendered(ask: Candidate) -> str:
+    joined = ask.service.per_node and ask.node.name not in ask.service.rendered
+    return "new, and the playbook has values per node: apply it again" if joined else ""
+
+
 def _available(ask: Candidate) -> str:
     words = {Availability.ACTIVE: "", Availability.PAUSE: "cordoned", Availability.DRAIN: "drained"}
     return words[ask.node.availability]
@@ -147,7 +152,7 @@ def _clash(one: Port, other: Port) -> bool:
     return same and (one.address is None or other.address is None or one.address == other.address)
 
 
-FILTERS: tuple[Filter, ...] = (_ready, _available, _constraints, _spread, _resources, _ports)
+FILTERS: tuple[Filter, ...] = (_ready, _available, _rendered, _constraints, _spread, _resources, _ports)
 
 
 def _bytes(size: int) -> str:

@@ -87,6 +87,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
         extra_vars=given.extra_vars,
         tags=given.tags,
         environ=given.environ,
+        untrusted=given.untrusted,
     )
     heads = {head.revision.stack: head.revision for head in session.store.heads()}
     removing = {head.revision.stack for head in session.store.heads() if head.removing}
@@ -111,7 +112,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
     if keeper is not None:
         situation, pulled = _pull(session, membership, situation, wants, keeper)
     known, notices = images.resolutions(situation, wants, pulled)
-    resolved = [images.resolve(spec, known, before.get(spec.name)) for spec in specs]
+    resolved = [images.resolve(spec, known) for spec in specs]
     stacks = _desired(session, resolved, heads)
     names = {spec.name for spec in specs}
     situation = replace(wished(situation, wish), stacks=stacks, observed=_resolved_images(situation, known))
@@ -191,8 +192,9 @@ def _pull(
     again = look(
         session,
         membership,
-        replace(situation, limit=frozenset(nodes)),
+        situation,
         images=_asked(situation.stacks, wants),
+        only=nodes,
     )
     fresh = {answer.name: answer for answer in again.observed}
     observed = tuple(fresh.get(answer.name, answer) for answer in situation.observed)

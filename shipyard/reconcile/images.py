@@ -16,20 +16,20 @@ from shipyard.model.spec import ContainerSpec, ServiceSpec, StackSpec
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An image as written, the nodes that may run it, and whether the registry must be asked."""
+    """An image as written, the nodes that may run it, and whether the registry must be asked.
+
+    `before`: the digest that the stack's last revision resolved it to, None for none.
+    """
 
     reference: str
     platform: str | None
     nodes: tuple[str, ...]
     ask: bool
+    before: str | None = None
 
 
 def wanted(stacks: Iterable[DesiredStack], previous: Mapping[str, StackSpec]) -> list[Wanted]:
-    """Every image of these stacks that has to be resolved, sorted by reference.
-
-    One that the stack's last revision resolved to a registry's digest stays what it was, unless its tag is `latest`
-    or its pull policy is `always`: applying the same file again must change nothing.
-    """
+    """Every image of these stacks that has to be resolved, sorted by reference."""
     found: dict[tuple[str, str | None], Wanted] = {}
     for stack in stacks:
         before = previous.get(stack.revision.stack)
@@ -75,10 +75,24 @@ def needs_pull(situation: Situation, wants: Iterable[Wanted]) -> list[tuple[str,
     seen = situation.seen()
     for want in wants:
         nodes = [name for name in want.nodes if name in seen]
+        if _stays(situation, want):
+            continue
         have = [name for name in nodes if _found(situation, name, want.reference) is not None]
         if nodes and (want.ask or not have):
             pulls.append(((have or nodes)[0], want))
     return pulls
+
+
+def _stays(situation: Situation, want: Wanted) -> bool:
+    """Whether an image stays what it was: applying the same file again must change nothing.
+
+    Not where the registry is to be asked (`latest`, `always`), nor where the tag means another image on the nodes now.
+    """
+    if want.ask or want.before is None:
+        return False
+    tagged = [_found(situation, name, want.reference) for name in want.nodes if name in situation.seen()]
+    there = [image for image in tagged if image is not None]
+    return not there or any(want.before in image.digests for image in there)
 
 
 def _found(situation: Situation, node: str, reference: str) -> ObservedImage | None:
@@ -92,32 +106,46 @@ def resolutions(
     """What each reference stands for, and what people should know. `pulled`: the node it was just asked for on."""
     known, notices = {}, []
     for want in wants:
-        nodes = [name for name in want.nodes if name in situation.seen()]
-        first = pulled.get(want.reference)
-        order = [first, *nodes] if first is not None and first in nodes else nodes
-        there = [(name, image) for name in order if (image := _found(situation, name, want.reference)) is not None]
-        digest = next((found for _, image in there if (found := _digest(image, want.reference))), None)
-        ids = sorted({image.id for _, image in there})
-        if digest is not None:
-            known[want.reference] = digest
-        elif len(ids) == 1:
-            known[want.reference] = ids[0]
-        elif ids:
-            detail = f"came from no registry and is not the same image on {', '.join(name for name, _ in there)}"
+        there = {
+            name: image
+            for name in want.nodes
+            if name in situation.seen() and (image := _found(situation, name, want.reference)) is not None
+        }
+        stays = want.before if _stays(situation, want) else None
+        exact = stays or _exact(there, want.reference, pulled.get(want.reference))
+        if exact is not None:
+            known[want.reference] = exact
+        elif there:
+            detail = f"is not the same image on {', '.join(sorted(there))}, and came from no registry"
             notices.append(Notice(want.reference, "ImageDiffers", detail))
     return known, tuple(notices)
 
 
-def _digest(image: ObservedImage, reference: str) -> str | None:
-    """The registry's digest of this very repository. `localhost/…` is podman's word for made here."""
+def _exact(there: Mapping[str, ObservedImage], reference: str, pulled_on: str | None) -> str | None:
+    """One name for one image. Podman gives images that were only loaded a digest too, which no registry knows:
+
+    a digest counts when it was just pulled, or when every node that has the image has it by that digest.
+    """
+    if pulled_on is not None and pulled_on in there:
+        fresh = _digests(there[pulled_on], reference)
+        if fresh:
+            return min(fresh)
+    everywhere = [_digests(image, reference) for image in there.values()]
+    common = set.intersection(*everywhere) if everywhere else set()
+    if common:
+        return min(common)
+    ids = {image.id for image in there.values()}
+    return min(ids) if len(ids) == 1 else None
+
+
+def _digests(image: ObservedImage, reference: str) -> set[str]:
+    """The digests of this very repository."""
     repository = _repository(reference)
-    for digest in image.digests:
-        name = digest.partition("@")[0]
-        if name.startswith("localhost/") or not digest.partition("@")[2].startswith("sha256:"):
-            continue
-        if _repository(name) == repository:
-            return digest
-    return None
+    return {
+        digest
+        for digest in image.digests
+        if "@sha256:" in digest and _repository(digest.partition("@")[0]) == repository
+    }
 
 
 def _repository(reference: str) -> str:
@@ -131,17 +159,14 @@ def _repository(reference: str) -> str:
     return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"
 
 
-def resolve(spec: StackSpec, known: Mapping[str, str], before: StackSpec | None) -> StackSpec:
+def resolve(spec: StackSpec, known: Mapping[str, str]) -> StackSpec:
     """The spec with resolved images; each service remembers what was written."""
-    return replace(spec, services=tuple(_resolved(service, known, before) for service in spec.services))
+    return replace(spec, services=tuple(_resolved(service, known) for service in spec.services))
 
 
-def _resolved(service: ServiceSpec, known: Mapping[str, str], before: StackSpec | None) -> ServiceSpec:
+def _resolved(service: ServiceSpec, known: Mapping[str, str]) -> ServiceSpec:
     def image(container: ContainerSpec) -> str:
-        written = container.image
-        if is_resolved(written):
-            return written
-        return known.get(written) or (not _asks(container) and _as_before(before, service.name, written)) or written
+        return known.get(container.image, container.image)
 
     pairs = {
         **dict(service.images),

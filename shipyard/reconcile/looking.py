@@ -26,12 +26,14 @@ def look(
     situation: Situation,
     *,
     images: Mapping[str, Collection[str]] | None = None,
+    only: Collection[str] | None = None,
 ) -> Situation:
-    """The situation with what the nodes answered. `images`: references to look up, by node.
+    """The situation with what the nodes answered. `images`: references to look up, by node. `only`: ask these nodes.
 
+    All nodes are asked also where `--limit` names some: it limits what is done, not what is known.
     Raises Refused when a node belongs to another store, ShipyardError when one node has two names.
     """
-    asked = [node for node in situation.nodes if situation.limit is None or node.name in situation.limit]
+    asked = [node for node in situation.nodes if only is None or node.name in only]
     answers = _ask(session, membership, situation, asked, images or {})
     situation = replace(situation, observed=answers, now=session.now())
     _check_identity(session, situation)
@@ -132,12 +134,21 @@ def _as_pinned(answer: Observation, node: Node) -> Observation:
 
 def _check_identity(session: Session, situation: Situation) -> None:
     names: dict[str, str] = {}
+    heads = session.store.heads()
     for node in situation.seen().values():
         if node.owner and node.owner != session.store.uuid:
             raise Refused(
                 node.name,
                 f"belongs to another store ({node.owner}); this one is {session.store.uuid}",
                 hint="if that store is lost, `shipyard state rebuild` reads the fleet's state back from its nodes",
+            )
+        if node.others and not session.cluster_chosen and not heads:
+            others = ", ".join(cluster for cluster, _ in node.others)
+            raise Refused(
+                node.name,
+                f"belongs to the cluster {others} already, whose store this new one is not",
+                hint="if that store is lost, `shipyard state rebuild` reads its state back from the nodes; "
+                f'for a second cluster beside it, write cluster = "{session.store.cluster}" into shipyard.toml',
             )
         identity = node.facts.node_id
         if identity and identity in names:

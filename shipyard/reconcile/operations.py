@@ -70,6 +70,7 @@ class Operations:
 
     def reconcile(self, request: ReconcileRequest, progress: Progress) -> Ending:
         """Run passes: once, until converged, or for ever."""
+        self._something_applied()
         wish = Wish(
             limit=limited(self._session, request.limit),
             accept_empty=frozenset(request.accept_empty),
@@ -81,6 +82,14 @@ class Operations:
         if not request.watch:
             return with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress))
         return with_lease(self._session, lambda keeper: self._watch(keeper, wish, request.interval, progress))
+
+    def _something_applied(self) -> None:
+        """A store without a stack keeps nothing running; whoever believes otherwise has lost the store they mean."""
+        if not self._session.store.heads() and not self._session.store.nodes():
+            raise StoreError(
+                "nothing has been applied yet, as far as this store knows",
+                hint="`shipyard apply FILE` begins; if the store was lost, `shipyard state rebuild` reads it back",
+            )
 
     def _check(self, wish: Wish, progress: Progress) -> Ending:
         _, plan = applying.preview(self._session, None, wish)

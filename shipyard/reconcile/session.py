@@ -61,6 +61,11 @@ class Session:
             self.settings.inventory, cwd=self.settings.root, playbook_dirs=self.playbook_dirs, trusted=self.trusted
         )
 
+    @property
+    def cluster_chosen(self) -> bool:
+        """Whether the cluster's id was written down (shipyard.toml), and not made up with a new store."""
+        return self.settings.cluster is not None
+
     def now(self) -> float:
         """Unix seconds; never earlier than anything recorded."""
         return self.store.now(clock.now())

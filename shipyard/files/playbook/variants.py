@@ -52,7 +52,9 @@ def folded(value: Value, made: list[Made]) -> ServiceSpec | None:
     first = {nodes[node]: node for node in sorted(nodes, reverse=True)}
     template = min(count, key=lambda container: (-count[container], first[container]))
     variants = tuple((node, nodes[node]) for node in sorted(nodes) if nodes[node] != template)
-    return replace(made[0][1].spec, container=template, variants=variants, per_node=bool(variants))
+    rendered = tuple(sorted(nodes)) if variants else ()
+    spec = made[0][1].spec
+    return replace(spec, container=template, variants=variants, per_node=bool(variants), rendered=rendered)
 
 
 def _same(value: Value, path: Path, part: Callable[[Service], Any], made: list[Made]) -> None:
