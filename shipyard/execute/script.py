@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from shipyard.base import shell
 from shipyard.execute import steps
 from shipyard.model.plan import Action
-from shipyard.runtime import nodedir, nodescript
+from shipyard.runtime import nodedir, nodefence, nodescript
 from shipyard.runtime.dialect import Command, Dialect
 
 SAID = 4096
@@ -153,7 +153,8 @@ def _assemble(
     nonce = secrets.token_hex(16)
     text = (
         nodedir.locate(fence.cluster)
-        + nodedir.fencing(fence.store_uuid, fence.epoch, take_over=fence.take_over, wait=fence.wait)
+        + nodedir.writing()
+        + nodefence.fencing(fence.store_uuid, fence.epoch, take_over=fence.take_over, wait=fence.wait)
         + _RUN.replace("@KILL@", str(KILL_AFTER)).replace("@SAID@", str(SAID))
         + work
     )
