@@ -17,6 +17,7 @@ from typing import Literal
 from shipyard.base.errors import LabError
 from shipyard.base.text import tail
 from shipyard.lab import cgroups, disk, inventory, network
+from shipyard.lab.claim import claim, name_option
 from shipyard.lab.command import attempt
 from shipyard.lab.images import Image, ensure
 from shipyard.lab.layout import (
@@ -25,21 +26,16 @@ from shipyard.lab.layout import (
     Choice,
     Layout,
     Record,
-    Runtime,
-    all_records,
     check_name,
     locked,
     read_record,
     remove_if_empty,
     runtimes,
     state_root,
-    write_record,
 )
 from shipyard.lab.machine import look, require
 from shipyard.lab.node import Node
 
-_INDEXES = "_indexes"
-"""Of the lock under which a lab chooses its network; no lab can have this name."""
 State = Literal["up", "cut", "off"]
 Report = Callable[[str], None]
 
@@ -72,7 +68,7 @@ class Lab:
         wanted = runtimes(nodes, runtime)
         require(wanted)
         with locked(name):
-            lab = Lab(layout, _claim(layout, wanted))
+            lab = Lab(layout, claim(layout, wanted))
             lab._make(report)
             if images:
                 lab._load_missing(ensure(report), report)
@@ -83,7 +79,7 @@ class Lab:
         """A lab that was made before. Raises LabError where there is none."""
         record = read_record(check_name(name))
         if record is None:
-            raise LabError(f"there is no lab {name!r} on this machine", hint=f"shipyard lab up{_option(name)}")
+            raise LabError(f"there is no lab {name!r} on this machine", hint=f"shipyard lab up{name_option(name)}")
         return Lab(Layout(name, Path(record.directory)), record)
 
     @staticmethod
@@ -159,7 +155,7 @@ class Lab:
 
     def ssh(self, name: str, argv: Iterable[str] = ()) -> list[str]:
         """The command line that logs into a node as its user would."""
-        options = ["-i", str(self.layout.key), "-o", inventory.known_hosts_option(self.layout)]
+        options = ["-i", str(self.layout.key), "-o", inventory.known_hostsname_option(self.layout)]
         alone = ["-o", "IdentitiesOnly=yes", "-o", "GlobalKnownHostsFile=/dev/null", "-F", "/dev/null"]
         return ["ssh", *alone, *options, f"root@{self.node(name).address}", *argv]
 
@@ -244,41 +240,6 @@ class Lab:
             network.set_cable(self.record, node.number, up=not cut)
             if not cut:
                 _cut_mark(node).unlink(missing_ok=True)
-
-
-def _claim(layout: Layout, wanted: tuple[Runtime, ...]) -> Record:
-    """The lab's record, written before anything is made: a new one, or the one that is there, grown."""
-    with locked(_INDEXES):
-        before = read_record(layout.name)
-        if before is None:
-            taken = network.used_indexes() | {record.index for record in all_records()}
-            index = next((number for number in range(256) if number not in taken), None)
-            if index is None:
-                raise LabError("all 256 networks for labs are in use", hint="shipyard lab down --name NAME")
-        else:
-            _check_same(before, layout, wanted)
-            index = before.index
-        record = Record(layout.name, str(layout.directory), index, wanted)
-        write_record(record)
-        return record
-
-
-def _check_same(before: Record, layout: Layout, wanted: tuple[Runtime, ...]) -> None:
-    option = _option(before.name)
-    if Path(before.directory) != layout.directory and Path(before.directory).is_dir():
-        raise LabError(
-            f"there is a lab {before.name!r} already, of {before.directory}",
-            hint=f"another name: shipyard lab up --name OTHER; or take that one down: shipyard lab down{option}",
-        )
-    if wanted[: len(before.runtimes)] != before.runtimes:
-        raise LabError(
-            f"the lab {before.name!r} is there with other nodes ({', '.join(before.runtimes)}); it can only grow",
-            hint=f"shipyard lab down{option}, then up again; or another lab beside it with --name",
-        )
-
-
-def _option(name: str) -> str:
-    return "" if name == DEFAULT_NAME else f" --name {name}"
 
 
 def _cut_mark(node: Node) -> Path:
