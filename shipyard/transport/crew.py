@@ -69,4 +69,6 @@ class Crew(Generic[T]):
                 outcome = self._work(name)
             except BaseException as error:
                 outcome = error
+                if not isinstance(error, NodeError):
+                    self.cancel()
             self._done.put((name, outcome))

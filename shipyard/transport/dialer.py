@@ -44,7 +44,7 @@ class Dialer:
         )
         self._hops: defaultdict[Target, _Hop] = defaultdict(_Hop)
         self._lock = threading.Lock()
-        self._open: set[paramiko.Transport] = set()
+        self._open: dict[paramiko.Transport, Handshake] = {}
         self._closed = False
 
     def open(self, node: str, target: Target) -> paramiko.Transport:
@@ -82,7 +82,7 @@ class Dialer:
         """A stream with nothing said yet; closed by `forget`, or with everything."""
         handshake = Handshake(self.stream(node, target), key_types)
         with self._lock:
-            self._open.add(handshake.transport)
+            self._open[handshake.transport] = handshake
         if self._closed:
             self.forget(handshake.transport)
             raise Unreachable(node, "interrupted")
@@ -92,16 +92,17 @@ class Dialer:
         """Close every connection, also those being opened."""
         self._closed = True
         with self._lock:
-            transports = list(self._open)
-        for transport in transports:
-            transport.close()
+            handshakes = list(self._open.values())
+        for handshake in handshakes:
+            handshake.abandon()
         self._keyring.close()
 
     def forget(self, transport: paramiko.Transport) -> None:
         """Close one of them."""
-        transport.close()
         with self._lock:
-            self._open.discard(transport)
+            handshake = self._open.pop(transport, None)
+        if handshake is not None:
+            handshake.abandon()
 
     def _attempt(self, node: str, target: Target) -> paramiko.Transport:
         order = key_order(self.known_hosts.types(target.known_hosts, target.known_as))

@@ -45,8 +45,8 @@ class Fleet:
     def each(self, nodes: Iterable[str], work: Callable[[NodeConnection], T]) -> dict[str, T | NodeError]:
         """Do something on every node, at most `forks` at once; the result or the error of each, in the order given.
 
-        What is no NodeError is a bug: the rest is cancelled and it is raised. An interrupt closes all connections,
-        and so ends what runs; what waits is not begun.
+        What is no NodeError is a bug: the rest is cancelled and it is raised. An interrupt closes all connections
+        and so ends the waiting for what runs; what waits is not begun. A script that a node has begun runs to its end.
         """
         names = tuple(dict.fromkeys(nodes))
         crew = Crew(names, lambda node: work(self.open(node)))

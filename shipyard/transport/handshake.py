@@ -77,11 +77,19 @@ class Handshake:
     """A transport that was not started yet. `key_types`: host key algorithms in the order to ask for them."""
 
     def __init__(self, stream: Stream, key_types: tuple[str, ...]) -> None:
+        self._stream = stream
         self.transport = _Transport(stream)
+        self.done = threading.Event()
         wanted = self.transport.get_security_options()
         known = wanted.kex
         wanted.kex = (*(name for name in KEX if name in known), *(name for name in known if name not in KEX))
         wanted.key_types = key_types
+
+    def abandon(self) -> None:
+        """Close it; who waits for the key exchange is woken, which paramiko does only when the other side closes."""
+        self.transport.close()
+        self._stream.close()  # a transport that was not started yet does not do it
+        self.done.set()
 
     @property
     def lines(self) -> list[str]:
@@ -93,9 +101,8 @@ class Handshake:
 def exchange_keys(handshake: Handshake, timeout: float) -> None:
     """Until the connection is encrypted. Raises DroppedError or HandshakeError; the caller closes then."""
     transport = handshake.transport
-    done = threading.Event()
-    transport.start_client(event=done)
-    in_time = done.wait(timeout)
+    transport.start_client(event=handshake.done)
+    in_time = handshake.done.wait(timeout)
     if in_time and transport.is_active():
         return
     answered = any(line.startswith("SSH-") for line in handshake.lines)

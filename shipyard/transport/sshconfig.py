@@ -144,9 +144,10 @@ def _holds(block: _Block, subject: Subject, found: Found) -> bool:
             holds &= not negated
             continue
         patterns = (value or (words.pop(0) if words else "")).split(",")
-        if name in {"host", "originalhost"}:
-            patterns = [pattern.lower() for pattern in patterns]
-        holds &= matches(_subject_of(name, subject, found), tuple(patterns)) is not negated
+        compared = _subject_of(name, subject, found)
+        if name in {"host", "originalhost"}:  # unlike `Host`, where case counts
+            compared, patterns = compared.lower(), [pattern.lower() for pattern in patterns]
+        holds &= matches(compared, tuple(patterns)) is not negated
     return holds
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from paramiko import Transport
 
 from shipyard.base.errors import (
     AuthFailed,
@@ -267,12 +269,18 @@ def test_nodes_share_the_connection_to_their_jump_host(place: Place, bastion: Ss
             assert set(outcomes.values()) == {b"fine\n"}
     assert bastion.logins() == 1
     assert place.sshd.logins() == 3
+    assert eventually(lambda: not [thread for thread in threading.enumerate() if isinstance(thread, Transport)])
 
 
 def test_an_unreachable_jump_host_is_one_failure_of_all_behind_it(place: Place) -> None:
-    host = place.host(common_args=("-J", f"127.0.0.1:{free_port()}"))
-    with place.fleet(*[host] * 20) as fleet:
-        outcomes = fleet.each([f"node{n}" for n in range(1, 21)], lambda node: node.run(b"true", timeout=10))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = place.host(common_args=("-J", f"127.0.0.1:{silent.getsockname()[1]}"), timeout=1)
+        with place.fleet(*[host] * 20) as fleet:
+            outcomes = fleet.each([f"node{n}" for n in range(1, 21)], lambda node: node.run(b"true", timeout=10))
+        silent.settimeout(0)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # nobody tried a second time
+            silent.accept()
     for node, outcome in outcomes.items():
         assert isinstance(outcome, Unreachable)
         assert (outcome.node, outcome.via) == (node, "127.0.0.1")
@@ -357,14 +365,31 @@ def test_a_closed_port_and_a_silent_one_are_unreachable(place: Place) -> None:
     assert "no sshd answered" in error.message
 
 
+def test_closing_ends_a_connection_that_is_being_made(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        fleet = place.fleet(place.host(port=silent.getsockname()[1], timeout=60))
+        outcomes: list[object] = []
+        opening = threading.Thread(
+            target=lambda: outcomes.append(fleet.each(["node1"], lambda node: node.node)["node1"]), daemon=True
+        )
+        opening.start()
+        with silent.accept()[0] as client:
+            assert client.recv(4) == b"SSH-"
+            fleet.close()
+            opening.join(20)
+    assert isinstance(outcomes[0], Unreachable)
+    assert eventually(lambda: not [thread for thread in threading.enumerate() if isinstance(thread, Transport)])
+
+
 def test_a_port_that_speaks_something_else_is_alive(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            for _ in range(20):
-                client, _address = server.accept()
-                with client:
-                    client.sendall(b"Not allowed at this time\r\n")
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _address = server.accept()
+                    with client:
+                        client.sendall(b"Not allowed at this time\r\n")
 
         threading.Thread(target=serve, daemon=True).start()
         error = error_of(place.fleet(place.host(port=server.getsockname()[1], timeout=0.5)))
@@ -445,7 +470,7 @@ def test_endless_output_is_cut_off(place: Place) -> None:
 
 def test_a_command_ended_by_a_signal_has_a_status(place: Place) -> None:
     with place.fleet() as fleet:
-        assert fleet.open("node1").run(b"kill -KILL $$", timeout=10).status == 128 + signal.SIGKILL
+        assert fleet.open("node1").run(b"kill -KILL 0", timeout=10).status == 128 + signal.SIGKILL
 
 
 def test_both_outputs_at_once_do_not_block(place: Place) -> None:

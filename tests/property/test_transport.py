@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from shipyard.base import shell
@@ -56,9 +56,9 @@ def test_arguments_arrive_as_they_were(name: str, words: list[str]) -> None:
 @settings(max_examples=15)
 @given(BYTES)
 def test_a_here_document_arrives_as_it_was(name: str, data: bytes) -> None:
-    script = b"cat <<'shipyard-end-of-data'\n" + data + b"\nshipyard-end-of-data\n"
-    if b"shipyard-end-of-data" not in data:
-        assert answered(name, frame(script)) == (0, data + b"\n", b"")
+    # dash loses a byte above 127 behind a line's beginning that could become the delimiter, whoever hands it the text
+    assume(not any(line.startswith(b"=") for line in data.split(b"\n")))
+    assert answered(name, frame(b"cat <<'==='\n" + data + b"\n===\n")) == (0, data + b"\n", b"")
 
 
 @settings(max_examples=15)

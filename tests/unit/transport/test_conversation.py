@@ -83,6 +83,7 @@ def test_a_second_question_means_a_wrong_password_and_gets_no_answer() -> None:
     process = Scripted(Chunk(stderr=PROMPT), Chunk(stderr=b"\nSorry, try again.\n" + PROMPT), None)
     error = failure(process, ASKED)
     assert isinstance(error, SudoFailed)
+    assert error.message.startswith("sudo did not accept the password")
     assert "Sorry, try again." in error.message
     assert process.got == b"secret\n"
 
