@@ -155,7 +155,7 @@ class Lab:
 
     def ssh(self, name: str, argv: Iterable[str] = ()) -> list[str]:
         """The command line that logs into a node as its user would."""
-        options = ["-i", str(self.layout.key), "-o", inventory.known_hostsname_option(self.layout)]
+        options = ["-i", str(self.layout.key), "-o", inventory.known_hosts_option(self.layout)]
         alone = ["-o", "IdentitiesOnly=yes", "-o", "GlobalKnownHostsFile=/dev/null", "-F", "/dev/null"]
         return ["ssh", *alone, *options, f"root@{self.node(name).address}", *argv]
 
