@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import socket
@@ -18,12 +17,12 @@ from shipyard.model.inventory import Connection
 from shipyard.transport import arguments
 from shipyard.transport.arguments import Arguments
 from shipyard.transport.local import this_user
+from shipyard.transport.names import check_name, expand, jump, port_number, real_name
 from shipyard.transport.options import SYSTEM_KNOWN_HOSTS, SshOptions
 from shipyard.transport.sshconfig import Found, NeedsOpenSshError, SshConfig, Subject
 from shipyard.transport.target import Checking, Target, known_name
 
 _JUMPS = 8
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:%@-]+")
 _USUAL_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _DEFAULT_KEYS = frozenset({*_USUAL_KEYS, "id_dsa", "id_ecdsa_sk", "id_ed25519_sk", "id_xmss"})
 _USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
@@ -77,10 +76,10 @@ class Resolver:
 
     def _resolve(self, wanted: _Wanted, behind: tuple[str, ...]) -> Target:
         found = self._lookup(wanted)
-        host = _real_name(found.first("hostname"), wanted.alias)
-        port = _port(wanted.port or found.first("port"))
+        host = real_name(found.first("hostname"), wanted.alias)
+        port = port_number(wanted.port or found.first("port"))
         user = wanted.user or found.first("user") or self._local_user
-        _check_name("host", host)
+        check_name("host", host)
         tokens = self._tokens(wanted.alias, host, port, user)
         identities, usual = self._identities(wanted, found, tokens)
         via, command = self._proxy(wanted, found, tokens, behind)
@@ -133,7 +132,7 @@ class Resolver:
                 elif named.lower() == "none":
                     paths = ()
                 else:
-                    path = Path(_expand(named, {}, home))
+                    path = Path(expand(named, {}, home))
                     if not path.exists() or path.is_dir():
                         raise ConfigError(f"ansible_ssh_common_args: -F {named}: there is no such file")
                     paths = ((path, home / ".ssh"),)
@@ -146,10 +145,10 @@ class Resolver:
         ssh = shutil.which("ssh")
         if ssh is None:
             raise ConfigError(f"{needs}: only ssh itself can read this, and it is not installed here")
-        _check_name("host", wanted.alias)
+        check_name("host", wanted.alias)
         argv = [ssh, "-G"]
         if wanted.arguments.config is not None:
-            argv += ["-F", _expand(wanted.arguments.config, {}, self._options.home)]
+            argv += ["-F", expand(wanted.arguments.config, {}, self._options.home)]
         if wanted.user is not None:
             argv += ["-l", wanted.user]
         argv += ["--", wanted.alias]
@@ -168,7 +167,7 @@ class Resolver:
         named = [] if wanted.key_file is None else [wanted.key_file]
         named += [name for name in written if name.lower() != "none"]
         folder = self._options.home / ".ssh"
-        paths = tuple(dict.fromkeys(_expand(name, tokens, self._options.home) for name in named))
+        paths = tuple(dict.fromkeys(expand(name, tokens, self._options.home) for name in named))
         if (paths or written) and not {*paths} <= {str(folder / name) for name in _DEFAULT_KEYS}:
             return paths, False  # `ssh -G` lists the usual ones where nobody named any
         if written and not paths:
@@ -185,18 +184,18 @@ class Resolver:
         if value.lower() == "none":
             return None, None
         if key == "proxyjump":
-            return self._jumps(wanted, _expand(value, tokens), behind), None
+            return self._jumps(wanted, expand(value, tokens), behind), None
         self._check_trust(wanted)
         for what, name in (("host", tokens["h"]), ("user", tokens["r"])):
-            _check_name(what, name)  # they become part of a shell command
-        return None, _expand(value, tokens)
+            check_name(what, name)  # they become part of a shell command
+        return None, expand(value, tokens)
 
     def _jumps(self, wanted: _Wanted, value: str, behind: tuple[str, ...]) -> Target:
         """`[user@]host[:port]`, several with commas: the last is the nearest to the node."""
         if len(behind) >= _JUMPS or wanted.alias in behind:
             raise ConfigError(f"jump hosts go round in a circle: {' -> '.join((*behind, wanted.alias))}")
         *before, last = value.split(",")
-        user, host, port = _jump(last)
+        user, host, port = jump(last)
         options = (("proxyjump", ",".join(before)),) if before else ()
         # As in ssh, a node's own options are not those of its jump host; its key may be offered, a password not.
         return self._resolve(
@@ -220,13 +219,13 @@ class Resolver:
         """Whether that -F file is anything but the user's or the system's own."""
         if config is None or config.lower() == "none":
             return False
-        folder = Path(_expand(config, {}, self._options.home)).resolve().parent
+        folder = Path(expand(config, {}, self._options.home)).resolve().parent
         own = (self._options.home / ".ssh", self._options.system_config.parent)
         return not any(folder.is_relative_to(place.resolve()) for place in own)
 
     def _files_of(self, said: str, tokens: dict[str, str]) -> tuple[str, ...]:
         names = [name for name in shlex.split(said) if name.lower() not in {"none", "/dev/null"}]
-        return tuple(dict.fromkeys(_expand(name, tokens, self._options.home) for name in names))
+        return tuple(dict.fromkeys(expand(name, tokens, self._options.home) for name in names))
 
     def _agent(self, said: str | None, tokens: dict[str, str]) -> str | None:
         if said is None or said == "SSH_AUTH_SOCK":
@@ -235,7 +234,7 @@ class Resolver:
             return None
         if said.startswith("$") and not said.startswith("${"):
             return os.environ.get(said[1:]) or None
-        return _expand(said, tokens, self._options.home)
+        return expand(said, tokens, self._options.home)
 
     def _tokens(self, alias: str, host: str, port: int, user: str) -> dict[str, str]:
         return {
@@ -253,56 +252,6 @@ class Resolver:
 
 
 _TRUST = "look at it, then allow it with: shipyard trust-project"
-
-
-def _expand(text: str, tokens: dict[str, str], home: Path | None = None) -> str:
-    """`%x` tokens, and for files (`home` given) a leading `~/` and `${NAME}`."""
-    if home is not None:
-        if text.startswith("~/"):
-            text = str(home / text[2:])
-        text = re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), text)
-
-    def token(found: re.Match[str]) -> str:
-        if found[1] not in tokens:
-            raise ConfigError(f"ssh_config: `{found[0]}` in `{text}` is not understood")
-        return tokens[found[1]]
-
-    return re.sub(r"%(.)", token, text) if tokens else text
-
-
-def _real_name(said: str | None, alias: str) -> str:
-    """HostName knows `%h` only; any other `%` is the scope of an IPv6 address."""
-    return (said or alias).replace("%%", "%").replace("%h", alias).strip("[]")
-
-
-def _jump(text: str) -> tuple[str | None, str, int | None]:
-    """`[user@]host[:port]` or `ssh://…`."""
-    user, at, place = text.strip().removeprefix("ssh://").rstrip("/").rpartition("@")
-    if place.startswith("["):
-        host, _, rest = place[1:].partition("]")
-        port = rest.removeprefix(":")
-    else:
-        host, _, port = place.partition(":")
-    if not host or (port and not port.isdigit()):
-        raise ConfigError(f"ProxyJump: `{text}` is not [user@]host[:port]")
-    _check_name("host", host)
-    return (user if at else None), host, (int(port) if port else None)
-
-
-def _port(said: int | str | None) -> int:
-    try:
-        port = 22 if said is None else int(said)
-    except ValueError:
-        port = 0
-    if not 0 < port < 65536:
-        raise ConfigError(f"`{said}` is no port")
-    return port
-
-
-def _check_name(what: str, name: str) -> None:
-    """Names reach argument lists and, in a ProxyCommand, a shell."""
-    if name.startswith("-") or not _PLAIN_NAME.fullmatch(name):
-        raise ConfigError(f"`{one_line(name)}` can't be the name of a {what}")
 
 
 def _openssh(argv: list[str]) -> Found:
