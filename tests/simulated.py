@@ -217,9 +217,7 @@ class SimulatedFleet:
             case _:
                 assert_never(action.step)
 
-    def _create(
-        self, node: SimulatedNode, name: str, spec: ContainerSpec, labels: tuple[tuple[str, str], ...]
-    ) -> None:
+    def _create(self, node: SimulatedNode, name: str, spec: ContainerSpec, labels: tuple[tuple[str, str], ...]) -> None:
         if any(box.name == name for box in node.boxes.values()):
             raise RefusedError(f"the name {name} is already in use")
         if spec.image not in node.images:

@@ -15,7 +15,7 @@ from typing import Any
 from shipyard.lab.lab import Lab
 from shipyard.lab.node import Node
 
-TIMEOUT = 300.0
+TIMEOUT = 120.0
 
 # Everything on a node that a test may have made. Images stay: they are the same for all tests.
 _CLEAN: dict[str, str] = {

@@ -16,6 +16,9 @@ from shipyard.runtime import nodedir
 from shipyard.transport.connection import Completed
 from tests.shellnode import SHELLS, FakeDialect, ShellNode, action, call
 
+CLUSTER = f"c{uuid.uuid4().hex[:8]}"
+"""Of this process alone: scripts of one cluster share a folder below /run."""
+
 SPECIAL = (
     *("", "-", "--", "-n", "~", "*", "$(id)", "`id`", "${HOME}", "'", '"', "\\", "\\'", "'\"'\"'", "\n", "\r\n", "a\n"),
     *("!!", "\x1b[31m", "\x7f", "é", "\u202e", "\U0001f6a2", "_END_", "}\n", "\n}\nsy_frame done\nexit 0\n", "sy_dir"),
@@ -33,7 +36,7 @@ def node(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
 
 
 def fence() -> Fence:
-    return Fence("c1", "store-1", 1)
+    return Fence(CLUSTER, "store-1", 1)
 
 
 WORDS = st.lists(TEXT, max_size=6)

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cli_samples as samples
-
 from shipyard.base.errors import ShipyardError
 from shipyard.model.event import Event
 from shipyard.model.plan import Outcome, Plan, Status
@@ -19,6 +17,7 @@ from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision, StackSpec
 from shipyard.model.status import PassSummary
 from shipyard.store.records import EventRow, RevisionRow
+from tests.unit.cli import cli_samples as samples
 
 
 @dataclass

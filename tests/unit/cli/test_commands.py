@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import cli_samples as samples
 import pytest
-from fake_operations import FakeOperations
 
 from shipyard.base.errors import LeaseHeld, StoreError
 from shipyard.cli.app import App
@@ -20,6 +18,8 @@ from shipyard.model.progress import Ending
 from shipyard.model.request import ApplyRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from tests.unit.cli import cli_samples as samples
+from tests.unit.cli.fake_operations import FakeOperations
 
 Shipyard = Callable[..., tuple[int, str, str]]
 

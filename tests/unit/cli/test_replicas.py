@@ -1,10 +1,10 @@
 """Which replicas a name means, and what is said when there are none."""
 
-import cli_samples as samples
 import pytest
 
 from shipyard.base.errors import UsageError
 from shipyard.cli.replicas import one_running, select
+from tests.unit.cli import cli_samples as samples
 
 
 @pytest.mark.parametrize(

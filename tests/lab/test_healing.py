@@ -1,0 +1,185 @@
+"""What passes put right on nodes that were meddled with, and what they leave alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.fleet import Fleet
+from tests.lab.stacks import WEB, WITH_DATA, ids, replicas, states
+
+
+def heal(fleet: Fleet) -> str:
+    """A reconcile, and proof that another one would do nothing."""
+    ran = fleet.shipyard("reconcile", "--timeout", "90").expect(0)
+    fleet.shipyard("reconcile", "--check").expect(0)
+    return ran.stdout + ran.stderr
+
+
+def test_containers_killed_removed_stopped_and_paused_come_back(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB.replace("replicas: 3", "mode: global"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    for meddle in (("kill",), ("rm", "-f"), ("stop", "-t", "0"), ("pause",)):
+        for name, replica in replicas(fleet).items():
+            fleet.runtime_cli(replica["node"], *meddle, replica["container"])
+            assert name
+        before = ids(fleet)
+        heal(fleet)
+        assert set(states(fleet).values()) == {"running"}, meddle
+        assert len(ids(fleet)) == 3
+        if meddle != ("rm", "-f"):
+            assert ids(fleet) == before, f"{meddle} needs no new container"
+
+
+def test_a_disconnected_container_is_rewired_and_not_recreated(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WITH_DATA.replace("replicas: 3", "mode: global"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    webs = {name: found for name, found in replicas(fleet).items() if name.startswith("web")}
+    for replica in webs.values():
+        fleet.runtime_cli(replica["node"], "network", "disconnect", "shop_default", replica["container"])
+    heal(fleet)
+    assert ids(fleet) == before
+    for replica in webs.values():
+        joined = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]
+        assert set(joined) == {"shop_back", "shop_default"}
+        assert "shopfront" in joined["shop_default"]["Aliases"]
+
+
+def test_a_wrong_alias_is_put_right_in_place(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WITH_DATA.replace("replicas: 3", "mode: global"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    webs = {name: found for name, found in replicas(fleet).items() if name.startswith("web")}
+    for replica in webs.values():
+        fleet.runtime_cli(replica["node"], "network", "disconnect", "shop_default", replica["container"])
+        wrong = ("network", "connect", "--alias", "other", "shop_default", replica["container"])
+        fleet.runtime_cli(replica["node"], *wrong)
+    heal(fleet)
+    assert ids(fleet) == before
+    for replica in webs.values():
+        joined = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]
+        assert "shopfront" in joined["shop_default"]["Aliases"]
+
+
+def test_a_removed_network_is_made_again(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB.replace("replicas: 3", "mode: global"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    for replica in replicas(fleet).values():
+        fleet.runtime_cli(replica["node"], "network", "disconnect", "shop_default", replica["container"])
+        fleet.runtime_cli(replica["node"], "network", "rm", "shop_default")
+    heal(fleet)
+    for replica in replicas(fleet).values():
+        joined = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]
+        assert set(joined) == {"shop_default"}
+
+
+def test_a_network_declared_anew_is_made_anew_under_running_containers(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WITH_DATA)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    fleet.write("shop.yml", WITH_DATA.replace("{internal: true}", "{ipam: {config: [{subnet: 10.77.0.0/24}]}}"))
+    fleet.shipyard("apply", "shop.yml", "--timeout", "90").expect(0)
+    assert ids(fleet) == before
+    for replica in (found for name, found in replicas(fleet).items() if name.startswith("web")):
+        address = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]["shop_back"]
+        assert address["IPAddress"].startswith("10.77.0.")
+
+
+def test_what_is_not_ours_is_not_touched(fleet: Fleet) -> None:
+    """Other people's containers, networks and volumes; also when they copied our labels."""
+    fleet.write("shop.yml", WEB)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    labels = fleet.inspect("node1", next(iter(fleet.containers("node1"))))["Config"]["Labels"]
+    copied = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+    for node in fleet.names:
+        image = ("shipyard.test/busybox:1", "sleep", "100000")
+        fleet.runtime_cli(node, "network", "create", "theirs")
+        fleet.runtime_cli(node, "volume", "create", "theirs")
+        fleet.runtime_cli(node, "run", "-d", "--name", "theirs", "--network", "theirs", "-v", "theirs:/d", *image)
+        fleet.runtime_cli(node, "run", "-d", "--name", "forged", *copied, *image)
+    before = {node: fleet.containers(node) for node in fleet.names}
+    said = fleet.shipyard("reconcile", "--check", "-v").stdout
+    assert "ForgedLabel" in said
+    fleet.write("shop.yml", WEB.replace("GREETING", "WELCOME"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    fleet.shipyard("rm", "shop", "--yes").expect(0)
+    for node in fleet.names:
+        left = {name: box for name, box in before[node].items() if name in ("theirs", "forged")}
+        assert fleet.containers(node) == left
+        assert "theirs" in fleet.runtime_cli(node, "network", "ls", "--format", "{{.Name}}")
+        assert "theirs" in fleet.runtime_cli(node, "volume", "ls", "--format", "{{.Name}}")
+
+
+def test_a_node_that_crashes_comes_back_with_its_containers(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB.replace("replicas: 3", "mode: global"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    for node in fleet.names:
+        fleet.lab.kill(node)
+        fleet.lab.start(node)
+    heal(fleet)
+    assert len(ids(fleet)) == 3
+    assert set(states(fleet).values()) == {"running"}
+
+
+def test_an_unreachable_node_is_neither_empty_nor_in_the_way(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    fleet.lab.cut("node2")
+    here = next(iter(fleet.containers("node1").values()))
+    fleet.runtime_cli("node1", "rm", "-f", here)
+    ran = fleet.shipyard("reconcile").expect(4)
+    assert "node2" in ran.stdout + ran.stderr
+    assert len(fleet.containers("node1")) == 1, "what could be done elsewhere was done"
+    assert {node: len(fleet.containers(node)) for node in fleet.names} == dict.fromkeys(fleet.names, 1)
+    status = fleet.shipyard("status", "-o", "json").json
+    states_ = {node["name"]: node["state"] for node in status["nodes"]}
+    assert states_["node2"] in ("suspect", "unreachable")
+    assert status["converged"] is False
+    fleet.lab.join("node2")
+    heal(fleet)
+    after = ids(fleet)
+    assert len(after) == 3
+    assert len(set(before.values()) & set(after.values())) == 2
+
+
+def test_a_lost_volume_is_reported_and_not_begun_anew(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WITH_DATA)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    found = replicas(fleet)["web.1"]
+    fleet.runtime_cli(found["node"], "rm", "-f", found["container"])
+    fleet.runtime_cli(found["node"], "volume", "rm", "shop_data")
+    ran = fleet.shipyard("reconcile").expect(2)
+    assert "VolumeLost" in ran.stdout + ran.stderr
+    assert "shop_data" not in fleet.runtime_cli(found["node"], "volume", "ls", "--format", "{{.Name}}").split()
+    fleet.shipyard("reconcile", "--accept-empty", "shop_data").expect(0)
+    assert "shop_data" in fleet.runtime_cli(found["node"], "volume", "ls", "--format", "{{.Name}}").split()
+
+
+def test_a_container_that_crashes_again_and_again_is_held_back(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB.replace('[httpd, -f, -p, "8080", -h, /]', '[sh, -c, "echo last words; exit 3"]'))
+    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "15").expect(2)
+    said = ran.stdout + ran.stderr
+    assert "last words" in said or "last words" in fleet.shipyard("events").stdout
+    assert {replica["reason"] for replica in replicas(fleet).values()} <= {
+        "BackOff",
+        "Restarting",
+        "CrashLoopBackOff",
+        "Exited",
+    }
+
+
+@pytest.mark.parametrize("test", ["true", "false"])
+def test_health_decides(fleet: Fleet, test: str) -> None:
+    check = f"""
+      healthcheck: {{test: [CMD, {test}], interval: 1s, retries: 2, timeout: 2s}}
+"""
+    fleet.write("shop.yml", WEB + check)
+    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "20" if test == "false" else "60")
+    health = {replica["health"] for replica in replicas(fleet).values()}
+    if test == "true":
+        ran.expect(0)
+        assert health == {"healthy"}
+    else:
+        ran.expect(2)
+        assert "Unhealthy" in ran.stdout + ran.stderr
