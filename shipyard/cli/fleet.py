@@ -5,6 +5,8 @@ Everything heavy (the store, SSH, templates) is imported here, and only when a c
 
 from __future__ import annotations
 
+import getpass
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,5 +22,11 @@ def opened(app: App, *, playbooks: Sequence[str] = ()) -> Iterator[Operations]:
     """The fleet, closed afterwards. `playbooks`: variables in group_vars beside them count too."""
     from shipyard.reconcile.operations import Operations
 
-    with Operations.open(app.settings, environ=app.environ, playbooks=playbooks) as fleet:
+    ask = _ask_passphrase if sys.stdin.isatty() and sys.stderr.isatty() else None
+    with Operations.open(app.settings, environ=app.environ, playbooks=playbooks, passphrase=ask) as fleet:
         yield fleet
+
+
+def _ask_passphrase(question: str) -> str | None:
+    """On the terminal, unseen; None when nothing was typed."""
+    return getpass.getpass(f"{question}: ", sys.stderr) or None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from shipyard.base.errors import Refused, ShipyardError
 from shipyard.model.node import Node
-from shipyard.model.observed import Observation, ObservedNode, Silent
+from shipyard.model.observed import Facts, Observation, ObservedNode, Silent
 from shipyard.model.plan import PullImage
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.observe.fleet import observe
@@ -27,14 +27,16 @@ def look(
     *,
     images: Mapping[str, Collection[str]] | None = None,
     only: Collection[str] | None = None,
+    versions: bool = False,
 ) -> Situation:
     """The situation with what the nodes answered. `images`: references to look up, by node. `only`: ask these nodes.
 
+    `versions`: ask for the runtimes' versions also where they are known; it costs a process on each node.
     All nodes are asked also where `--limit` names some: it limits what is done, not what is known.
     Raises Refused when a node belongs to another store, ShipyardError when one node has two names.
     """
     asked = [node for node in situation.nodes if only is None or node.name in only]
-    answers = _ask(session, membership, situation, asked, images or {})
+    answers = _ask(session, membership, situation, asked, images or {}, versions=versions)
     situation = replace(situation, observed=answers, now=session.now())
     _check_identity(session, situation)
     if images is None:
@@ -48,14 +50,40 @@ def _ask(
     situation: Situation,
     nodes: Iterable[Node],
     images: Mapping[str, Collection[str]],
+    *,
+    versions: bool = False,
 ) -> tuple[Observation, ...]:
-    requests = [_request(session, situation, node, tuple(sorted(images.get(node.name, ())))) for node in nodes]
+    known = {} if versions else _known_versions(session)
+    requests = [
+        _request(situation, node, tuple(sorted(images.get(node.name, ()))), version=node.name not in known)
+        for node in nodes
+    ]
     answers = observe(session.fleet(membership), requests, timeout=session.settings.timeouts.observe)
     pinned = {node.name: node for node in situation.nodes}
-    return tuple(_as_pinned(answer, pinned[answer.name]) for answer in answers)
+    return tuple(_as_pinned(with_version(answer, known.get(answer.name)), pinned[answer.name]) for answer in answers)
 
 
-def _request(session: Session, situation: Situation, node: Node, images: tuple[str, ...]) -> NodeRequest:
+def _known_versions(session: Session) -> dict[str, Facts]:
+    """What the store says of nodes whose runtime, and its version, it knows."""
+    return {
+        record.node.name: record.facts
+        for record in session.store.nodes()
+        if record.facts is not None and record.facts.runtime_version and record.facts.runtime == record.node.runtime
+    }
+
+
+def with_version(answer: Observation, before: Facts | None) -> Observation:
+    """The answer, with the version that the same runtime had before where it was not asked for."""
+    if before is None or not isinstance(answer, ObservedNode):
+        return answer
+    facts = answer.facts
+    if facts.runtime_version or (facts.runtime, facts.user) != (before.runtime, before.user):
+        return answer
+    known = replace(facts, runtime_version=before.runtime_version, rootless=before.rootless)
+    return replace(answer, facts=known)
+
+
+def _request(situation: Situation, node: Node, images: tuple[str, ...], *, version: bool) -> NodeRequest:
     networks: set[str] = set()
     volumes: set[str] = set()
     placed = {
@@ -74,6 +102,7 @@ def _request(session: Session, situation: Situation, node: Node, images: tuple[s
         networks=tuple(sorted(networks)),
         volumes=tuple(sorted(volumes)),
         images=images,
+        version=version,
     )
 
 

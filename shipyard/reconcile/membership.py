@@ -36,6 +36,9 @@ def members(
     newly = [name for name in gone if not known[name].node.orphaned]
     if not confirmed:
         _believe(inventory, newly, len([name for name in known if not known[name].node.orphaned]))
+    local = inventory.implicit_localhost
+    if local is not None:
+        hosts.setdefault(local.name, local)
     wanted = {name for pattern in patterns for name in match(pattern, inventory).hosts} | (set(known) & set(hosts))
     nodes, connections = [], {}
     for name in sorted(wanted):

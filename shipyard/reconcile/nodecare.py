@@ -41,7 +41,7 @@ def _membership(session: Session, names: Sequence[str]) -> Membership:
 def check(session: Session, pattern: str) -> list[NodeCheck]:
     """Observe each node, and say what is missing and how to mend it."""
     membership = _membership(session, _hosts(session, pattern))
-    situation = look(session, membership, session.situation(membership, session.stacks()), images={})
+    situation = look(session, membership, session.situation(membership, session.stacks()), images={}, versions=True)
     return [_seen(answer) if isinstance(answer, ObservedNode) else _silent(answer) for answer in situation.observed]
 
 

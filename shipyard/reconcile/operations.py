@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -47,11 +47,15 @@ class Operations:
         *,
         environ: Mapping[str, str] | None = None,
         playbooks: Sequence[str] = (),
-        options: SshOptions | None = None,
+        passphrase: Callable[[str], str | None] | None = None,
     ) -> Operations:
-        """Read the inventory and open the store, which is made where there is none."""
+        """Read the inventory and open the store, which is made where there is none.
+
+        `passphrase`: asks a person for that of a key file; None where there is no terminal.
+        """
         folders = {(settings.root / Path(name)).absolute().parent for name in playbooks}
         trusted = is_trusted(settings.root)
+        options = SshOptions(trusted=trusted, passphrase=passphrase)
         session = Session.open(settings, playbook_dirs=sorted(folders), create=True, trusted=trusted, options=options)
         return cls(session, os.environ if environ is None else environ)
 

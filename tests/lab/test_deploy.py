@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import WEB, WITH_DATA, ids, replicas
 
+PRINT = ("sh", "-c", 'echo "$GREETING"')
+
 
 def test_deploys_over_three_nodes_and_then_rests(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB)
@@ -17,7 +19,7 @@ def test_deploys_over_three_nodes_and_then_rests(fleet: Fleet) -> None:
     created = [action for action in planned["actions"] if action["action"] == "create-container"]
     assert {action["target"] for action in created} == {"shop/web.1", "shop/web.2", "shop/web.3"}
     for slot, replica in replicas(fleet).items():
-        said = fleet.runtime_cli(replica["node"], "exec", replica["container"], "printenv", "GREETING")
+        said = fleet.runtime_cli(replica["node"], "exec", replica["container"], *PRINT)
         assert said == 'it\'s  $HOME "quoted" ü\n', slot
     again = fleet.shipyard("apply", "shop.yml").expect(0)
     assert "Nothing to do" in again.stdout + again.stderr

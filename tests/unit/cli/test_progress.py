@@ -3,13 +3,13 @@
 import json
 import os
 
-import cli_screen as screen
 import pytest
 
 from shipyard.cli.progress import LineProgress, LiveProgress, watching
 from shipyard.model.plan import Blocked, KeepRevision, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from tests.unit.cli import cli_samples as samples
+from tests.unit.cli import cli_screen as screen
 
 MISSING = samples.action(1, "node1", "guestbook/web.1", samples.create())
 KEPT = samples.action(2, "node1", "guestbook", KeepRevision("guestbook", 1, "d", "{}"))

@@ -6,7 +6,6 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
-import cli_screen as screen
 import pytest
 from rich.cells import cell_len
 
@@ -16,6 +15,7 @@ from shipyard.cli.render_status import draw_status, replica_table, services_tabl
 from shipyard.model.plan import Plan
 from shipyard.model.status import FleetStatus, PassSummary
 from tests.unit.cli import cli_samples as samples
+from tests.unit.cli import cli_screen as screen
 
 CASES = Path(__file__).parents[2] / "cases" / "cli"
 PAGES: dict[str, Callable[[Output], None]] = {
