@@ -23,6 +23,19 @@ def one_line(text: str, limit: int = 300) -> str:
     return f"{line[: limit - 1 - half]}…{line[-half:]}"
 
 
+def last_words(text: str, limit: int = 240) -> str:
+    """The last lines as one, ` / ` between them, as many as fit; what was said again and again is said once."""
+    lines = [line.strip() for line in printable(text).splitlines()]
+    newest = list(dict.fromkeys(line for line in reversed(lines) if line))
+    kept, room = [one_line(line, limit) for line in newest[:1]], limit
+    for line in newest[1:]:
+        room -= len(kept[-1]) + 3
+        if len(line) > room:
+            break
+        kept.append(one_line(line))
+    return " / ".join(reversed(kept))
+
+
 def tail(text: str, lines: int = 10) -> str:
     """The last lines of `printable` text: what a failure shows of a command's output."""
     return "\n".join(printable(text).rstrip().splitlines()[-lines:])

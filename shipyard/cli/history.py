@@ -73,7 +73,9 @@ def diff(app: App, stack: str, before: int | None, after: int | None) -> None:
     for line in changes:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         app.out.line((line, style))
-    if not changes:
+    if older.number == newer.number:
+        app.out.line(f"There is nothing to compare revision {newer.number} of {stack} with but itself.")
+    elif not changes:
         app.out.line(f"Revisions {older.number} and {newer.number} of {stack} declare the same.")
 
 

@@ -6,6 +6,7 @@ import textwrap
 
 from shipyard.base.text import one_line
 from shipyard.cli.output import Line, Span
+from shipyard.model.plan import Notice
 
 WHOLE = 4000
 """Characters that a line keeps of what a node said: in effect all of it, but bounded."""
@@ -82,6 +83,16 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def soon(seconds: float) -> str:
+    """`in 45 s`, or `now` where the time has come."""
+    return f"in {duration(seconds)}" if seconds >= 1 else "now"
+
+
+def known(notice: Notice) -> tuple[str, str, str]:
+    """Target, reason and detail of a notice. What a file's words say of themselves needs no reason before it."""
+    return (notice.target, "" if notice.reason == "Note" else notice.reason, notice.detail)
 
 
 def ago(then: float, now: float) -> str:

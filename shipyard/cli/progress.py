@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from shipyard.base.clock import now
-from shipyard.cli.layout import cell, duration, heading, list_of, sentence
+from shipyard.cli.layout import cell, duration, heading, known, list_of, sentence
 from shipyard.cli.output import Line, Output, discard
 from shipyard.cli.render_plan import NOTHING, plan_json, render_plan
 from shipyard.model.event import Event
@@ -101,7 +101,9 @@ class LineProgress:
         self._lines([((f"{cell(event.target)}  ", style), sentence(event.reason, event.message))])
 
     def on_notice(self, notice: Notice) -> None:
-        self._lines([(("note    ", "yellow"), f"{cell(notice.target)}: {sentence(notice.reason, notice.detail)}")])
+        target, reason, detail = known(notice)
+        words = sentence(reason, detail)
+        self._lines([(("note    ", "yellow"), f"{cell(target)}: {words}" if reason else words)])
 
     def on_wait(self, waiting: tuple[Waiting, ...], seconds: float) -> None:
         fresh = [each for each in waiting if (each.target, each.reason) not in self._told]
@@ -227,7 +229,9 @@ def ending_lines(ending: Ending, done: int, fold: int | None) -> list[Line]:
     for title, entries in (("Blocked", ending.blocked), ("Waiting", ending.waiting)):
         if entries:
             said = [(each.target, each.reason, each.detail) for each in entries]
-            lines += [heading(title), *list_of(said, "bold", fold), ()]
+            lines += [(), heading(title), *list_of(said, "bold", fold)]
+    if lines:
+        lines.append(())
     if ending.unreachable:
         lines.append((("Not reached: ", "yellow"), ", ".join(cell(name) for name in ending.unreachable)))
     return [*lines, _verdict(ending, done)]
@@ -240,5 +244,5 @@ def _verdict(ending: Ending, done: int) -> Line:
     sums = f": {', '.join(counts)} in {ending.passes} pass{'' if ending.passes == 1 else 'es'}."
     if ending.converged:
         return (("The fleet is as declared", "bold green"), sums)
-    late = " The time limit ended first; `shipyard reconcile` goes on." if ending.timed_out else ""
+    late = " The time limit ended first; `shipyard reconcile` takes it from here." if ending.timed_out else ""
     return (("The fleet is not as declared", "bold yellow"), (sums if done or ending.failed else ".") + late)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from shipyard.cli.layout import cell, duration, hanging, heading, list_of, padded, sentence, widest
+from shipyard.cli.layout import cell, hanging, heading, known, list_of, padded, sentence, soon, widest
 from shipyard.cli.output import Line
 from shipyard.model import labels
 from shipyard.model.plan import (
@@ -70,7 +70,7 @@ def render_plan(plan: Plan, now: float, fold: int | None) -> list[Line]:
     for title, entries, style in (
         ("Blocked", [(each.target, each.reason, each.detail) for each in plan.blocked], "bold red"),
         ("Waiting", [(each.target, each.reason, _until(each, now)) for each in plan.waiting], "yellow"),
-        ("To be known", [(each.target, each.reason, each.detail) for each in plan.notices], "yellow"),
+        ("To be known", [known(each) for each in plan.notices], "yellow"),
     ):
         if entries:
             lines += [heading(title), *list_of(entries, style, fold), ()]
@@ -144,61 +144,85 @@ def stack_of(action: Action, stacks: set[str]) -> str:
 def _until(waiting: Waiting, now: float) -> str:
     if waiting.until is None:
         return waiting.detail
-    return f"{waiting.detail} (in {duration(waiting.until - now)})"
+    return f"{waiting.detail} ({soon(waiting.until - now)})"
 
 
-_COUNTED: tuple[tuple[str, str, str], ...] = (
-    ("create", "to create", "to create"),
-    ("replace", "to replace", "to replace"),
-    ("remove", "to remove", "to remove"),
-    ("start", "to start", "to start"),
-    ("stop", "to stop", "to stop"),
-    ("rewire", "to rewire", "to rewire"),
-    ("network", "network to change", "networks to change"),
-    ("volume", "volume to change", "volumes to change"),
-    ("image", "image to pull", "images to pull"),
-    ("other", "other step", "other steps"),
-)
+_CONTAINERS = ("create", "replace", "remove", "start", "stop", "rewire")
+_ORDER = ("network", "volume", "image", "file", "copy")
+_NAMES = {
+    "network": ("network", "networks"),
+    "volume": ("volume", "volumes"),
+    "image": ("image", "images"),
+    "file": ("file", "files"),
+    "copy": ("copy of a revision", "copies of revisions"),
+}
 
 
 def summary(plan: Plan) -> str:
-    """`3 to create, 1 to remove, 2 blocked`: containers unless something else is said."""
+    """`3 containers to create, 1 to remove; 1 network to create; 2 blocked.`"""
     if not (plan.actions or plan.blocked or plan.waiting):
         return NOTHING
-    counts = _counts(plan.actions)
-    parts = [f"{counts[kind]} {one if counts[kind] == 1 else many}" for kind, one, many in _COUNTED if counts[kind]]
-    if plan.blocked:
-        parts.append(f"{len(plan.blocked)} blocked")
-    if plan.waiting:
-        parts.append(f"{len(plan.waiting)} waiting")
-    return f"{', '.join(parts)}."
+    others = _others(plan.actions)
+    parts = (
+        _containers(plan.actions),
+        [f"{others[key]} {_NAMES[key[0]][others[key] != 1]} to {key[1]}" for key in sorted(others, key=_rank)],
+        [f"{len(left)} {word}" for left, word in ((plan.blocked, "blocked"), (plan.waiting, "waiting")) if left],
+    )
+    return "; ".join(", ".join(part) for part in parts if part) + "."
 
 
-def _counts(actions: tuple[Action, ...]) -> Counter[str]:
+def _containers(actions: tuple[Action, ...]) -> list[str]:
+    """By replica: one that is removed and made again is replaced."""
     made = {action.target for action in actions if isinstance(action.step, CreateContainer)}
     unmade = {action.target for action in actions if isinstance(action.step, RemoveContainer)}
-    counts = Counter(create=len(made - unmade), replace=len(made & unmade), remove=len(unmade - made))
     rewired = {action.target for action in actions if isinstance(action.step, ConnectNetwork | DisconnectNetwork)}
+    counts = Counter(create=len(made - unmade), replace=len(made & unmade), remove=len(unmade - made))
     counts["rewire"] = len(rewired - made)
-    counts.update(kind for kind in (_kind(action) for action in actions) if kind)
-    return counts
+    counts["start"] = sum(isinstance(action.step, StartContainer | UnpauseContainer) for action in actions)
+    counts["stop"] = sum(isinstance(action.step, StopContainer) for action in actions)
+    said = [(counts[kind], kind) for kind in _CONTAINERS if counts[kind]]
+    nouns = [("container " if said[0][0] == 1 else "containers "), *[""] * len(said)] if said else []
+    return [f"{count} {noun}to {kind}" for (count, kind), noun in zip(said, nouns, strict=False)]
 
 
-def _kind(action: Action) -> str:
-    match action.step:
-        case CreateContainer() | RemoveContainer() | ConnectNetwork() | DisconnectNetwork():
-            return ""
-        case StartContainer() | UnpauseContainer():
-            return "start"
-        case StopContainer():
-            return "stop"
-        case CreateNetwork() | RemoveNetwork():
-            return "network"
-        case CreateVolume() | RemoveVolume():
-            return "volume"
+def _others(actions: tuple[Action, ...]) -> Counter[tuple[str, str]]:
+    """What is no container, by what it is and what happens to it; a network made anew counts once."""
+    done = {(action.node, action.target, *kind) for action in actions if (kind := _kind(action.step)) is not None}
+    remade = {key for key in done if key[3] == "remove" and (*key[:3], "create") in done}
+    return Counter((key[2], key[3]) for key in done - remade)
+
+
+def _rank(kind: tuple[str, str]) -> tuple[int, str]:
+    return _ORDER.index(kind[0]), kind[1]
+
+
+def _kind(step: Step) -> tuple[str, str] | None:
+    match step:
+        case CreateNetwork():
+            return "network", "create"
+        case RemoveNetwork():
+            return "network", "remove"
+        case CreateVolume():
+            return "volume", "create"
+        case RemoveVolume():
+            return "volume", "remove"
         case PullImage():
-            return "image"
-        case PutConfig() | KeepRevision() | DropRevision():
-            return "other"
+            return "image", "pull"
+        case PutConfig():
+            return "file", "write"
+        case KeepRevision():
+            return "copy", "keep"
+        case DropRevision():
+            return "copy", "drop"
+        case (
+            CreateContainer()
+            | RemoveContainer()
+            | StartContainer()
+            | StopContainer()
+            | UnpauseContainer()
+            | ConnectNetwork()
+            | DisconnectNetwork()
+        ):
+            return None
         case _:
-            assert_never(action.step)
+            assert_never(step)

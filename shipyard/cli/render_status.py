@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from shipyard.base.clock import iso
-from shipyard.cli.layout import ago, cell, duration, heading, list_of
+from shipyard.cli.layout import ago, cell, heading, known, list_of, soon
 from shipyard.cli.output import Line, Output
 from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
 
@@ -78,6 +78,7 @@ def service_json(service: ServiceStatus) -> dict[str, Any]:
         "name": service.name,
         "mode": service.mode,
         "image": service.image,
+        "written": service.written,
         "desired": service.desired,
         "running": service.running,
         "healthy": service.healthy,
@@ -175,7 +176,7 @@ def services_table(stacks: Iterable[StackStatus]) -> Table:
                 str(service.healthy),
                 update,
             ]
-            add(table, [*cells, str(stack.revision), service.image])
+            add(table, [*cells, str(stack.revision), service.written or service.image])
     return table
 
 
@@ -215,15 +216,14 @@ def not_as_declared(status: FleetStatus, fold: int | None) -> list[Line]:
     if entries:
         lines += [heading("Not as declared"), *list_of(entries, "bold", fold), ()]
     if status.notices:
-        notices = [(each.target, each.reason, each.detail) for each in status.notices]
-        lines += [heading("To be known"), *list_of(notices, "yellow", fold), ()]
+        lines += [heading("To be known"), *list_of([known(each) for each in status.notices], "yellow", fold), ()]
     return lines
 
 
 def _until(status: FleetStatus, target: str) -> str:
     """When something that waits is tried again."""
     times = [each.until for each in status.waiting if each.target == target and each.until is not None]
-    return f" (again in {duration(min(times) - status.now)})" if times else ""
+    return f" (again {soon(min(times) - status.now)})" if times else ""
 
 
 def verdict(status: FleetStatus) -> list[Line]:
@@ -231,8 +231,10 @@ def verdict(status: FleetStatus) -> list[Line]:
     last = status.last_pass
     when = ""
     if last is not None:
-        end = "still running" if last.finished is None else f"{last.result} {ago(last.finished, status.now)}"
-        when = f" Last pass: {last.id}, {cell(end)}."
+        if last.finished is None:
+            when = f" Pass {last.id} is still running."
+        else:
+            when = f" Last pass ({last.id}, {ago(last.finished, status.now)}): {cell(last.result)}."
     if status.converged:
         return [(("The fleet is as declared.", "bold green"), when)]
     counts = ((status.changes, "to do"), (len(status.blocked), "blocked"), (len(status.waiting), "waiting"))

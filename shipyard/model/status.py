@@ -61,7 +61,10 @@ class ReplicaStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """`healthy`: those that run and whose health check, where there is one, says so. `update`: see `planner.status`."""
+    """`healthy`: those that run and whose health check, where there is one, says so. `update`: see `planner.status`.
+
+    `image`: what runs, a digest or an id where it could be resolved; `written`: as in the playbook.
+    """
 
     name: str
     mode: str
@@ -71,6 +74,7 @@ class ServiceStatus:
     update: str
     image: str = ""
     replicas: tuple[ReplicaStatus, ...] = ()
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)

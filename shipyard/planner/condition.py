@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
-from shipyard.base.text import one_line
+from shipyard.base.text import last_words, one_line
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Failures, Placement
@@ -185,7 +185,7 @@ def _last_words(box: Container) -> str:
     if box.error:
         parts.append(one_line(box.error))
     if box.log and (box.exit_code != 0 or box.health == Health.UNHEALTHY):
-        parts.append(f"last of its log: {one_line(box.log)}")
+        parts.append(f"last of its log: {last_words(box.log)}")
     return "; ".join(parts)
 
 

@@ -156,7 +156,14 @@ def _service(stack: DesiredStack, service: ServiceSpec, view: _View) -> ServiceS
         update=UPDATING if any(_outdated(name, service, slot, view) for slot in slots) else COMPLETED,
         image=service.container.image,
         replicas=replicas,
+        written=_written(service),
     )
+
+
+def _written(service: ServiceSpec) -> str:
+    """The image's name in the playbook: a digest tells people little."""
+    image = service.container.image
+    return next((written for written, resolved in service.images if resolved == image), image)
 
 
 def _slots(stack: DesiredStack, service: ServiceSpec, view: _View) -> list[int]:

@@ -49,7 +49,8 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
         if volume is None:
             continue
         known = any(item.node == node and item.name == name for item in world.volumes)
-        problem = _problem(world, volume, name in there, known, dict(there[name].labels) if name in there else {}, node)
+        said = dict(there[name].labels) if name in there else {}
+        problem = _problem(world, stack, volume, name in there, known, said, node)
         if problem is not None:
             world.wave.blocked.append(Blocked(target, *problem))
             return None
@@ -59,7 +60,7 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
 
 
 def _problem(
-    world: World, volume: VolumeSpec, exists: bool, known: bool, said: dict[str, str], node: str
+    world: World, stack: DesiredStack, volume: VolumeSpec, exists: bool, known: bool, said: dict[str, str], node: str
 ) -> tuple[str, str] | None:
     name = volume.name
     if volume.external:
@@ -69,7 +70,8 @@ def _problem(
             return None
         return (
             "VolumeForeign",
-            f"{node} has a volume {name} that shipyard did not make; `shipyard volume adopt {name}` uses it as it is",
+            f"{node} has a volume {name} that shipyard did not make; "
+            f"`shipyard volume adopt {stack.revision.stack} {name} --node {node}` uses it as it is",
         )
     if known and name not in world.situation.accept_empty and not shared(volume):
         return (

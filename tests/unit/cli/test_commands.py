@@ -217,6 +217,8 @@ def test_history_and_diff(shipyard: Shipyard) -> None:
     assert "ann@bastion" in shipyard("history", "guestbook")[1]
     assert json.loads(shipyard("history", "guestbook", "-o", "json")[1])[0]["revision"] == 1
     assert shipyard("diff", "guestbook")[1] == "Revisions 1 and 2 of guestbook declare the same.\n"
+    alone = "There is nothing to compare revision 2 of guestbook with but itself.\n"
+    assert shipyard("diff", "guestbook", "2")[1] == alone
 
 
 def test_rm_asks_first(shipyard: Shipyard, fleet: FakeOperations) -> None:

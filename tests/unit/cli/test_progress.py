@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from shipyard.cli.progress import LineProgress, LiveProgress, watching
-from shipyard.model.plan import Blocked, KeepRevision, Outcome, Plan, Status, Waiting
+from shipyard.cli.progress import LineProgress, LiveProgress, ending_lines, watching
+from shipyard.cli.output import plain
+from shipyard.model.plan import Blocked, KeepRevision, Notice, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from tests.unit.cli import cli_samples as samples
 from tests.unit.cli import cli_screen as screen
@@ -40,6 +41,28 @@ def test_a_line_for_each_change() -> None:
         "node3  NodeUnreachable: no answer [31mred[0m 2Jtxet",
         "waiting guestbook/web.1: BackOff: tried 3 times",
         "The fleet is as declared: 1 done, 1 failed in 2 passes.",
+    ]
+
+
+def test_a_notice_is_shown_before_anything_is_done() -> None:
+    out, stdout, _ = screen.pipe()
+    progress = LineProgress(out)
+    progress.on_notice(Notice("files", "Note", "web.yml:9: web is privileged"))
+    progress.on_notice(Notice("busybox:1", "ImageDiffers", f"is not the same {samples.ESCAPES}"))
+    assert stdout.getvalue().splitlines() == [
+        "note    web.yml:9: web is privileged",
+        "note    busybox:1: ImageDiffers: is not the same [31mred[0m 2Jtxet",
+    ]
+
+
+def test_what_is_left_stands_apart_from_what_was_done() -> None:
+    lines = ending_lines(Ending(converged=False, blocked=(Blocked("a/b.1", "Unschedulable", "no node fits"),)), 0, None)
+    assert [plain(*line) for line in lines] == [
+        "",
+        "Blocked",
+        "  a/b.1  Unschedulable: no node fits",
+        "",
+        "The fleet is not as declared.",
     ]
 
 

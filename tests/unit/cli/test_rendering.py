@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from shipyard.cli.output import Output
+from shipyard.cli.output import Output, plain
 from shipyard.cli.render_plan import NOTHING, plan_json, render_plan, summary
 from shipyard.cli.render_status import draw_status, replica_table, services_table, status_json, verdict
-from shipyard.model.plan import Plan
-from shipyard.model.status import FleetStatus, PassSummary
+from shipyard.model.plan import CreateNetwork, Notice, Plan, RemoveNetwork
+from shipyard.model.spec import NetworkSpec
+from shipyard.model.status import FleetStatus, PassSummary, ServiceStatus, StackStatus
 from tests.unit.cli import cli_samples as samples
 from tests.unit.cli import cli_screen as screen
 
@@ -94,8 +95,30 @@ def test_a_converged_plan_says_so() -> None:
 
 def test_summary_counts_a_container_made_anew_as_replaced() -> None:
     text = summary(samples.plan())
-    assert text.startswith("1 to create, 1 to replace, 1 to remove, ")
-    assert text.endswith("1 blocked, 1 waiting.")
+    assert text.startswith("1 container to create, 1 to replace, 1 to remove, 1 to rewire; ")
+    assert text.endswith("; 1 blocked, 1 waiting.")
+
+
+def test_summary_counts_a_network_made_anew_once() -> None:
+    remove = samples.action(1, "node1", "guestbook_default", RemoveNetwork("f" * 64, "guestbook_default"))
+    create = samples.action(
+        2, "node1", "guestbook_default", CreateNetwork(NetworkSpec("guestbook_default", "default"), ())
+    )
+    other = samples.action(3, "node2", "guestbook_default", remove.step)
+    assert summary(Plan(waves=((remove, create, other),))) == "1 network to create, 1 network to remove."
+
+
+def test_what_a_file_says_of_itself_stands_without_a_reason() -> None:
+    note = Notice("files", "Note", "web.yml:9: web is privileged")
+    assert plain(*render_plan(Plan(notices=(note,)), 0.0, None)[1]) == "  files  web.yml:9: web is privileged"
+
+
+def test_services_show_the_image_as_it_was_written() -> None:
+    out, stdout, _ = screen.pipe()
+    service = ServiceStatus("web", "replicated", 0, 0, 0, "completed", "sha256:" + "a" * 64, written="nginx:1.27")
+    out.draw(services_table((StackStatus("shop", 1, (service,)),)))
+    assert "nginx:1.27" in stdout.getvalue()
+    assert "sha256" not in stdout.getvalue()
 
 
 def test_plan_json_is_the_documented_shape() -> None:
@@ -195,7 +218,7 @@ def test_when_there_is_colour(environ: dict[str, str], terminal: bool, coloured:
         (FleetStatus(True, None), "The fleet is as declared."),
         (
             FleetStatus(True, PassSummary(7, 90.0, 95.0, "converged"), now=100.0),
-            "The fleet is as declared. Last pass: 7, converged 5 s ago.",
+            "The fleet is as declared. Last pass (7, 5 s ago): converged.",
         ),
         (FleetStatus(False, PassSummary(7, 90.0, None, "running"), changes=1, now=100.0), "still running."),
     ],
