@@ -110,7 +110,7 @@ def playbook(replicas: int) -> str:
 
 @contextmanager
 def ground(nodes: int, runtime: Runtime, folder: Path, *, name: str, keep: bool) -> Iterator[Ground]:
-    """A lab of this name, taken down afterwards unless it is kept."""
+    """A lab of this name, taken down afterwards with its folder, unless it is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lab = Lab.up(folder, name, nodes, runtime, report=lambda text: print(f"  {text}", file=sys.stderr))
@@ -118,3 +118,4 @@ def ground(nodes: int, runtime: Runtime, folder: Path, *, name: str, keep: bool)
     finally:
         if not keep:
             Lab.remove(name)
+            shutil.rmtree(folder, ignore_errors=True)

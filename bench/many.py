@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,13 +36,13 @@ HERE = Path(__file__).parent
 def measure(hosts: int, repeat: int) -> list[Row]:
     """Rows of the table. As root."""
     inside = [sys.executable, "-m", "bench.many", str(hosts), str(repeat)]
-    done = subprocess.run(["unshare", "--net", "--mount", *inside], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(["unshare", "--net", "--mount", *inside], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError("the pass over many connections failed")
+        raise RuntimeError(done.stderr.strip())
     costs = json.loads(done.stdout)
     passes, plain, first = ([Cost(**each) for each in costs[name]] for name in ("pass", "ssh", "apply"))
     beside = f"{hosts} `ssh` at once"
-    middle = sorted(cost.wall for cost in plain)[len(plain) // 2]
+    middle = statistics.median(cost.wall for cost in plain)
     what = f"no-op `reconcile --once` over {hosts} connections"
     return [
         Row(f"{what}: peak memory", tuple(cost.peak / 1e6 for cost in passes), "MB", target=250),
@@ -148,4 +149,7 @@ def _ssh() -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(inside(int(sys.argv[1]), int(sys.argv[2]))))
+    try:
+        print(json.dumps(inside(int(sys.argv[1]), int(sys.argv[2]))))
+    except RuntimeError as error:
+        sys.exit(str(error))

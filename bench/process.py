@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import BinaryIO
 
 Argv = Sequence[str]
+_SHOWN = 1000
+"""Characters of a failed run's output that are shown, of both ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,11 @@ def together(argvs: Sequence[Argv], *, cwd: Path, env: Mapping[str, str]) -> Cos
 
 def _all(argvs: Sequence[Argv], *, cwd: Path, env: Mapping[str, str], listen: bool) -> Cost:
     """`listen`: what they print on standard output is part of an error, too."""
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         output = said if listen else subprocess.DEVNULL
         began = monotonic()
         running = [
-            subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=said)
+            subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=complained)
             for argv in argvs
         ]
         cpu, peak, failed = 0.0, 0, []
@@ -52,10 +56,16 @@ def _all(argvs: Sequence[Argv], *, cwd: Path, env: Mapping[str, str], listen: bo
             cpu += used.ru_utime + used.ru_stime
             peak = max(peak, used.ru_maxrss * 1024)
             if process.returncode != 0:
-                failed.append(index)
+                failed.append(f"{shlex.join(argvs[index])} ended with {process.returncode}")
         wall = monotonic() - began
         if failed:
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip()[-2000:]
-            raise RuntimeError(f"{len(failed)} of {len(running)} failed: {' '.join(argvs[failed[0]])}: {words}")
+            words = "\n".join((_shortened(complained), _shortened(said)))
+            raise RuntimeError(f"{len(failed)} of {len(running)} failed: {failed[0]}\n{words}")
     return Cost(wall, cpu, peak)
+
+
+def _shortened(file: BinaryIO) -> str:
+    """Beginning and end of what was printed."""
+    file.seek(0)
+    text = file.read().decode(errors="replace").strip()
+    return text if len(text) < 2 * _SHOWN else f"{text[:_SHOWN]}\n…\n{text[-_SHOWN:]}"
