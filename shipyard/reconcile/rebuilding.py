@@ -88,14 +88,13 @@ def rebuild(session: Session) -> Rebuilt:
     session.store.raise_epoch(max(each.epoch for _, each in kept))
     with LeaseKeeper(session.store) as keeper:
         revisions = _revisions(each for _, each in kept)
-        for revision in revisions:
-            session.store.import_revision(revision)
         names = [name for name, _ in kept]
         situation = _observed(session, cluster, names)
-        session.store.save_memory(_memory(situation, revisions))
+        memory = _memory(situation, revisions)
         _take_over(session, situation, keeper)
-        placed = len(session.store.memory().placements)
-    return Rebuilt(cluster, revisions, placed, tuple(names), problems)
+        # Last and at once: until then the store is empty, so that whatever ended this can be mended and it be run again
+        session.store.import_state(revisions, memory)
+    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems)
 
 
 def _revisions(kept: Iterable[KeptCluster]) -> tuple[Revision, ...]:

@@ -131,10 +131,13 @@ class Store:
         with self._database.writing() as connection:
             return revisions.add(connection, spec, author=author, files=files, now=now, note=note)
 
-    def import_revision(self, revision: Revision) -> None:
-        """One that nodes kept, under its number; the head where it is the newest."""
+    def import_state(self, kept: Iterable[Revision], wanted: Memory) -> None:
+        """What nodes kept, all of it or nothing: revisions under their numbers, the newest as heads; and the memory."""
         with self._database.writing() as connection:
-            revisions.import_revision(connection, revision)
+            for revision in kept:
+                revisions.import_revision(connection, revision)
+            remembered = memory.save(connection, wanted, self._memory)
+        self._memory = remembered
 
     def heads(self) -> tuple[Head, ...]:
         """Every stack's newest revision, sorted by stack."""

@@ -117,7 +117,8 @@ def test_revisions_that_nodes_kept_keep_their_numbers(store: Store, stack) -> No
     old, new = stack("guestbook", "a"), stack("guestbook", "b")
     for number, spec in ((7, new), (5, old)):
         digest = canonical.stack_digest(spec)
-        store.import_revision(Revision("guestbook", number, spec, digest, 5.0, "alice@laptop", ("x.yml",)))
+        revision = Revision("guestbook", number, spec, digest, 5.0, "alice@laptop", ("x.yml",))
+        store.import_state([revision], Memory())
     assert store.heads()[0].revision.number == 7
     assert add(store, new).number == 7
     assert add(store, old).number == 8
@@ -126,10 +127,10 @@ def test_revisions_that_nodes_kept_keep_their_numbers(store: Store, stack) -> No
 
 def test_two_revisions_of_one_number_can_not_both_be(store: Store, stack) -> None:
     first = add(store, stack("guestbook", "a"))
-    store.import_revision(first)
+    store.import_state([first], Memory())
     other = stack("guestbook", "b")
     with pytest.raises(StoreError, match="revision 1 of guestbook"):
-        store.import_revision(replace(first, spec=other, digest=canonical.stack_digest(other)))
+        store.import_state([replace(first, spec=other, digest=canonical.stack_digest(other))], Memory())
 
 
 def test_a_body_of_a_newer_shipyard_is_no_traceback(store: Store, url: str, path, stack) -> None:
