@@ -1,0 +1,90 @@
+"""Two masters at one store: one at a time, whoever died or was told to stop lets the next one in at once."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from shipyard.reconcile.keeper import whoami
+from tests.lab.fleet import Fleet
+from tests.lab.stacks import WEB, ids, states
+from tests.lab.underway import SLOW, at_work, until
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """What is started here heeds Ctrl-C, also where the tests themselves were started in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def holder(fleet: Fleet) -> str:
+    """Who holds the lease, "" for nobody."""
+    with closing(sqlite3.connect(f"file:{fleet.project}/.shipyard/state.db?mode=ro", uri=True)) as store:
+        row = store.execute("SELECT holder FROM lease").fetchone()
+    return str(row[0]) if row else ""
+
+
+def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    fleet.runtime_cli("node1", "rm", "-f", next(iter(fleet.containers("node1"))))
+    with fleet.start("reconcile", "--watch", "--interval", "300") as watching:
+        try:
+            until(lambda: holder(fleet) != "", watching)
+            for command in (("reconcile",), ("reconcile", "--once"), ("rm", "shop", "--yes")):
+                refused = fleet.shipyard(*command).expect(75)
+                assert whoami() in refused.stderr
+                assert f"pid {watching.pid}" in refused.stderr
+            fleet.write("shop.yml", WEB.replace("GREETING", "WELCOME"))
+            fleet.shipyard("apply", "shop.yml").expect(75)
+            silent = fleet.shipyard("reconcile", "--cron").expect(75)
+            assert (silent.stdout, silent.stderr) == ("", "")
+            assert len(fleet.shipyard("history", "shop", "-o", "json").expect(0).json) == 1
+        finally:
+            watching.kill()
+    fleet.shipyard("reconcile").expect(0)
+    assert len(set(before.values()) & set(ids(fleet).values())) == 2
+    assert len(ids(fleet)) == 3
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_stops_and_lets_the_next_one_in(fleet: Fleet, sent: signal.Signals) -> None:
+    fleet.write("shop.yml", SLOW)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    fleet.write("shop.yml", SLOW.replace("GREETING", "WELCOME"))
+    with fleet.start("apply", "shop.yml") as applying:
+        until(lambda: at_work(fleet), applying)
+        applying.send_signal(sent)
+        out, err = applying.communicate(timeout=60)
+    assert applying.returncode == 130, (out, err)
+    assert "Traceback" not in out + err
+    assert "interrupted" in err
+    assert holder(fleet) == ""
+    fleet.shipyard("reconcile").expect(0)
+    assert len(ids(fleet)) == 3
+    assert not set(before.values()) & set(ids(fleet).values())
+    assert set(states(fleet).values()) == {"running"}
+    fleet.shipyard("reconcile", "--check").expect(0)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_between_passes(fleet: Fleet, sent: signal.Signals) -> None:
+    fleet.write("shop.yml", WEB)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    with fleet.start("reconcile", "--watch", "--interval", "300") as watching:
+        until(lambda: holder(fleet) != "", watching)
+        time.sleep(1)
+        watching.send_signal(sent)
+        out, err = watching.communicate(timeout=30)
+    assert watching.returncode == 130, (out, err)
+    assert holder(fleet) == ""
+    fleet.shipyard("reconcile").expect(0)
