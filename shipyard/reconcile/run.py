@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from shipyard.base import clock
+from shipyard.base.errors import LeaseHeld, ShipyardError
 from shipyard.execute.run import Interrupted, WaveRefused, execute
 from shipyard.execute.script import Fence
+from shipyard.model.event import Event
 from shipyard.model.plan import Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
@@ -70,27 +72,42 @@ def wished(situation: Situation, wish: Wish) -> Situation:
 
 
 def one_pass(session: Session, keeper: LeaseKeeper, wish: Wish, progress: Progress, tally: Tally) -> Plan:
-    """Load, observe, plan, execute, record: once."""
-    started = session.now()
-    pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=started)
-    membership, situation = situation_now(session, wish)
-    remember_nodes(session, membership, situation)
-    decided = plan(situation, waves=1)
-    progress.on_plan(decided)
-    for event in node_events(situation.memory, decided.memory, situation.now):
-        session.store.add_events((event,))
-        progress.on_event(event)
-    done: tuple[Outcome, ...] = ()
-    if decided.waves:
-        done = _act(session, keeper, membership, situation, decided, pass_id, progress)
-        tally.count(done)
-    elif decided.memory != situation.memory:
-        session.store.save_memory(decided.memory)
-    for stack in decided.forget:
-        session.store.forget_stack(stack)
+    """Load, observe, plan, execute, record: once. A pass that could not be carried through is recorded as such."""
+    pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=session.now())
+    try:
+        membership, situation = situation_now(session, wish)
+        remember_nodes(session, membership, situation)
+        decided = plan(situation, waves=1)
+        progress.on_plan(decided)
+        _tell(session, situation, decided, progress, first=tally.passes <= 1)
+        done: tuple[Outcome, ...] = ()
+        if decided.waves:
+            done = _act(session, keeper, membership, situation, decided, pass_id, progress)
+            tally.count(done)
+        elif decided.memory != situation.memory:
+            session.store.save_memory(decided.memory)
+        for stack in decided.forget:
+            session.store.forget_stack(stack)
+    except LeaseHeld:
+        raise
+    except ShipyardError:
+        session.store.end_pass(pass_id, result="failed", now=session.now(), changes=0)
+        raise
     changes = sum(outcome.status == Status.DONE for outcome in done)
     session.store.end_pass(pass_id, result=_result(decided, done), now=session.now(), changes=changes)
     return decided
+
+
+def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:
+    """Events beside the actions': nodes that fell silent or came back and, once a run, what is blocked."""
+    happened = node_events(situation.memory, decided.memory, situation.now)
+    for event in happened:
+        progress.on_event(event)
+    blocked = tuple(
+        Event(situation.now, each.reason, each.target, each.detail, warning=True) for each in decided.blocked if first
+    )
+    if happened or blocked:
+        session.store.add_events((*happened, *blocked))
 
 
 def _act(
