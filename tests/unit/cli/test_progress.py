@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from shipyard.cli.progress import LineProgress, LiveProgress, ending_lines, watching
 from shipyard.cli.output import plain
+from shipyard.cli.progress import LineProgress, LiveProgress, ending_lines, watching
 from shipyard.model.plan import Blocked, KeepRevision, Notice, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from tests.unit.cli import cli_samples as samples
