@@ -49,9 +49,10 @@ from shipyard.model.plan import (
     UnpauseContainer,
 )
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec
+from shipyard.model.spec import ContainerSpec, Pairs
 from shipyard.planner.learn import learn
 from shipyard.planner.plan import plan
+from shipyard.runtime.mounts import carrying
 
 
 class RefusedError(Exception):
@@ -71,6 +72,7 @@ class SimulatedNode:
     images: set[str] = field(default_factory=set)
     configs: set[str] = field(default_factory=set)
     revisions: dict[str, HeldRevision] = field(default_factory=dict)
+    anonymous: set[str] = field(default_factory=set)
 
     def observed(self) -> Observation:
         if not self.up:
@@ -88,7 +90,10 @@ class SimulatedNode:
 
 
 class SimulatedFleet:
-    """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked."""
+    """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked.
+
+    `image_volumes`: where each image declares volumes.
+    """
 
     def __init__(self, names: Iterable[str], registry: Iterable[str] = ("app:1", "app:2", "app:3")) -> None:
         self.nodes = {name: SimulatedNode(name) for name in names}
@@ -97,6 +102,7 @@ class SimulatedFleet:
         self.memory = Memory()
         self.removed_volumes: list[str] = []
         self.healthy_at_once = True
+        self.image_volumes: dict[str, tuple[str, ...]] = {}
         self._ids = (f"{number:064x}" for number in itertools.count(1))
 
     def situation(self, stacks: tuple[DesiredStack, ...]) -> Situation:
@@ -187,8 +193,8 @@ class SimulatedFleet:
             case RemoveVolume(name):
                 self.removed_volumes.append(name)
                 node.volumes.pop(name, None)
-            case CreateContainer(name, spec, labels):
-                self._create(node, name, spec, labels)
+            case CreateContainer(name, spec, labels, keep):
+                self._create(node, name, carrying(spec, keep), labels)
             case StartContainer(identity):
                 self._set(node, identity, state=ContainerState.RUNNING, age=0.0, exit_code=None)
             case UnpauseContainer(identity):
@@ -223,7 +229,7 @@ class SimulatedFleet:
         if spec.image not in node.images:
             raise RefusedError(f"no such image: {spec.image}")
         for mount in spec.mounts:
-            if mount.kind == "volume" and mount.source not in node.volumes:
+            if mount.kind == "volume" and mount.source and mount.source not in {*node.volumes, *node.anonymous}:
                 raise AssertionError(f"{name} would have begun the volume {mount.source} anew")
         for attachment in spec.networks:
             if attachment.network not in node.networks:
@@ -245,10 +251,23 @@ class SimulatedFleet:
             health=Health.NONE if spec.healthcheck is None or self.healthy_at_once else Health.STARTING,
             age=None if clash else 0.0,
             networks=tuple(ObservedAttachment(each.network, each.aliases) for each in spec.networks),
+            anonymous=self._anonymous(node, spec),
         )
         node.boxes[identity], node.specs[identity] = box, spec
         if clash:
             raise RefusedError(f"port {clash.published} is already allocated")
+
+    def _anonymous(self, node: SimulatedNode, spec: ContainerSpec) -> Pairs:
+        """Those that are mounted by their name, and new ones where the image or the spec wants some."""
+        mounted = {mount.target: mount.source for mount in spec.mounts}
+        wanted = {
+            *self.image_volumes.get(spec.image, ()),
+            *(target for target, source in mounted.items() if not source),
+        }
+        fresh = {target: next(self._ids) for target in sorted(wanted) if not mounted.get(target)}
+        node.anonymous |= set(fresh.values())
+        kept = {target: source for target, source in mounted.items() if source in node.anonymous}
+        return tuple(sorted({**kept, **fresh}.items()))  # type: ignore[arg-type]  # what is kept has a source
 
     def _box(self, node: SimulatedNode, identity: str) -> Container:
         if identity not in node.boxes:

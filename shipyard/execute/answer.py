@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipyard.base.errors import NodeError, NotObserved, Refused, Truncated
 from shipyard.base.text import one_line, tail
 from shipyard.execute.script import Script
-from shipyard.model.plan import Action, Outcome, Status
+from shipyard.model.plan import Action, Outcome, Status, verb
+from shipyard.runtime import reasons
 from shipyard.runtime.nodescript import Frame, ended, frames
 from shipyard.transport.connection import Completed
 
@@ -31,7 +32,7 @@ class Answer:
 def read(node: str, actions: Sequence[Action], script: Script, output: Completed, began: float) -> Answer:
     """Outcomes of a script that ended. `began`: unix seconds here when it was sent."""
     found = frames(output.stdout, script.nonce)
-    reading = _Reading(script, began)
+    reading = _Reading(script, began, actions)
     for frame in found:
         reading.take(frame)
     stop = reading.stop
@@ -75,14 +76,15 @@ def unsent(actions: Sequence[Action], error: NodeError | str, status: Status) ->
 class _Reading:
     """Collects, frame by frame, what is known of each action."""
 
-    def __init__(self, script: Script, began: float) -> None:
+    def __init__(self, script: Script, began: float, actions: Sequence[Action] = ()) -> None:
         self._script = script
+        self._names = {action.id: f"{verb(action.step)} {action.target}" for action in actions}
         self._began = began
         self._offset = 0.0
         self._started: dict[int, float] = {}
         self._ended: dict[int, tuple[int, float, str]] = {}
         self._said: dict[int, str] = {}
-        self._skipped: dict[int, str] = {}
+        self._skipped: dict[int, int] = {}
         self.stop: tuple[str, ...] = ()
 
     def take(self, frame: Frame) -> None:
@@ -97,7 +99,7 @@ class _Reading:
             case ("said", number):
                 self._said[int(_number(number))] = _text(frame.body)
             case ("skipped", number, need):
-                self._skipped[int(_number(number))] = need
+                self._skipped[int(_number(number))] = int(_number(need))
             case ("refused" | "busy" | "broken", *_):
                 self.stop = frame.words
             case _:
@@ -105,11 +107,16 @@ class _Reading:
 
     def outcome(self, action: Action, rest: Status, why: str) -> Outcome:
         """What became of it. `rest`, `why`: of an action that the node never came to."""
+        outcome = self._outcome(action, rest, why)
+        return outcome if outcome.status is not Status.FAILED else replace(outcome, reason=_reason(outcome.message))
+
+    def _outcome(self, action: Action, rest: Status, why: str) -> Outcome:
         number = action.id
         if number in self._script.rejected:
             return Outcome(action, Status.FAILED, self._script.rejected[number])
         if number in self._skipped:
-            return Outcome(action, Status.SKIPPED, f"action {self._skipped[number]}, which it needs, failed")
+            need = self._names.get(self._skipped[number], "something")
+            return Outcome(action, Status.SKIPPED, f"{need}, which it needs, failed")
         if number not in self._started:
             return Outcome(action, rest, why)
         started = self._started[number]
@@ -134,6 +141,12 @@ def _failure(status: int, late: bool, said: str, printed: str) -> str:
     if late:
         return f"it did not end in time and was stopped{': ' if words else ''}{words}"
     return words or f"exit status {status}, and not a word about why"
+
+
+def _reason(message: str) -> str:
+    """As one word, if there is one for it."""
+    word = reasons.reason_of(message)
+    return "" if word == reasons.FALLBACK else word
 
 
 def _output(printed: str) -> str:

@@ -26,7 +26,7 @@ from shipyard.model.plan import (
     StopContainer,
     UnpauseContainer,
 )
-from shipyard.runtime import nodedir
+from shipyard.runtime import mounts, nodedir
 from shipyard.runtime.dialect import Command, Dialect
 
 QUICK = 120
@@ -69,7 +69,8 @@ def work(step: Step, dialect: Dialect, directory: str) -> Work:
             return Work(text=nodedir.put_config(step))
         case CreateContainer():
             paths = {mount.file_name: f"{directory}/configs/{mount.file_name}" for mount in step.spec.configs}
-            return Work(dialect.create_container(step.name, step.spec, step.labels, paths), deadline=SLOW)
+            spec = mounts.carrying(step.spec, step.keep)
+            return Work(dialect.create_container(step.name, spec, step.labels, paths), deadline=SLOW)
         case StartContainer():
             return Work(dialect.start(step.id))
         case UnpauseContainer():

@@ -44,6 +44,7 @@ class Container:
     `id`: full. `image`: the image's id (`sha256:…`). `age`: seconds since it last started, by the node's own clock;
     None when it never did. `ended`: seconds since it last ended. `restarts`: the runtime's own count.
     `error`: the runtime's words for why it did not start. `log`: last lines, only where it failed.
+    `anonymous`: volumes that the runtime named by itself, as (target in the container, volume), sorted.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Container:
     ended: float | None = None
     networks: tuple[ObservedAttachment, ...] = ()
     log: str = ""
+    anonymous: Pairs = ()
 
     def label(self, name: str) -> str | None:
         """A label's value, or None."""

@@ -55,11 +55,16 @@ class PutConfig:
 
 @dataclass(frozen=True, slots=True)
 class CreateContainer:
-    """Made under `name`, joined to its networks, and started."""
+    """Made under `name`, joined to its networks, and started.
+
+    `keep`: anonymous volumes of the container whose place it takes, as (target, volume). They are no part of the
+    spec: two containers of one spec differ in them.
+    """
 
     name: str
     spec: ContainerSpec
     labels: Pairs
+    keep: Pairs = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +230,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an action. `message`: the runtime's own words when it failed; `output`: what it printed."""
+    """What became of an action. `message`: the runtime's own words when it failed; `output`: what it printed.
+
+    `reason`: those words as one (CamelCase) of `PortTaken`, `DiskFull` and so on; "" when they fit none.
+    """
 
     action: Action
     status: Status
@@ -233,3 +241,4 @@ class Outcome:
     output: str = ""
     started: float = 0.0
     seconds: float = 0.0
+    reason: str = ""

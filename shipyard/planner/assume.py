@@ -114,6 +114,7 @@ def _created(step: CreateContainer) -> Container:
         labels=step.labels,
         image=step.spec.image,
         age=0.0,
+        anonymous=step.keep,
         networks=tuple(
             ObservedAttachment(attachment.network, attachment.aliases, attachment.ipv4_address)
             for attachment in step.spec.networks

@@ -59,9 +59,11 @@ def _count(
 
 
 def reason(outcome: Outcome) -> str:
-    """A CamelCase word for a failure."""
+    """A CamelCase word for a failure: why, where the runtime's words told; else what failed."""
     if isinstance(outcome.action.step, PullImage):
         return "ImagePullFailed"
+    if outcome.reason:
+        return outcome.reason
     words = verb(outcome.action.step).split("-")
     return "".join(word.capitalize() for word in words) + "Failed"
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement
-from shipyard.model.observed import Container
+from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import (
     Blocked,
     CreateContainer,
@@ -25,7 +25,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, ServiceSpec
-from shipyard.planner import backoff, condition, slots, storage, wiring
+from shipyard.planner import anonymous, backoff, condition, slots, storage, wiring
 from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.wave import Draft, Phase
@@ -98,13 +98,17 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
             _start(world, stack, service, each, box)
         case Kind.LOOPING if box is not None:
             _fail(world, each)
-            why = f"restarted {condition.restarts_since(world, each.placement, box)} times; {each.detail}"
+            times = f"restarted {condition.restarts_since(world, each.placement, box)} times"
+            why = f"{times}; {each.detail}" if each.detail else times
             world.wave.add(node, Phase.RUN, each.target, each.reason, why, StopContainer(box.id, box.name))
         case Kind.UNPAUSE if box is not None:
             step = UnpauseContainer(box.id, box.name)
             world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step)
-        case Kind.FAILED:
+        case Kind.FAILED if box is not None:
             world.wave.blocked.append(Blocked(each.target, each.reason, each.detail))
+            _let_go(world, each, box)
+        case Kind.COMPLETED if box is not None:
+            _let_go(world, each, box)
         case Kind.STARTING | Kind.READY if box is not None:
             _keep(world, stack, each, box)
         case _:
@@ -124,6 +128,11 @@ def _keep(world: World, stack: DesiredStack, each: Condition, box: Container) ->
     wiring.mend(world, stack, each.spec, node, box, each.target)
     if each.kind == Kind.STARTING:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail))
+    _let_go(world, each, box)
+
+
+def _let_go(world: World, each: Condition, box: Container) -> None:
+    """Its older containers, which are of no use now that this one has run."""
     for where, stray in each.strays:
         if where in world.seen and world.wave.may_act(where):
             step = RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period)
@@ -198,21 +207,39 @@ def _create(
         if not fetched:
             _make_room(world, each, elsewhere, "Moved", ())
         return
-    gone = _make_room(world, each, [stray for stray in each.strays if stray[0] == node], reason, fetched)
-    step = CreateContainer(world.name_of(each.placement), spec, said(world, stack, service, each))
+    here = [stray for stray in each.strays if stray[0] == node]
+    keep, holders = anonymous.carried(stack, spec, [box for _, box in here])
+    gone = _make_room(world, each, here, reason, fetched, holders)
+    step = CreateContainer(world.name_of(each.placement), spec, said(world, stack, service, each), keep)
     needs = (*fetched, *volumes, *networks, *gone)
     world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs)
 
 
 def _make_room(
-    world: World, each: Condition, strays: Sequence[tuple[str, Container]], reason: str, needs: tuple[Draft, ...]
+    world: World,
+    each: Condition,
+    strays: Sequence[tuple[str, Container]],
+    reason: str,
+    needs: tuple[Draft, ...],
+    holders: Sequence[Container] = (),
 ) -> tuple[Draft, ...]:
-    drafts = []
+    """Remove what was in this place; `holders` of anonymous volumes are only stopped for now."""
+    drafts: list[Draft] = []
     for where, box in strays:
-        if world.wave.may_act(where):
+        if not world.wave.may_act(where):
+            continue
+        detail = f"{world.name_of(each.placement)} takes its place"
+        if box not in holders:
             step = RemoveContainer(box.id, box.name, each.spec.stop_grace_period)
-            detail = f"{world.name_of(each.placement)} takes its place"
             drafts.append(world.wave.add(where, Phase.REMOVE, each.target, reason, detail, step, needs))
+            continue
+        if box.state == ContainerState.PAUSED:  # podman stops nothing that is paused
+            wake = UnpauseContainer(box.id, box.name)
+            drafts.append(world.wave.add(where, Phase.REMOVE, each.target, reason, detail, wake, needs))
+        if box.state in anonymous.ALIVE:
+            detail = f"{detail}, and its volumes at {', '.join(target for target, _ in box.anonymous)}"
+            stop = StopContainer(box.id, box.name, each.spec.stop_grace_period)
+            drafts.append(world.wave.add(where, Phase.REMOVE, each.target, reason, detail, stop, (*needs, *drafts)))
     return tuple(drafts)
 
 

@@ -20,6 +20,7 @@ from shipyard.model.observed import (
     ObservedImage,
     ObservedNetwork,
 )
+from shipyard.model.spec import Pairs
 from shipyard.runtime import probing, times
 from shipyard.runtime.strictjson import array, fields, full_id, image_id, integer, listed, pairs, text, wrong
 
@@ -50,6 +51,7 @@ _HEALTH = {
 _NO_NETWORK = {"host", "none"}
 
 _NAME = re.compile(r"/?([A-Za-z0-9][A-Za-z0-9_.-]{0,254})")
+_RANDOM = re.compile(r"[0-9a-f]{64}")
 _ABSENT = re.compile(r"no such (object|container|image|network)|no container with|not found|image not known", re.I)
 _NOISE = re.compile(r'time="|warning|failed to connect to syslog', re.I)
 
@@ -127,8 +129,11 @@ def _each(items: list[list[Any]], clock: float) -> Iterable[Container]:
 
 
 def container(item: list[Any], clock: float) -> Container:
-    """`[id, name, image, restarts, [status, exit code, oom, error, started, finished, health], labels, networks]`."""
-    identifier, name, image, restarts, state, marks, networks = fields(item, 7)
+    """`[id, name, image, restarts, STATE, labels, networks, mounts]`.
+
+    STATE: `[status, exit code, oom, error, started, finished, health]`.
+    """
+    identifier, name, image, restarts, state, marks, networks, mounts = fields(item, 8)
     status, exit_code, killed, error, started, finished, health = fields(state, 7)
     box = full_id(identifier)
     plain = _plain_name(name)
@@ -148,6 +153,7 @@ def container(item: list[Any], clock: float) -> Container:
         age=_since(started, clock),
         ended=_since(finished, clock),
         networks=_attachments(networks, {box, box[:12], plain}),
+        anonymous=_anonymous(mounts),
     )
 
 
@@ -169,6 +175,14 @@ def _attachments(value: Any, own: set[str]) -> tuple[ObservedAttachment, ...]:
             )
         )
     return tuple(sorted(attached, key=lambda each: each.network))
+
+
+def _anonymous(value: Any) -> Pairs:
+    """Of `[type, target, volume]`, the volumes that have the kind of name that runtimes think of."""
+    mounts = (map(text, fields(item, 3)) for item in listed(value) if item is not None)
+    return tuple(
+        sorted((target, name) for kind, target, name in mounts if kind == "volume" and _RANDOM.fullmatch(name))
+    )
 
 
 def _images(asked: list[str], items: list[list[Any]]) -> tuple[ObservedImage, ...]:

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from shipyard.model.spec import ConfigMount, ContainerSpec, Mount
+from shipyard.model.spec import ConfigMount, ContainerSpec, Mount, Pairs
 from shipyard.runtime.dialect import Command, Unsupported
 from shipyard.runtime.traits import Traits, csv_field
 
@@ -24,6 +26,19 @@ def options(spec: ContainerSpec, traits: Traits, config_paths: Mapping[str, str]
         *(_mount(mount, traits) for mount in spec.mounts),
         *(_config(config, traits, config_paths) for config in spec.configs),
     )
+
+
+def carrying(spec: ContainerSpec, keep: Pairs) -> ContainerSpec:
+    """The spec with these volumes, (target, volume), where it or its image would begin anonymous ones."""
+    volumes = {posixpath.normpath(target): volume for target, volume in keep}
+    written = tuple(
+        replace(mount, source=volumes.pop(posixpath.normpath(mount.target), None))
+        if mount.kind == "volume" and mount.source is None
+        else mount
+        for mount in spec.mounts
+    )
+    more = tuple(Mount("volume", target, volume) for target, volume in sorted(volumes.items()))
+    return replace(spec, mounts=(*written, *more))
 
 
 def preparation(spec: ContainerSpec) -> tuple[Command, ...]:

@@ -109,6 +109,10 @@ def _container(item: dict[str, Any], clock: float) -> Container:
                 [name, there.get("Aliases"), there.get("IPAddress"), there.get("MacAddress"), None]
                 for name, there in ((name, strictjson.mapping(value)) for name, value in networks.items())
             ],
+            [
+                [there.get("Type") or "", there.get("Destination") or "", there.get("Name") or ""]
+                for there in map(strictjson.mapping, strictjson.listed(item.get("Mounts")))
+            ],
         ],
         clock,
     )

@@ -25,7 +25,9 @@ _CONTAINER = (
     "{{json .State.StartedAt}},{{json .State.FinishedAt}},{{json $h}}],"
     "{{json .Config.Labels}},"
     "[{{with .NetworkSettings}}{{range $k, $v := .Networks}}[{{json $k}},{{json $v.Aliases}},{{json $v.IPAddress}},"
-    "{{json $v.MacAddress}},{{json $v.IPAMConfig}}],{{end}}{{end}}null]]"
+    "{{json $v.MacAddress}},{{json $v.IPAMConfig}}],{{end}}{{end}}null],"
+    "[{{range .Mounts}}{{if eq (len .Name) 64}}[{{json .Type}},{{json .Destination}},{{json .Name}}],{{end}}{{end}}"
+    "null]]"
 )
 _DUE = (
     '{{if eq $s "running"}}{{if $h}}\nhealth {{.ID}} {{with .Config.Healthcheck}}{{printf "%d" .Interval}}{{end}}'

@@ -110,3 +110,15 @@ def test_ctrl_c_tells_what_may_have_happened_from_what_did_not_begin(nodes: dict
         execute(fleet, wave("n1", "n2", "n3"), dict.fromkeys(("n1", "n2", "n3"), dialect), FENCE)  # type: ignore[arg-type]
     assert statuses(caught.value.outcomes) == ["done", "unknown", "skipped"]
     assert isinstance(caught.value, KeyboardInterrupt)
+
+
+def test_a_failure_is_called_by_the_runtimes_words(nodes: dict[str, ShellNode]) -> None:
+    calls = (
+        call("fail", "125", "Bind for 0.0.0.0:80 failed: port is already allocated"),
+        call("fail", "1", "words that nobody knows"),
+        call("a"),
+    )
+    dialect = FakeDialect(*((each,) for each in calls))
+    outcomes = execute(FakeFleet(nodes), wave("n1", "n1", "n1"), {"n1": dialect}, FENCE)  # type: ignore[arg-type]
+    assert statuses(outcomes) == ["failed", "failed", "done"]
+    assert [outcome.reason for outcome in outcomes] == ["PortTaken", "", ""]

@@ -87,7 +87,7 @@ def test_a_failure_has_the_runtimes_words_and_skips_only_what_needs_it(node: She
     said = act(node, fence, dialect, action(1), action(2, 1), action(3), action(4, 2))
     assert statuses(said) == ["failed", "skipped", "done", "skipped"]
     assert said.outcomes[0].message == "no such image"
-    assert said.outcomes[1].message == "action 1, which it needs, failed"
+    assert said.outcomes[1].message == "start-container web/app.1, which it needs, failed"
     assert [words[0] for words in node.calls()] == ["fail", "b"]
 
 

@@ -22,6 +22,7 @@ from shipyard.model.spec import (
 )
 from shipyard.runtime.dialect import Command, Unsupported
 from shipyard.runtime.dialects import NAMES, by_name, refusal
+from shipyard.runtime.mounts import carrying
 
 BASE = ContainerSpec("img:1")
 CONFIG = ConfigMount("c", "d" * 64, "/etc/c")
@@ -337,6 +338,16 @@ def test_missing_bind_sources_are_made_first() -> None:
     assert make.argv[0] == "sh"
     assert make.argv[-2:] == ("/x y", "/-w")
     assert run.argv[1] == "run"
+
+
+def test_volumes_that_are_carried_over_take_the_place_of_new_ones() -> None:
+    mounts = (Mount("volume", "/data/", read_only=True), Mount("volume", "/new"), Mount("tmpfs", "/t"))
+    spec = carrying(replace(BASE, mounts=mounts), (("/data", "a" * 64), ("/image", "b" * 64)))
+    words = argv("docker", mounts=spec.mounts)
+    assert f"--mount=type=volume,source={'a' * 64},target=/data/,readonly" in words
+    assert f"--mount=type=volume,source={'b' * 64},target=/image" in words
+    assert "--mount=type=volume,target=/new" in words
+    assert carrying(spec, ()) == spec
 
 
 def test_configs_are_read_only_files() -> None:

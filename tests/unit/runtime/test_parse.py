@@ -29,15 +29,15 @@ def load(folder: Path) -> tuple[Dialect, dict[str, bytes], float]:
 def line(**changed: Any) -> str:
     """A container's line as the probes print it."""
     state = {"status": "running", "code": 0, "oom": False, "error": "", "started": "", "finished": "", "health": ""}
-    fields = {"kind": "c", "id": ID, "name": "/web", "image": IMAGE, "restarts": 0, "labels": None, "networks": [None]}
+    fields = {"kind": "c", "id": ID, "name": "/web", "image": IMAGE, "restarts": 0, "labels": None}
+    fields |= {"networks": [None], "mounts": [None]}
     state |= {key: value for key, value in changed.items() if key in state}
     fields |= {key: value for key, value in changed.items() if key in fields}
     return json.dumps(
         [
             *(fields[key] for key in ("kind", "id", "name", "image", "restarts")),
             list(state.values()),
-            fields["labels"],
-            fields["networks"],
+            *(fields[key] for key in ("labels", "networks", "mounts")),
         ]
     )
 
@@ -116,6 +116,11 @@ def test_a_stopped_container_shows_the_address_it_will_have() -> None:
     assert attached.ipv4_address == "10.0.0.9"
 
 
+def test_volumes_that_nobody_named() -> None:
+    mounts = [["volume", "/b", IMAGE], ["volume", "/a", ID], ["volume", "/c", "x" * 64], ["bind", "/d", ID], None]
+    assert read(line(mounts=mounts), "ended 0").containers[0].anonymous == (("/a", ID), ("/b", IMAGE))
+
+
 def test_a_container_that_went_away_meanwhile() -> None:
     state = read(line(), f"Error: No such object: {IMAGE}", "ended 1")
     assert [box.name for box in state.containers] == ["web"]
@@ -192,6 +197,9 @@ def test_a_failed_inspect_is_no_empty_node(lines: tuple[str, ...]) -> None:
         line(networks=[["n", "alias", "", "", None]]),
         line(networks=[["n", [1], "", "", None]]),
         line(networks=[["n"]]),
+        line(mounts={"a": 1}),
+        line(mounts=[["volume", "/data"]]),
+        line(mounts=[["volume", None, IMAGE]]),
         line(networks=[[[], None, "", "", None]]),
         '["n","x","y","z",null,[null],false]',
         '["i","' + IMAGE + '",null]',

@@ -1,0 +1,41 @@
+"""Volumes without a name (an image's VOLUME, Compose's `- /data`) carry over to the container that takes a place.
+
+Only the container that has them says whose they are. So it is stopped, and removed once its successor has them:
+whatever fails in between, the next pass still finds the data.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+from shipyard.model.observed import Container, ContainerState
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ContainerSpec, Pairs
+
+ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+
+
+def carried(
+    stack: DesiredStack, spec: ContainerSpec, before: Iterable[Container]
+) -> tuple[Pairs, tuple[Container, ...]]:
+    """What a new container keeps of those before it on its node, as (target, volume), and who of them has that.
+
+    Where the spec now mounts something else it wins. Of several containers the one that runs, or ran last, does.
+    """
+    named = {volume.name for volume in stack.revision.spec.volumes}
+    taken = {posixpath.normpath(mount.target) for mount in spec.mounts if mount.kind != "volume" or mount.source}
+    taken |= {posixpath.normpath(config.target) for config in spec.configs}
+    keep: dict[str, str] = {}
+    holders = []
+    for box in sorted(before, key=_rank):
+        more = {posixpath.normpath(target): volume for target, volume in box.anonymous if volume not in named}
+        more = {target: volume for target, volume in more.items() if target not in taken and target not in keep}
+        if more:
+            keep |= more
+            holders.append(box)
+    return tuple(sorted(keep.items())), tuple(holders)
+
+
+def _rank(box: Container) -> tuple[bool, bool, float, str]:
+    return box.state not in ALIVE, box.age is None, box.age or 0.0, box.id

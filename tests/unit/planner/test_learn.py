@@ -1,0 +1,31 @@
+"""What failed outcomes are called: why it failed, where that is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipyard.model.memory import Memory
+from shipyard.model.plan import Action, CreateContainer, Outcome, PullImage, Status, Step
+from shipyard.model.situation import Timing
+from shipyard.model.spec import ContainerSpec
+from shipyard.planner.learn import events, learn
+
+CREATE = CreateContainer(
+    "s-web-1-abc", ContainerSpec("a"), (("shipyard.service", "web"), ("shipyard.slot", "1"), ("shipyard.stack", "s"))
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "reason", "called"),
+    [
+        (CREATE, "PortTaken", "PortTaken"),
+        (CREATE, "", "CreateContainerFailed"),
+        (PullImage("a"), "TimedOut", "ImagePullFailed"),
+    ],
+)
+def test_events_and_back_off_say_why(step: Step, reason: str, called: str) -> None:
+    outcome = Outcome(Action(1, "n1", "s/web.1", "Missing", "", step), Status.FAILED, "its words", reason=reason)
+    (event,) = events([outcome], 1.0)
+    assert (event.reason, event.warning) == (called, True)
+    learnt = learn(Memory(), [outcome], 1.0, Timing()).failures
+    assert [entry.reason for entry in learnt] == ([called] if step is CREATE else [])
