@@ -49,7 +49,7 @@ UPDATE = Table(
     Key(
         "order",
         "`stop-first`, `start-first`",
-        "Which goes first, the old or the new.",
+        "Which goes first where a replica changes its node; on one node the old makes room.",
         word("stop-first", "start-first"),
         "`stop-first`",
     ),
