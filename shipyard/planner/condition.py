@@ -157,6 +157,8 @@ def _of_ended(world: World, placement: Placement, policy: RestartPolicy, box: Co
             tried = failures.count if failures and failures.spec == box.label(labels.SPEC) else 0
             if policy.max_attempts is not None and tried + box.restarts >= policy.max_attempts:
                 return Kind.FAILED, "GaveUp", f"after {policy.max_attempts} restarts: {_last_words(box)}"
+    if _too_many_restarts(world, placement, box):  # the runtime is at it, and was seen between two attempts
+        return Kind.LOOPING, "CrashLoopBackOff", _last_words(box)
     return Kind.START, "Exited", _last_words(box)
 
 

@@ -7,6 +7,7 @@ policy allows while others are not ready; from then on it is simply one whose co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
@@ -97,10 +98,7 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
         case Kind.START if box is not None:
             _start(world, stack, service, each, box)
         case Kind.LOOPING if box is not None:
-            _fail(world, each)
-            times = f"restarted {condition.restarts_since(world, each.placement, box)} times"
-            why = f"{times}; {each.detail}" if each.detail else times
-            world.wave.add(node, Phase.RUN, each.target, each.reason, why, StopContainer(box.id, box.name))
+            _hold_back(world, each, box)
         case Kind.UNPAUSE if box is not None:
             step = UnpauseContainer(box.id, box.name)
             world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step)
@@ -164,6 +162,17 @@ def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Con
     fresh = slots.renew(world, each.placement, each.placement.revision)
     again = condition.of(world, stack, service, fresh)
     _create(world, stack, service, again, (each.reason, each.detail), retry=True)
+
+
+def _hold_back(world: World, each: Condition, box: Container) -> None:
+    """Stop what the runtime restarts again and again; after a wait it is started, and its restarts count anew."""
+    times = f"restarted {condition.restarts_since(world, each.placement, box)} times"
+    _fail(world, each)
+    key = each.placement.key
+    world.failures[key] = replace(world.failures[key], container=box.id, restarts=box.restarts)
+    why = f"{times}; {each.detail}" if each.detail else times
+    step = StopContainer(box.id, box.name)
+    world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, why, step)
 
 
 def _fail(world: World, each: Condition) -> None:

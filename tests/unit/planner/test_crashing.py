@@ -1,0 +1,65 @@
+"""What crashes again and again: the runtime restarts it, and shipyard holds it back when that is no use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shipyard.model.canonical import stack_digest
+from shipyard.model.observed import Container, ContainerState
+from shipyard.model.plan import StartContainer, StopContainer
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from tests.simulated import SimulatedFleet
+
+STACK = StackSpec("s", (ServiceSpec("web", ContainerSpec("app:1", network_mode="none")),))
+STACKS = (DesiredStack(Revision("s", 1, STACK, stack_digest(STACK), 0.0, "me"), (("web", ("n1",)),)),)
+
+
+@pytest.fixture
+def fleet() -> SimulatedFleet:
+    fleet = SimulatedFleet(["n1"])
+    fleet.converge(STACKS)
+    return fleet
+
+
+def crash(fleet: SimulatedFleet, state: ContainerState, restarts: int) -> Container:
+    """Its only container as it is seen now: the runtime has restarted it so often in all."""
+    (box,) = fleet.nodes["n1"].boxes.values()
+    seen = replace(box, state=state, exit_code=3, restarts=restarts, log="no database\nno database\n")
+    fleet.nodes["n1"].boxes[box.id] = seen
+    return seen
+
+
+@pytest.mark.parametrize("state", [ContainerState.RUNNING, ContainerState.EXITED, ContainerState.RESTARTING])
+def test_it_is_stopped_whenever_it_happens_to_be_seen(fleet: SimulatedFleet, state: ContainerState) -> None:
+    box = crash(fleet, state, 50)
+    (action,) = fleet.one_pass(STACKS).actions
+    assert action.step == StopContainer(box.id, box.name)
+    assert action.reason == "CrashLoopBackOff"
+    assert action.detail.startswith("restarted 50 times")
+
+
+def test_it_is_started_after_a_wait_that_grows(fleet: SimulatedFleet) -> None:
+    waits = []
+    for round_ in range(1, 5):
+        crash(fleet, ContainerState.EXITED, 50 * round_)
+        (stop,) = fleet.one_pass(STACKS).actions
+        assert isinstance(stop.step, StopContainer)
+        waiting = fleet.one_pass(STACKS)
+        assert waiting.actions == ()
+        (wait,) = waiting.waiting
+        assert wait.until is not None
+        waits.append(wait.until - fleet.now)
+        fleet.now = wait.until
+        (start,) = fleet.one_pass(STACKS).actions
+        assert isinstance(start.step, StartContainer)
+    assert waits == sorted(waits)
+    assert waits[-1] > 4 * waits[0]
+
+
+def test_its_words_are_told_once(fleet: SimulatedFleet) -> None:
+    crash(fleet, ContainerState.EXITED, 0)
+    (action,) = fleet.one_pass(STACKS).actions
+    assert action.detail == "exit code 3; last of its log: no database"
