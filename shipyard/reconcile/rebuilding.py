@@ -42,7 +42,10 @@ class Rebuilt:
 
 
 def clusters_on(session: Session) -> tuple[dict[str, list[tuple[str, KeptCluster]]], tuple[str, ...]]:
-    """What the inventory's hosts keep, by cluster; and the nodes that did not answer, in words."""
+    """What the inventory's hosts keep, by cluster; and the nodes that did not answer, in words.
+
+    A cluster that owns nothing was only ever turned away there: a new store, made where the lost one had been.
+    """
     membership = session.membership(("all",))
     answers = read_kept(session.fleet(membership), [node.name for node in membership.nodes])
     found: dict[str, list[tuple[str, KeptCluster]]] = {}
@@ -53,7 +56,8 @@ def clusters_on(session: Session) -> tuple[dict[str, list[tuple[str, KeptCluster
             problems.append(str(answer))
             continue
         for kept in answer:
-            found.setdefault(kept.cluster, []).append((name, kept))
+            if kept.owner:
+                found.setdefault(kept.cluster, []).append((name, kept))
     return found, tuple(problems)
 
 
