@@ -167,10 +167,10 @@ def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Con
 def _hold_back(world: World, each: Condition, box: Container) -> None:
     """Stop what the runtime restarts again and again; after a wait it is started, and its restarts count anew."""
     times = f"restarted {condition.restarts_since(world, each.placement, box)} times"
-    _fail(world, each)
+    why = f"{times}; {each.detail}" if each.detail else times
+    _fail(world, replace(each, detail=why))
     key = each.placement.key
     world.failures[key] = replace(world.failures[key], container=box.id, restarts=box.restarts)
-    why = f"{times}; {each.detail}" if each.detail else times
     step = StopContainer(box.id, box.name)
     world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, why, step)
 

@@ -146,5 +146,5 @@ def in_backoff(world: World, placement: Placement, service: ServiceSpec) -> Wait
         return None
     target = f"{placement.stack}/{placement.service}.{placement.slot}"
     times = "once" if failures.count == 1 else f"{failures.count} times"
-    why = f"{failures.reason} ({times}): {failures.message}" if failures.message else failures.reason
+    why = f"{failures.reason} ({times})" + (f": {failures.message}" if failures.message else "")
     return Waiting(target, "BackOff", why, failures.retry_at)

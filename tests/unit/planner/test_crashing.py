@@ -51,6 +51,7 @@ def test_it_is_started_after_a_wait_that_grows(fleet: SimulatedFleet) -> None:
         assert waiting.actions == ()
         (wait,) = waiting.waiting
         assert wait.until is not None
+        assert "restarted 50 times; exit code 3; last of its log: no database" in wait.detail
         waits.append(wait.until - fleet.now)
         fleet.now = wait.until
         (start,) = fleet.one_pass(STACKS).actions
