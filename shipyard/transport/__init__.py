@@ -1,1 +1,1 @@
-"""Run a command on a node: by ssh, or locally. The only place that knows paramiko and fabric."""
+"""Run a command on a node: by ssh, or locally. The only place that knows paramiko."""
