@@ -24,7 +24,7 @@ import yaml
 
 from bench.ground import PROGRAM, playbook
 from bench.process import Cost, measured, together
-from bench.sample import Row
+from bench.sample import Row, figure
 from shipyard.lab.command import run
 
 PORT = 2222
@@ -40,12 +40,19 @@ def measure(hosts: int, repeat: int) -> list[Row]:
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip())
     costs = json.loads(done.stdout)
-    passes, plain, first = ([Cost(**each) for each in costs[name]] for name in ("pass", "ssh", "apply"))
+    passes, plain, first, alone = ([Cost(**each) for each in costs[name]] for name in ("pass", "ssh", "apply", "alone"))
     beside = f"{hosts} `ssh` at once"
     middle = statistics.median(cost.wall for cost in plain)
     what = f"no-op `reconcile --once` over {hosts} connections"
+    start = statistics.median(cost.cpu for cost in alone)
     return [
         Row(f"{what}: peak memory", tuple(cost.peak / 1e6 for cost in passes), "MB", target=250),
+        Row(
+            f"{what}: client CPU per connection, beyond a pass over one ({figure(start)} s)",
+            tuple((cost.cpu - start) / (hosts - 1) * 1000 for cost in passes),
+            "ms",
+            target=14,
+        ),
         Row(what, tuple(cost.wall for cost in passes), reference=(beside, middle)),
         Row(f"{what}: client CPU", tuple(cost.cpu for cost in passes)),
         Row(beside, tuple(cost.wall for cost in plain)),
@@ -65,15 +72,24 @@ def inside(hosts: int, repeat: int) -> dict[str, Any]:
         folder.chmod(0o755)  # the user behind the addresses reads in it
         _prepare(folder)
         with _sshd(folder):
-            _project(folder, addresses(hosts))
-            env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
-            shipyard = [PROGRAM, "-i", "hosts.yml"]
-            found = {"apply": [measured([*shipyard, "apply", "site.yml"], cwd=folder, env=env)], "pass": [], "ssh": []}
-            ssh = [[*_ssh(), f"{USER}@{address}", STATUS] for address in addresses(hosts)]
+            *fleet, single = addresses(hosts + 1)
+            many, one = _project(folder, "many", fleet), _project(folder, "one", [single])
+            found = {"apply": [_shipyard(many, "apply", "site.yml")], "pass": [], "ssh": [], "alone": []}
+            _shipyard(one, "apply", "site.yml")
+            ssh = [[*_ssh(folder), f"{USER}@{address}", STATUS] for address in fleet]
             for _ in range(repeat):
-                found["pass"].append(measured([*shipyard, "reconcile", "--once"], cwd=folder, env=env))
-                found["ssh"].append(together(ssh, cwd=folder, env=env))
+                found["pass"].append(_shipyard(many, "reconcile", "--once"))
+                found["ssh"].append(together(ssh, cwd=folder, env=_env(folder)))
+                found["alone"].append(_shipyard(one, "reconcile", "--once"))
     return {what: [asdict(cost) for cost in costs] for what, costs in found.items()}
+
+
+def _shipyard(project: Path, *args: str) -> Cost:
+    return measured([PROGRAM, "-i", "hosts.yml", *args], cwd=project, env=_env(project))
+
+
+def _env(folder: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
 
 
 def _prepare(folder: Path) -> None:
@@ -121,9 +137,13 @@ def _sshd(folder: Path) -> Iterator[None]:
         daemon.wait()
 
 
-def _project(folder: Path, hosts: list[str]) -> None:
+def _project(folder: Path, name: str, hosts: list[str]) -> Path:
+    """A project of its own over these addresses."""
+    place = folder / name
+    place.mkdir()
     key_type, key = (folder / "host.pub").read_text().split()[:2]
-    (folder / "known").write_text("".join(f"[{address}]:{PORT} {key_type} {key}\n" for address in hosts))
+    with (folder / "known").open("a") as known:
+        known.writelines(f"[{address}]:{PORT} {key_type} {key}\n" for address in hosts)
     inventory = {
         "lab": {
             "hosts": {f"node{number}": {"ansible_host": address} for number, address in enumerate(hosts, 1)},
@@ -136,14 +156,15 @@ def _project(folder: Path, hosts: list[str]) -> None:
             },
         }
     }
-    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
-    (folder / "site.yml").write_text(playbook(len(hosts)))
+    (place / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+    (place / "site.yml").write_text(playbook(len(hosts)))
+    return place
 
 
-def _ssh() -> list[str]:
+def _ssh(folder: Path) -> list[str]:
     return [
-        *("ssh", "-F", "/dev/null", "-i", "user", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
-        *("-o", "UserKnownHostsFile=known", "-o", "GlobalKnownHostsFile=/dev/null"),
+        *("ssh", "-F", "/dev/null", "-i", str(folder / "user"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
+        *("-o", f"UserKnownHostsFile={folder / 'known'}", "-o", "GlobalKnownHostsFile=/dev/null"),
         *("-o", "KexAlgorithms=curve25519-sha256", "-p", str(PORT)),
     ]
 
