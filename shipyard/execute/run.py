@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
-from shipyard.base.errors import NodeError, Refused, TimedOut, Truncated
+from shipyard.base.errors import ConfigError, NodeError, Refused, TimedOut, Truncated
 from shipyard.execute import answer
-from shipyard.execute.script import Fence, Script, build, claim
-from shipyard.model.plan import Action, Outcome, Status
+from shipyard.execute.script import Auths, Fence, Script, build, claim
+from shipyard.model.image import RegistryAuth
+from shipyard.model.plan import Action, Outcome, PullImage, Status
 from shipyard.runtime.dialect import Dialect
 from shipyard.transport.connection import NodeConnection
 
@@ -45,11 +46,13 @@ def execute(
     dialects: Mapping[str, Dialect],
     fence: Fence,
     *,
+    credentials: Callable[[str], RegistryAuth | None] | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> tuple[Outcome, ...]:
     """Do a wave; one outcome for each action, in the wave's order.
 
-    `dialects`: by node. `on_outcome` is called as nodes answer, from threads of the fleet but never from two at once.
+    `dialects`: by node. `credentials`: what an image is pulled with; where that raises ConfigError, only that image's
+    pull fails. `on_outcome` is called as nodes answer, from threads of the fleet but never from two at once.
     Raises WaveRefused once all nodes have ended, and Interrupted.
     """
     book = _Book(wave, on_outcome)
@@ -57,9 +60,10 @@ def execute(
     def work(connection: NodeConnection) -> None:
         node = connection.node
         actions = book.begin(node)
-        book.note(node, _on_node(connection, actions, build(actions, dialects[node], fence)))
+        book.note(node, _on_node(connection, actions, build(actions, dialects[node], fence, auths)))
 
     try:
+        auths = _auths(wave, credentials) if credentials is not None else {}
         results = fleet.each(book.nodes, work)
     except KeyboardInterrupt:
         raise Interrupted(book.outcomes()) from None
@@ -81,6 +85,20 @@ def take(fleet: Fleet, nodes: Iterable[str], fence: Fence) -> dict[str, NodeErro
         answer.claimed(connection.node, script, output)
 
     return fleet.each(sorted(nodes), work)
+
+
+def _auths(wave: Sequence[Action], credentials: Callable[[str], RegistryAuth | None]) -> Auths:
+    """Found out before any node is asked, one after the other: a helper may have to ask a person."""
+    found: dict[str, RegistryAuth | ConfigError] = {}
+    for image in sorted({action.step.image for action in wave if isinstance(action.step, PullImage)}):
+        try:
+            auth = credentials(image)
+        except ConfigError as error:
+            found[image] = error
+        else:
+            if auth is not None:
+                found[image] = auth
+    return found
 
 
 def _on_node(connection: NodeConnection, actions: Sequence[Action], script: Script) -> answer.Answer:

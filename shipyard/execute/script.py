@@ -12,10 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shipyard.base import shell
+from shipyard.base.errors import ConfigError
 from shipyard.execute import steps
-from shipyard.model.plan import Action
-from shipyard.runtime import nodedir, nodefence, nodescript
+from shipyard.model.image import RegistryAuth
+from shipyard.model.plan import Action, PullImage
+from shipyard.runtime import logins, nodedir, nodefence, nodescript
 from shipyard.runtime.dialect import Command, Dialect
+from shipyard.runtime.logins import Login
+
+Auths = Mapping[str, RegistryAuth | ConfigError]
+"""What to pull images with, by reference; an error: why that could not be found out."""
 
 SAID = 4096
 """Bytes that are kept of what a command printed, of each of its two outputs: the last ones."""
@@ -120,7 +126,7 @@ class Script:
     rejected: Mapping[int, str]
 
 
-def build(actions: Sequence[Action], dialect: Dialect, fence: Fence) -> Script:
+def build(actions: Sequence[Action], dialect: Dialect, fence: Fence, auths: Auths | None = None) -> Script:
     """The script for these actions of one node and wave, in their order."""
     directory = f"/shipyard-{secrets.token_hex(16)}"
     parts: list[str] = []
@@ -130,9 +136,9 @@ def build(actions: Sequence[Action], dialect: Dialect, fence: Fence) -> Script:
     for action in actions:
         try:
             work = steps.work(action.step, dialect, directory)
-            text = _action(action, work, directory)
+            text = _action(action, work, directory, _login(action, dialect, auths or {}))
             text.encode()
-        except ValueError as error:
+        except (ValueError, ConfigError) as error:
             rejected[action.id] = str(error)
             text = f'sy_failed="${{sy_failed}}{action.id} "\n'
         else:
@@ -156,27 +162,40 @@ def _assemble(
         + nodedir.writing()
         + nodefence.fencing(fence.store_uuid, fence.epoch, take_over=fence.take_over, wait=fence.wait)
         + _RUN.replace("@KILL@", str(KILL_AFTER)).replace("@SAID@", str(SAID))
+        + logins.FUNCTIONS
         + work
     )
     return Script(nodescript.whole(text, nonce), nonce, float(fence.wait + seconds + SPARE), deadlines, rejected)
 
 
-def _action(action: Action, work: steps.Work, directory: str) -> str:
+def _login(action: Action, dialect: Dialect, auths: Auths) -> Login | None:
+    """Raises ConfigError where that could not be found out."""
+    auth = auths.get(action.step.image) if isinstance(action.step, PullImage) else None
+    if isinstance(auth, ConfigError):
+        raise auth
+    return None if auth is None else dialect.login(auth)
+
+
+def _action(action: Action, work: steps.Work, directory: str, login: Login | None) -> str:
     if work.text:
         body = f'{{\n{work.text}\n}} >>"$sy_out" 2>"$sy_err" 9>&-\n'
     else:
-        body = "".join(_command(command, work.deadline, directory) for command in work.commands)
+        body = "".join(_command(command, work.deadline, directory, login) for command in work.commands)
     words = " ".join(str(number) for number in (action.id, *action.needs))
     name = f"sy_action_{action.id}"
-    return f"{name}() {{\n{body}}}\nsy_begin {words} && {{ {name}; sy_end $?; }}\n"
+    if login is None:
+        return f"{name}() {{\n{body}}}\nsy_begin {words} && {{ {name}; sy_end $?; }}\n"
+    body = f'{{\n{login.begin()}\n}} 2>"$sy_err" 9>&- || return\n{body}'
+    return f"{name}() {{\n{body}}}\nsy_begin {words} && {{ {name}; sy_code=$?; sy_logout; sy_end $sy_code; }}\n"
 
 
-def _command(command: Command, deadline: int, directory: str) -> str:
+def _command(command: Command, deadline: int, directory: str, login: Login | None) -> str:
     """One process, and the judgement on how it ended.
 
     It does not inherit the lock: what a runtime leaves running (podman's conmon) would hold it for ever.
     """
     exports = "".join(f"export {_name(name)}={shell.quote(value)}; " for name, value in command.env)
+    exports += login.export() if login is not None else ""
     argv = " ".join(_word(word, directory) for word in command.argv)
     settled = shell.join([" ".join(str(code) for code in command.ok), *command.already])
     return f'( {exports}sy_limit {deadline} {argv} ) >>"$sy_out" 2>"$sy_err" 9>&-\nsy_settle $? {settled} || return\n'

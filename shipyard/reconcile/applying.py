@@ -184,7 +184,9 @@ def _pull(
     )
     dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items()}
     fence = Fence(situation.cluster, session.store.uuid, keeper.epoch)
-    outcomes: tuple[Outcome, ...] = execute(session.fleet(membership), wave, dialects, fence)
+    outcomes: tuple[Outcome, ...] = execute(
+        session.fleet(membership), wave, dialects, fence, credentials=session.credentials().auth_for
+    )
     pulled = {outcome.action.target: outcome.action.node for outcome in outcomes if outcome.status == Status.DONE}
     if not pulled:
         return situation, {}

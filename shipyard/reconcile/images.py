@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from shipyard.model.image import repository_of
 from shipyard.model.observed import ObservedImage
 from shipyard.model.plan import Notice
 from shipyard.model.situation import DesiredStack, Situation
@@ -140,23 +141,12 @@ def _exact(there: Mapping[str, ObservedImage], reference: str, pulled_on: str | 
 
 def _digests(image: ObservedImage, reference: str) -> set[str]:
     """The digests of this very repository."""
-    repository = _repository(reference)
+    repository = repository_of(reference)
     return {
         digest
         for digest in image.digests
-        if "@sha256:" in digest and _repository(digest.partition("@")[0]) == repository
+        if "@sha256:" in digest and repository_of(digest.partition("@")[0]) == repository
     }
-
-
-def _repository(reference: str) -> str:
-    """A repository's full name, as docker fills it up: `redis` is `docker.io/library/redis`."""
-    name = reference.partition("@")[0]
-    head, _, last = name.rpartition("/")
-    name = f"{head}/{last.partition(':')[0]}" if head else last.partition(":")[0]
-    first = name.partition("/")[0]
-    if "/" not in name:
-        return f"docker.io/library/{name}"
-    return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"
 
 
 def resolve(spec: StackSpec, known: Mapping[str, str]) -> StackSpec:

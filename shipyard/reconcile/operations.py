@@ -1,4 +1,8 @@
-"""What people can ask for, as one object per command: the face calls this, and it calls the passes."""
+"""What people can ask for, as one object: the face calls this, and it calls the passes.
+
+What only some commands need (playbooks, host keys, rebuilding) is imported by these alone: a pass that finds nothing
+to do is mostly imports.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from shipyard.base import clock
 from shipyard.base.errors import StoreError, UsageError
-from shipyard.files import playbook
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
 from shipyard.model.memory import KnownVolume
@@ -20,8 +24,6 @@ from shipyard.model.request import ApplyRequest, HostKey, NodeCheck, ReconcileRe
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision
 from shipyard.model.status import PassSummary
-from shipyard.reconcile import applying, nodecare, rebuilding
-from shipyard.reconcile.applying import Given
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.run import Wish, converge, with_lease
 from shipyard.reconcile.session import Session, limited
@@ -31,6 +33,10 @@ from shipyard.runtime.dialects import by_name
 from shipyard.store.records import EventRow, RevisionRow
 from shipyard.transport.connection import NodeConnection
 from shipyard.transport.fleet import SshOptions
+
+if TYPE_CHECKING:
+    from shipyard.reconcile.applying import Given
+    from shipyard.reconcile.rebuilding import Rebuilt
 
 
 class Operations:
@@ -57,18 +63,23 @@ class Operations:
         trusted = is_trusted(settings.root)
         options = SshOptions(trusted=trusted, passphrase=passphrase)
         session = Session.open(settings, playbook_dirs=sorted(folders), create=True, trusted=trusted, options=options)
-        return cls(session, os.environ if environ is None else environ)
+        session.environ = os.environ if environ is None else environ
+        return cls(session, session.environ)
 
     # --- the fleet as a whole
 
     def plan(self, request: ApplyRequest | None = None) -> tuple[Situation, Plan]:
         """What `apply` would do; without a request, what `reconcile` would. Changes nothing, takes no lease."""
+        from shipyard.reconcile import applying
+
         if request is None:
             return applying.preview(self._session, None, Wish())
         return applying.preview(self._session, self._given(request), self._wish_of(request))
 
     def apply(self, request: ApplyRequest, progress: Progress) -> Ending:
         """Store the new revisions, and run passes."""
+        from shipyard.reconcile import applying
+
         given, wish = self._given(request), self._wish_of(request)
         return applying.apply(self._session, given, wish, progress, wait=request.wait)
 
@@ -96,6 +107,8 @@ class Operations:
             )
 
     def _check(self, wish: Wish, progress: Progress) -> Ending:
+        from shipyard.reconcile import applying
+
         _, plan = applying.preview(self._session, None, wish)
         progress.on_plan(plan)
         waiting = tuple(each for each in plan.waiting if not (plan.unreachable and each.reason == "NodeNotObserved"))
@@ -131,6 +144,9 @@ class Operations:
         return with_lease(self._session, work)
 
     def _given(self, request: ApplyRequest) -> Given:
+        from shipyard.files import playbook
+        from shipyard.reconcile.applying import Given
+
         return Given(
             paths=tuple(Path(name) for name in request.files),
             extra_vars=playbook.extra_vars(request.extra_vars, cwd=Path.cwd()),
@@ -185,26 +201,38 @@ class Operations:
 
     def check_nodes(self, pattern: str) -> Sequence[NodeCheck]:
         """Connect to each node the pattern names, and say what is missing."""
+        from shipyard.reconcile import nodecare
+
         return nodecare.check(self._session, pattern)
 
     def host_keys(self, pattern: str) -> Sequence[HostKey]:
         """The keys that the hosts show now, beside what known_hosts has."""
+        from shipyard.reconcile import nodecare
+
         return nodecare.host_keys(self._session, pattern)
 
     def record_host_keys(self, keys: Sequence[HostKey]) -> Path:
         """Write these keys to known_hosts; returns the file."""
+        from shipyard.reconcile import nodecare
+
         return nodecare.record_host_keys(self._session, keys)
 
     def remove_node(self, name: str) -> None:
         """Forget an orphaned node."""
+        from shipyard.reconcile import nodecare
+
         nodecare.remove(self._session, name)
 
     def confirm_dead(self, name: str) -> None:
         """A person says that this node is off for good: its work can be moved."""
+        from shipyard.reconcile import nodecare
+
         nodecare.confirm_dead(self._session, name)
 
     def repin(self, name: str) -> None:
         """Take the node's runtime and user as they are now."""
+        from shipyard.reconcile import nodecare
+
         nodecare.repin(self._session, name)
 
     def adopt_volume(self, stack: str, volume: str, node: str | None) -> Sequence[str]:
@@ -243,8 +271,10 @@ class Operations:
 
     # --- the store
 
-    def rebuild(self) -> rebuilding.Rebuilt:
+    def rebuild(self) -> Rebuilt:
         """Read a lost store back from the nodes."""
+        from shipyard.reconcile import rebuilding
+
         return rebuilding.rebuild(self._session)
 
     def backup(self, path: Path) -> None:

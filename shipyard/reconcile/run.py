@@ -127,7 +127,14 @@ def _act(
     dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items() if node.facts.runtime}
     fence = Fence(situation.cluster, session.store.uuid, keeper.epoch)
     try:
-        outcomes = execute(session.fleet(membership), wave, dialects, fence, on_outcome=progress.on_outcome)
+        outcomes = execute(
+            session.fleet(membership),
+            wave,
+            dialects,
+            fence,
+            credentials=session.credentials().auth_for,
+            on_outcome=progress.on_outcome,
+        )
     except (WaveRefused, Interrupted) as stopped:
         _record(session, situation, decided, pass_id, stopped.outcomes)
         raise

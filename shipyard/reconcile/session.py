@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from shipyard.base.errors import ConfigError
 from shipyard.files.config import Settings
 from shipyard.files.inventory import load as load_inventory
 from shipyard.files.patterns import match
+from shipyard.files.registries import Credentials
 from shipyard.model.inventory import Inventory
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision
@@ -31,6 +33,7 @@ class Session:
     playbook_dirs: tuple[Path, ...] = ()
     trusted: bool = False
     options: SshOptions = field(default_factory=SshOptions)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     _fleet: Fleet | None = None
     _known: Mapping[str, object] = field(default_factory=dict)
 
@@ -84,6 +87,10 @@ class Session:
             self._known = dict(membership.connections)
             self._fleet = Fleet(membership.connections, forks=self.settings.forks, options=self.options)
         return self._fleet
+
+    def credentials(self) -> Credentials:
+        """For registries; read anew for each wave, since tokens expire and people log in while a watch goes on."""
+        return Credentials(self.environ)
 
     def stacks(self, replaced: Iterable[Revision] = ()) -> tuple[DesiredStack, ...]:
         """The desired stacks, each service with the nodes its pattern matches. `replaced`: heads to be."""

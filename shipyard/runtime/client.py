@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from shipyard.model.image import RegistryAuth
 from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
-from shipyard.runtime import environment, flags, mounts, wiring
+from shipyard.runtime import environment, flags, logins, mounts, wiring
 from shipyard.runtime.dialect import Command, Unsupported
+from shipyard.runtime.logins import Login
 from shipyard.runtime.traits import Traits
 
 
@@ -45,6 +47,9 @@ class Client:
         # Nothing written by users is shell text: the program's name is ours, and the image is a word of its own.
         script = f'{program} image inspect "$1" >/dev/null 2>&1 && exit; shift; exec {program} "$@"'
         return (Command(("sh", "-c", script, "sh", image, *words)),)
+
+    def login(self, auth: RegistryAuth) -> Login:
+        return logins.docker(auth)
 
     def create_network(self, network: NetworkSpec, labels: Pairs) -> tuple[Command, ...]:
         words = [f"--driver={network.driver}"] if network.driver else []

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shipyard.base.errors import ShipyardError
+from shipyard.model.image import RegistryAuth
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume
 from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+from shipyard.runtime.logins import Login
 
 
 class Unsupported(ShipyardError, ValueError):  # noqa: N818 - named like its siblings in base/errors
@@ -90,6 +92,10 @@ class Dialect(Protocol):
         ...
 
     def pull(self, image: str, platform: str | None, always: bool) -> tuple[Command, ...]: ...
+
+    def login(self, auth: RegistryAuth) -> Login:
+        """How the commands of a pull are told who we are."""
+        ...
 
     def create_network(self, network: NetworkSpec, labels: Pairs) -> tuple[Command, ...]: ...
 

@@ -7,10 +7,12 @@ import math
 from collections.abc import Mapping
 
 from shipyard.base import shell
+from shipyard.model.image import RegistryAuth
 from shipyard.model.spec import ContainerSpec, Healthcheck, NetworkSpec, Pairs
-from shipyard.runtime import environment, mounts, podman_probe, wiring
+from shipyard.runtime import environment, logins, mounts, podman_probe, wiring
 from shipyard.runtime.client import Client
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported
+from shipyard.runtime.logins import Login
 from shipyard.runtime.traits import Traits, csv_field
 
 _LISTS = frozenset(
@@ -84,6 +86,9 @@ class Podman(Client):
         words = () if grace is None else (f"--time={math.ceil(grace)}",)
         gone = ("no such container", "no container with")
         return (self._command("rm", "--force", *words, container, already=gone),)
+
+    def login(self, auth: RegistryAuth) -> Login:
+        return logins.podman(auth)
 
     def probe(self, request: ProbeRequest) -> str:
         return podman_probe.text(request)
