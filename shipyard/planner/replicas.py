@@ -50,7 +50,7 @@ def _roll(
     world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, conditions: Sequence[Condition]
 ) -> list[Condition]:
     """Give new incarnations (or nodes) to replicas that need them, as far as the update policy allows."""
-    busy = sum(each.kind in BUSY for each in conditions)
+    busy = sum(each.kind in BUSY or (each.kind == Kind.OUTDATED and not each.serving) for each in conditions)
     budget = max(service.update.parallelism - busy, 0) if service.update.parallelism else len(conditions)
     after = list(conditions)
     todo = []
