@@ -17,8 +17,6 @@ from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session, with_revisions
 from shipyard.store.records import StoredNode
 
-OBSERVE_TIMEOUT = 60.0
-
 
 def look(
     session: Session,
