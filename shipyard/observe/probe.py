@@ -42,6 +42,7 @@ class NodeRequest:
 
     `networks`, `volumes`, `images`: to look up beside what carries the cluster's label (ProbeRequest). `version`: ask
     for the runtime's version too, and whether it is rootless; with docker that is one more process.
+    `stray_volumes`: look for volumes of the cluster beside those named, which is another.
     """
 
     name: str
@@ -51,6 +52,7 @@ class NodeRequest:
     volumes: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     version: bool = True
+    stray_volumes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,14 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
 
 def _runtime(dialect: Dialect, request: NodeRequest) -> str:
     """The runtime's sections. Where nothing else runs health checks (podman's need systemd), the probe does."""
-    asked = ProbeRequest(request.cluster, request.networks, request.volumes, request.images, version=request.version)
+    asked = ProbeRequest(
+        request.cluster,
+        request.networks,
+        request.volumes,
+        request.images,
+        version=request.version,
+        stray_volumes=request.stray_volumes,
+    )
     plain, healthy = dialect.probe(asked), dialect.probe(replace(asked, health=True))
     if plain == healthy:
         return plain + "\n"

@@ -22,7 +22,7 @@ from shipyard.reconcile.keeper import LeaseKeeper, whoami
 from shipyard.reconcile.looking import look, remember_nodes
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.run import Wish, converge, wished, with_lease
-from shipyard.reconcile.session import Session
+from shipyard.reconcile.session import Session, with_revisions
 from shipyard.runtime.dialects import by_name
 
 
@@ -59,7 +59,9 @@ def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wai
         remember_nodes(session, prepared.membership, prepared.situation)
         for revision in prepared.revisions:
             session.store.add_revision(revision.spec, author=whoami(), files=prepared.files, now=session.now())
-        return converge(session, keeper, wish if wait else replace(wish, once=True), progress)
+        stored = replace(prepared.situation, stacks=session.stacks(), memory=session.store.memory())
+        seen = (prepared.membership, with_revisions(stored, session))
+        return converge(session, keeper, wish if wait else replace(wish, once=True), progress, seen)
 
     return with_lease(session, work)
 

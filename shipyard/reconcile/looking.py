@@ -8,8 +8,8 @@ from dataclasses import replace
 from shipyard.base.errors import Refused, ShipyardError
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts, Observation, ObservedNode, Silent
-from shipyard.model.plan import PullImage
-from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.plan import Plan, PullImage
+from shipyard.model.situation import Situation
 from shipyard.observe.fleet import observe
 from shipyard.observe.probe import NodeRequest
 from shipyard.planner import plan, storage
@@ -101,16 +101,21 @@ def _request(situation: Situation, node: Node, images: tuple[str, ...], *, versi
         volumes=tuple(sorted(volumes)),
         images=images,
         version=version,
+        stray_volumes=version
+        or bool(situation.remove_volumes)
+        or any(volume.node == node.name for volume in situation.memory.volumes),
     )
 
 
 def _look_for_images(session: Session, membership: Membership, situation: Situation) -> Situation:
     """A pass that changes nothing need not know which images are where; one that would fetch some looks first."""
     wanted: dict[str, set[str]] = {}
-    for action in plan.plan(situation, waves=1).actions:
+    decided = plan.plan(situation, waves=1)
+    for action in decided.actions:
         if isinstance(action.step, PullImage):
             wanted.setdefault(action.node, set()).add(action.step.image)
-    wanted = {**wanted, **_local_images(situation, wanted)}
+    for node, image in _local_images(situation, decided):
+        wanted.setdefault(node, set()).add(image)
     if not wanted:
         return situation
     again = [node for node in situation.nodes if node.name in wanted]
@@ -118,26 +123,19 @@ def _look_for_images(session: Session, membership: Membership, situation: Situat
     return replace(situation, observed=tuple(answers.get(answer.name, answer) for answer in situation.observed))
 
 
-def _local_images(situation: Situation, wanted: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Images known by id alone are never pulled, so only being asked about tells that they are there."""
-    found: dict[str, set[str]] = {}
-    for blocked in plan.plan(situation, waves=1).blocked:
-        if blocked.reason != "ImageMissing":
-            continue
-        for node in situation.seen():
-            images = images_on(situation.stacks, node)
-            found[node] = wanted.get(node, set()) | {image for image in images if image.startswith("sha256:")}
-    return found
-
-
-def images_on(stacks: Iterable[DesiredStack], node: str) -> set[str]:
-    """References of the images that replicas on this node would be made from."""
-    return {
-        service.container_on(node).image
-        for stack in stacks
+def _local_images(situation: Situation, decided: Plan) -> list[tuple[str, str]]:
+    """Nodes, and images known by id alone: these are never pulled, so only asking tells that they are there."""
+    missing = {blocked.target for blocked in decided.blocked if blocked.reason == "ImageMissing"}
+    services = {
+        (stack.revision.stack, service.name): service
+        for stack in situation.stacks
         for service in stack.revision.spec.services
-        if node in stack.eligible_for(service.name)
     }
+    return [
+        (placed.node, services[placed.stack, placed.service].container_on(placed.node).image)
+        for placed in decided.memory.placements
+        if f"{placed.stack}/{placed.service}.{placed.slot}" in missing and (placed.stack, placed.service) in services
+    ]
 
 
 def _as_pinned(answer: Observation, node: Node) -> Observation:

@@ -71,11 +71,21 @@ def wished(situation: Situation, wish: Wish) -> Situation:
     return replace(situation, accept_empty=wish.accept_empty, remove_volumes=wish.remove_volumes)
 
 
-def one_pass(session: Session, keeper: LeaseKeeper, wish: Wish, progress: Progress, tally: Tally) -> Plan:
-    """Load, observe, plan, execute, record: once. A pass that could not be carried through is recorded as such."""
+def one_pass(
+    session: Session,
+    keeper: LeaseKeeper,
+    wish: Wish,
+    progress: Progress,
+    tally: Tally,
+    seen: tuple[Membership, Situation] | None = None,
+) -> Plan:
+    """Load, observe, plan, execute, record: once. A pass that could not be carried through is recorded as such.
+
+    `seen`: the fleet as it was just observed, by `apply` for its images; it is not asked again then.
+    """
     pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=session.now())
     try:
-        membership, situation = situation_now(session, wish)
+        membership, situation = seen or situation_now(session, wish)
         remember_nodes(session, membership, situation)
         decided = plan(situation, waves=1)
         progress.on_plan(decided)
@@ -158,14 +168,24 @@ def _result(decided: Plan, outcomes: Sequence[Outcome]) -> str:
     return "waiting" if decided.waiting or decided.unreachable else "converged"
 
 
-def converge(session: Session, keeper: LeaseKeeper, wish: Wish, progress: Progress) -> Ending:
-    """Passes until one plans nothing and nothing is left that time would end, or until the time limit."""
+def converge(
+    session: Session,
+    keeper: LeaseKeeper,
+    wish: Wish,
+    progress: Progress,
+    seen: tuple[Membership, Situation] | None = None,
+) -> Ending:
+    """Passes until one plans nothing and nothing is left that time would end, or until the time limit.
+
+    `seen`: what the first pass need not observe again.
+    """
     deadline = clock.monotonic() + wish.timeout
     tally, idle = Tally(), 0
     while True:
         tally.passes += 1
         progress.on_pass(tally.passes)
-        decided = one_pass(session, keeper, wish, progress, tally)
+        decided = one_pass(session, keeper, wish, progress, tally, seen)
+        seen = None
         left = deadline - clock.monotonic()
         if wish.once:
             return _finish(progress, tally, decided, wish, timed_out=False)

@@ -66,7 +66,7 @@ def text(request: ProbeRequest, program: str = "docker") -> str:
             "section networks sy_rt_networks",
             probing.pick("sy_rt_pick_volumes", request.volumes, request, "printf '%s\\n' \"$sy_rt_line\""),
             f"sy_rt_volumes() {{ sy_rt_found=$({program} volume ls --format '{_VOLUMES}') && sy_rt_pick_volumes; }}",
-            "section volumes sy_rt_volumes",
+            "section volumes sy_rt_volumes" if request.volumes or request.stray_volumes else "section volumes true",
             probing.inspect(program, TEMPLATE, request),
             probing.logs(program),
         )

@@ -94,7 +94,7 @@ def text(request: ProbeRequest) -> str:
             "section networks sy_rt_networks",
             probing.pick("sy_rt_pick_volumes", request.volumes, request, "printf '%s\\n' \"$sy_rt_line\""),
             f"sy_rt_volumes() {{ sy_rt_found=$(podman volume ls --format '{_VOLUME}') && sy_rt_pick_volumes; }}",
-            "section volumes sy_rt_volumes",
+            "section volumes sy_rt_volumes" if request.volumes or request.stray_volumes else "section volumes true",
             probing.inspect("podman", template, request),
             health if request.health else "",
             probing.logs("podman"),
