@@ -161,12 +161,9 @@ def test_a_container_that_crashes_again_and_again_is_held_back(fleet: Fleet) -> 
     ran = fleet.shipyard("apply", "shop.yml", "--timeout", "15").expect(2)
     said = ran.stdout + ran.stderr
     assert "last words" in said or "last words" in fleet.shipyard("events").stdout
-    assert {replica["reason"] for replica in replicas(fleet).values()} <= {
-        "BackOff",
-        "Restarting",
-        "CrashLoopBackOff",
-        "Exited",
-    }
+    reasons = {replica["reason"] for replica in replicas(fleet).values()}
+    assert "BackOff" in reasons
+    assert reasons <= {"BackOff", "Restarting", "CrashLoopBackOff", "Exited", None}, "None: at work for this moment"
 
 
 @pytest.mark.parametrize("test", ["true", "false"])
