@@ -62,6 +62,7 @@ def rebuild(app: App) -> int:
     """Read a lost store back from the nodes.
 
     Revisions and placements are kept on the nodes. Afterwards, applying the same files recreates nothing.
+    Every node of the inventory has to answer; --yes does without those that don't.
     """
     with opened(app) as fleet:
         rebuilt = fleet.rebuild()
