@@ -169,7 +169,7 @@ def test_a_container_that_crashes_again_and_again_is_held_back(fleet: Fleet) -> 
 @pytest.mark.parametrize("test", ["true", "false"])
 def test_health_decides(fleet: Fleet, test: str) -> None:
     check = f"""
-      healthcheck: {{test: [CMD, {test}], interval: 1s, retries: 2, timeout: 2s}}
+      healthcheck: {{test: [CMD, \"{test}\"], interval: 1s, retries: 2, timeout: 2s}}
 """
     fleet.write("shop.yml", WEB + check)
     ran = fleet.shipyard("apply", "shop.yml", "--timeout", "20" if test == "false" else "60")
