@@ -38,12 +38,14 @@ def wanted(stacks: Iterable[DesiredStack], previous: Mapping[str, StackSpec]) ->
             for container in _containers(service):
                 if is_resolved(container.image):
                     continue
-                if not _asks(container) and _as_before(before, service.name, container.image):
-                    continue
                 key = (container.image, container.platform)
-                nodes = stack.eligible_for(service.name)
                 old = found.get(key, Wanted(container.image, container.platform, (), False))
-                found[key] = replace(old, nodes=tuple(sorted({*old.nodes, *nodes})), ask=old.ask or _asks(container))
+                found[key] = replace(
+                    old,
+                    nodes=tuple(sorted({*old.nodes, *stack.eligible_for(service.name)})),
+                    ask=old.ask or _asks(container),
+                    before=old.before or _as_before(before, service.name, container.image),
+                )
     return [found[key] for key in sorted(found, key=lambda key: (key[0], key[1] or ""))]
 
 

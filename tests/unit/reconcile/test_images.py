@@ -1,0 +1,57 @@
+"""Tags into digests: what was resolved once stays what it was, until somebody asks for something newer."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipyard.model.observed import Facts, ObservedImage, ObservedNode
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.reconcile import images
+
+TAG, OLD, NEW = "r.example/app:1", f"r.example/app@sha256:{'a' * 64}", f"r.example/app@sha256:{'b' * 64}"
+ID = f"sha256:{'1' * 64}"
+
+
+def stack(container: ContainerSpec, *, resolved: str | None = None) -> StackSpec:
+    pairs = ((container.image, resolved),) if resolved is not None else ()
+    return StackSpec("s", (ServiceSpec("web", container, images=pairs),))
+
+
+def resolved(
+    container: ContainerSpec, there: dict[str, tuple[ObservedImage, ...]], before: str | None = OLD
+) -> tuple[list[str], str]:
+    """Where the registry would be asked, and what the image would be."""
+    spec = stack(container)
+    desired = (DesiredStack(Revision("s", 2, spec, "", 0.0, ""), (("web", tuple(there)),)),)
+    nodes = tuple(ObservedNode(name, Facts("id", "docker", ""), images=found) for name, found in there.items())
+    wants = images.wanted(desired, {"s": stack(container, resolved=before)})
+    situation = Situation("c", 0.0, (), desired, observed=nodes)
+    pulls = [node for node, _ in images.needs_pull(situation, wants)]
+    known, _ = images.resolutions(situation, wants, {})
+    return pulls, images.resolve(spec, known).services[0].container.image
+
+
+def image(*digests: str) -> tuple[ObservedImage, ...]:
+    return (ObservedImage(TAG, ID, digests),)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [{"n1": (), "n2": ()}, {"n1": image(OLD), "n2": ()}, {"n1": image(OLD, NEW), "n2": ()}],
+    ids=["the tag is nowhere", "where it was pulled", "under two digests"],
+)
+def test_a_tag_that_was_resolved_stays(there: dict[str, tuple[ObservedImage, ...]]) -> None:
+    assert resolved(ContainerSpec(TAG), there) == ([], OLD)
+
+
+def test_a_tag_that_means_another_image_on_the_nodes_is_resolved_anew() -> None:
+    assert resolved(ContainerSpec(TAG), {"n1": image(NEW)}) == ([], NEW)
+
+
+def test_what_was_never_resolved_is_asked_for() -> None:
+    assert resolved(ContainerSpec(TAG), {"n1": (), "n2": ()}, before=None) == (["n1"], TAG)
+
+
+def test_who_asks_for_the_newest_gets_asked_for() -> None:
+    assert resolved(ContainerSpec(TAG, pull_policy="always"), {"n1": image(NEW)}) == (["n1"], NEW)
