@@ -15,10 +15,10 @@ EAGER = """
 [timeouts]
 observe = 5
 [timing]
-unreachable_after = 1
-lost_after = 1
+unreachable_after = 0.1
+lost_after = 0.1
 """
-"""Nodes that are silent for two seconds would be lost: so soon that a node taken for one would show."""
+"""Nodes that are silent twice would be lost: so soon that a node taken for one would show."""
 
 BROKEN = {
     "fails": ("echo 'Error: database is locked \\033[31m' >&2; exit 125", "database is locked"),
@@ -56,9 +56,8 @@ def is_left_alone(
     before = {name: fleet.containers(name) for name in fleet.names}
     other = next(name for name in fleet.names if name != node and fleet.runtime(name) == "podman")
     with trouble():
-        for number in range(3):
-            if number == 1:
-                fleet.runtime_cli(other, "rm", "-f", *fleet.containers(other))
+        fleet.runtime_cli(other, "rm", "-f", *fleet.containers(other))
+        for _ in range(2):
             ran = run("reconcile")
             assert ran.code == 2, ran
             said = ran.stdout + ran.stderr
@@ -70,14 +69,12 @@ def is_left_alone(
         found = {each["name"]: each for each in run("status", "-o", "json").json["nodes"]}
         assert found[node]["state"] == "unobserved"
         assert found[node]["containers"] is None
-        assert run("reconcile", "--check").code == 2
     after = {name: fleet.containers(name) for name in fleet.names}
     assert {name: found for name, found in after.items() if name != other} == {
         name: found for name, found in before.items() if name != other
     }
     healed = ids(fleet)
     run("reconcile").expect(0)
-    run("reconcile", "--check").expect(0)
     assert ids(fleet) == healed
 
 
@@ -85,7 +82,6 @@ def is_left_alone(
     ("runtime", "trouble"),
     [
         ("podman", "fails"),
-        ("docker", "fails"),
         ("podman", "prints nonsense"),
         ("docker", "prints nonsense"),
         ("podman", "prints nothing"),
