@@ -107,6 +107,8 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
             _let_go(world, each, box)
         case Kind.COMPLETED if box is not None:
             _let_go(world, each, box)
+        case Kind.OUTDATED if box is not None and condition.serves(box):
+            _let_go(world, each, box)  # it waits for its turn, or can't be replaced: those before it go all the same
         case Kind.STARTING | Kind.READY if box is not None:
             _keep(world, stack, each, box)
         case _:
