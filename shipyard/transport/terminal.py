@@ -22,7 +22,12 @@ _BLOCKED = 0.05
 
 
 def size() -> tuple[int, int]:
-    """Columns and rows."""
+    """Columns and rows of the terminal itself: COLUMNS and LINES of the environment don't follow a resize."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            columns, rows = os.get_terminal_size(stream.fileno())
+            if columns and rows:
+                return columns, rows
     columns, rows = shutil.get_terminal_size()
     return columns, rows
 
