@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.sample import Row, table
 
-_LIBRARIES = ("paramiko", "cryptography", "sqlalchemy", "pydantic", "click", "rich", "ansible-core")
+_LIBRARIES = ("paramiko", "cryptography", "sqlalchemy", "click", "rich", "ansible-core")
 _COMMANDS = (
     ("OpenSSH", ("ssh", "-V")),
     ("docker", ("/usr/bin/docker", "--version")),
