@@ -106,7 +106,7 @@ class FakeFleet:
         self.nodes = nodes
 
     def each(self, nodes: object, work: Callable[[ShellNode], object]) -> dict[str, object]:
-        return {name: self._one(self.nodes[name], work) for name in sorted(nodes)}  # type: ignore[call-overload]
+        return {name: self._one(self.nodes[name], work) for name in sorted(nodes)}
 
     @staticmethod
     def _one(node: ShellNode | NodeError, work: Callable[[ShellNode], object]) -> object:
@@ -148,7 +148,7 @@ def call(*words: str, **more: object) -> Command:
 def action(number: int, *needs: int, step: object = None, node: str = "n1") -> Action:
     """An action; without a step it is the dialect's command of that number, from 1."""
     chosen = StartContainer(str(number - 1), "web") if step is None else step
-    return Action(number, node, "web/app.1", "Test", "as the test says", chosen, needs)  # type: ignore[arg-type]
+    return Action(number, node, "web/app.1", "Test", "as the test says", chosen, needs)
 
 
 def is_root() -> bool:

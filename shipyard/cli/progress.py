@@ -238,6 +238,9 @@ def ending_lines(ending: Ending, done: int, fold: int | None) -> list[Line]:
 
 
 def _verdict(ending: Ending, done: int) -> Line:
+    if ending.converged and ending.unreachable:
+        did = f"{done} done, n" if done else "N"
+        return ((f"{did}othing more to do where nodes answered; what runs on the others is not known.", "bold yellow"),)
     if ending.converged and not done:
         return ((NOTHING, "bold green"),)
     counts = [f"{done} done"] + ([f"{ending.failed} failed"] if ending.failed else [])

@@ -517,7 +517,7 @@ def test_an_interrupt_ends_everything_at_once(place: Place) -> None:
 
     def hang(node: object) -> None:
         begun.set()
-        fleet.open("node1" if node is None else node.node).run(b"sleep 4713", timeout=60)  # type: ignore[attr-defined]
+        fleet.open("node1" if node is None else node.node).run(b"sleep 4713", timeout=60)
 
     def interrupt() -> None:
         begun.wait(10)

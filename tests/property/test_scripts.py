@@ -29,7 +29,7 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"
 
 
 @pytest.fixture(scope="module", params=SHELLS, ids=lambda argv: argv[0])
-def node(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+def node(request: pytest.FixtureRequest):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(nodedir, "ROOT", f"{folder}/var")
         yield ShellNode("n1", Path(folder) / "node", shell=request.param, extra={"XDG_DATA_HOME": f"{folder}/share"})

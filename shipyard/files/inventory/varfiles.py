@@ -63,7 +63,7 @@ class VarFiles:
         except (FileNotFoundError, NotADirectoryError):
             return frozenset()
         except OSError as error:
-            raise FileError(f"can't be read: {error.strerror}", file=os.path.join(self._shown, kind)) from None  # noqa: PTH118
+            raise FileError(f"can't be read: {error.strerror}", file=os.path.join(self._shown, kind)) from None  # noqa: PTH118  # as written
 
     def _files(self, relative: Path) -> list[Path]:
         """The file, or every file of the folder: sorted, with sub-folders, without hidden ones and backups."""

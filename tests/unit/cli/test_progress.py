@@ -195,3 +195,11 @@ def test_a_terminal_shows_what_is_under_way_and_no_more_than_fits() -> None:
 )
 def test_exit_codes(ending: Ending, check: bool, code: int) -> None:
     assert ending.exit_code(check=check) == code
+
+
+def test_a_node_that_was_not_reached_is_never_called_as_declared() -> None:
+    for done in (0, 2):
+        lines = ending_lines(Ending(converged=True, passes=1, unreachable=("node2",)), done, None)
+        said = "".join(part if isinstance(part, str) else part[0] for line in lines for part in line)
+        assert "node2" in said
+        assert "as declared" not in said

@@ -135,7 +135,7 @@ def test_credentials_that_can_not_be_read_fail_their_pull_alone(node: ShellNode,
         return None
 
     fleet, dialects = FakeFleet({"n1": node}), {"n1": by_name("docker")}
-    outcomes = execute(fleet, pulling(IMAGE, PUBLIC), dialects, fence, credentials=credentials)  # type: ignore[arg-type]
+    outcomes = execute(fleet, pulling(IMAGE, PUBLIC), dialects, fence, credentials=credentials)
     assert [outcome.status for outcome in outcomes] == [Status.FAILED, Status.DONE, Status.DONE]
     assert outcomes[0].message == "config.json: not JSON\n  hint: log in again"
     assert asked == [PUBLIC, IMAGE]

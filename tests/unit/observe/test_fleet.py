@@ -34,14 +34,14 @@ def dialect(monkeypatch: pytest.MonkeyPatch) -> FakeDialect:
 
 
 def test_a_known_node_is_asked_once(node: ShellNode, dialect: FakeDialect) -> None:
-    (found,) = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1", "fakectl")])  # type: ignore[arg-type]
+    (found,) = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1", "fakectl")])
     assert isinstance(found, ObservedNode)
     assert node.execs == 1
 
 
 def test_an_unknown_one_is_asked_twice(node: ShellNode, dialect: FakeDialect) -> None:
     node.command("docker", "#!/bin/sh\necho Engine\n")
-    (found,) = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1")])  # type: ignore[arg-type]
+    (found,) = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1")])
     assert isinstance(found, ObservedNode)
     assert node.execs == 2
 
@@ -55,7 +55,7 @@ def test_only_a_node_without_connection_counts_as_missed(node: ShellNode, dialec
             "n4": Truncated("n4", "8 MiB are enough"),
         }
     )
-    found = observe(fleet, [NodeRequest(name, "c1", "fakectl") for name in ("n4", "n3", "n2", "n1")])  # type: ignore[arg-type]
+    found = observe(fleet, [NodeRequest(name, "c1", "fakectl") for name in ("n4", "n3", "n2", "n1")])
     assert [each.name for each in found] == ["n1", "n2", "n3", "n4"]
     assert found[1:] == (
         Silent("n2", True, "AuthFailed", "no key was accepted"),
@@ -65,7 +65,7 @@ def test_only_a_node_without_connection_counts_as_missed(node: ShellNode, dialec
 
 
 def test_a_runtime_that_does_not_exist_is_that_nodes_trouble(node: ShellNode, dialect: FakeDialect) -> None:
-    found = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1", "dokcer")])  # type: ignore[arg-type]
+    found = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1", "dokcer")])
     assert found == (
         Silent("n1", True, "RuntimeBroken", "there is no runtime 'dokcer'", hint="known are fakectl, docker"),
     )
@@ -80,26 +80,26 @@ def test_what_was_kept_comes_back(node: ShellNode, tmp_path: Path) -> None:
     (home / "revisions" / "cut").write_text('1 aa\n{"na')
     (home / "revisions" / "empty").write_text("")
     fleet = FakeFleet({"n1": node, "n2": Unreachable("n2", "gone")})
-    one = read_kept(fleet, ["n1"], "c1")["n1"]  # type: ignore[arg-type]
-    ((cluster,)) = one  # type: ignore[misc]
+    one = read_kept(fleet, ["n1"], "c1")["n1"]
+    ((cluster,)) = one
     assert (cluster.cluster, cluster.owner, cluster.epoch, len(cluster.node_id)) == ("c1", "store-1", 5, 36)
     assert [(kept.stack, kept.number, kept.digest, kept.body) for kept in cluster.revisions] == [
         ("web", 3, "ab" * 32, body)
     ]
-    both = read_kept(fleet, ["n1", "n2"])  # type: ignore[arg-type]
-    assert [each.cluster for each in both["n1"]] == ["c1", "c2"]  # type: ignore[union-attr]
+    both = read_kept(fleet, ["n1", "n2"])
+    assert [each.cluster for each in both["n1"]] == ["c1", "c2"]
     assert isinstance(both["n2"], Unreachable)
 
 
 def test_a_node_tells_of_the_other_clusters_it_belongs_to(node: ShellNode, dialect: FakeDialect) -> None:
     for cluster, store in (("c2", "store-2"), ("c1", "store-1"), ("c3", "store-3")):
         node.run(build([], FakeDialect(), Fence(cluster, store, 5)).text, timeout=30)
-    observe(FakeFleet({"n1": node}), [NodeRequest("n1", "unowned", "fakectl")])  # type: ignore[arg-type]
-    (found,) = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1", "fakectl")])  # type: ignore[arg-type]
+    observe(FakeFleet({"n1": node}), [NodeRequest("n1", "unowned", "fakectl")])
+    (found,) = observe(FakeFleet({"n1": node}), [NodeRequest("n1", "c1", "fakectl")])
     assert isinstance(found, ObservedNode)
     assert found.others == (("c2", "store-2"), ("c3", "store-3"))
 
 
 def test_a_node_that_keeps_nothing_says_so(node: ShellNode, tmp_path: Path) -> None:
-    assert read_kept(FakeFleet({"n1": node}), ["n1"]) == {"n1": ()}  # type: ignore[arg-type]
+    assert read_kept(FakeFleet({"n1": node}), ["n1"]) == {"n1": ()}
     assert not (tmp_path / "var").exists()

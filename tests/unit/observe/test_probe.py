@@ -191,7 +191,7 @@ def test_health_checks_are_asked_for_where_nothing_else_runs_them(
 ) -> None:
     class Checking(FakeDialect):
         def probe(self, request: object) -> str:
-            return "section health true" if request.health else "section none true"  # type: ignore[attr-defined]
+            return "section health true" if request.health else "section none true"
 
     text = asked(monkeypatch, Checking()).script.decode()
     where = "[ -d /run/systemd/system ]"

@@ -242,7 +242,7 @@ def test_what_a_health_check_came_to_replaces_what_was_before() -> None:
 
 def test_versions_and_rootlessness() -> None:
     podman = {"name": "podman", "runtime_version": b"podman version 5.4.2-rc1\nuid 1000\n"}
-    assert (read(**podman).version, read(**podman).rootless) == ("5.4.2-rc1", True)  # type: ignore[arg-type]
+    assert (read(**podman).version, read(**podman).rootless) == ("5.4.2-rc1", True)
     docker = read(runtime_version=b"27.1 Engine containerd rootlesskit\n")
     assert (docker.version, docker.rootless) == ("27.1", True)
     assert read(runtime_version=b"").version == ""
