@@ -220,7 +220,17 @@ class Lab:
         _parallel(load, self.nodes)
 
     def _start(self, node: Node) -> None:
-        pid, cut = node.boot(), _cut_mark(node).exists()
+        """Boot, plug in, wait. A power cut that somebody began and did not live to finish is waited for, once."""
+        pid = node.boot()
+        try:
+            self._bring_up(node, pid)
+        except LabError:
+            if not node.is_gone(pid):
+                raise
+            self._bring_up(node, node.boot())
+
+    def _bring_up(self, node: Node, pid: int) -> None:
+        cut = _cut_mark(node).exists()
         if not network.is_plugged(self.record, node.number, pid):
             network.plug(self.record, node.number, pid, up=not cut)
         network.set_cable(self.record, node.number, up=not cut)

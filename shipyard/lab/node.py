@@ -24,6 +24,8 @@ from shipyard.lab.command import SYSTEM_PATH
 from shipyard.lab.layout import Runtime
 
 BOOT_TIMEOUT = 60.0
+_DYING = 5.0
+"""Seconds that the kernel may need to end everything in a node."""
 _NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1"; shift; done; shift; exec "$@"'
 """Moves itself into the cgroups given before `--`, then becomes the command after it."""
@@ -109,6 +111,15 @@ class Node:
         if pid is None or not _listens(pid, 22):
             return False
         return self.runtime != "docker" or _docker_answers(f"/proc/{pid}/root/run/docker.sock")
+
+    def is_gone(self, pid: int) -> bool:
+        """Whether the node that ran as `pid` has no power any more. A process that was killed needs a moment to die."""
+        deadline = monotonic() + _DYING
+        while self.pid() == pid:
+            if monotonic() > deadline:
+                return False
+            sleep(0.02)
+        return True
 
     def command(self, argv: tuple[str, ...]) -> list[str]:
         """The command line that runs `argv` inside the node, as root. Raises LabError when it has no power."""
