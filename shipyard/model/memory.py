@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shipyard.model.node import NodeState
 
@@ -90,13 +90,36 @@ class KnownVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """How a service's update goes. `revision`: the one it is going to. `since`: unix seconds when it began.
+
+    `state`: Swarm's words. `message`: why it stopped, where it did.
+    """
+
+    stack: str
+    service: str
+    revision: int
+    state: Literal["updating", "paused", "completed", "rollback_started", "rollback_paused", "rollback_completed"]
+    since: float = 0.0
+    message: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.stack, self.service)
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """All of it, each tuple sorted by its key."""
+    """All of it, each tuple sorted by its key.
+
+    What has a table of its own comes first; the rest is kept as JSON bodies, so new kinds need no migration.
+    """
 
     placements: tuple[Placement, ...] = ()
     failures: tuple[Failures, ...] = ()
     nodes: tuple[NodeMemory, ...] = ()
     volumes: tuple[KnownVolume, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

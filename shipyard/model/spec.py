@@ -111,6 +111,40 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """One of Kubernetes' probes, with its fields and defaults; the pass runs it through the SSH connection.
+
+    `kind`: what is tried: `http` (a GET of `scheme`://`host`:`port``path`; 200 to 399 passes), `tcp` (a connection) or
+    `exec` (`command` in the container; 0 passes). Times in seconds; `successes`, `failures`: in a row.
+    """
+
+    kind: Literal["http", "tcp", "exec"]
+    port: int | None = None
+    path: str = "/"
+    scheme: Literal["http", "https"] = "http"
+    host: str | None = None
+    headers: Pairs = ()
+    command: tuple[str, ...] = ()
+    initial_delay: float = 0.0
+    period: float = 10.0
+    timeout: float = 1.0
+    successes: int = 1
+    failures: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """`liveness`: fails, and the replica is replaced. `readiness`: fails, and it is out of its service's addresses.
+
+    `startup`: until it has passed, neither of the others is tried.
+    """
+
+    liveness: Probe | None = None
+    readiness: Probe | None = None
+    startup: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the runtime enforces. `cpus` in cores, `memory` and `memory_reservation` in bytes."""
 
@@ -201,18 +235,137 @@ class Reservations:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """`deploy.update_config`. Defaults are Compose's and Swarm's: one at a time, the old one stopped first."""
+    """`deploy.update_config` and `deploy.rollback_config`. Defaults are Compose's and Swarm's.
+
+    `parallelism`: replicas at a time, 0 for all. `delay`: seconds between two batches. `monitor`: seconds a new replica
+    is watched before it counts as good. `max_failure_ratio`: share of new replicas that may fail. `deadline`: seconds
+    without progress after which the update has failed (Kubernetes' progressDeadlineSeconds).
+    """
 
     parallelism: int = 1
+    delay: float = 0.0
+    monitor: float = 5.0
+    max_failure_ratio: float = 0.0
+    failure_action: Literal["pause", "continue", "rollback"] = "pause"
     order: Literal["stop-first", "start-first"] = "stop-first"
+    deadline: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """`x-shipyard.canary`: `replicas` go first and are judged for `period` seconds; then the rest, or a rollback."""
+
+    replicas: int = 1
+    period: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    """Of a taint, as Kubernetes has it. `key` "": of all. `value` None: of any value. `effect` "": of each effect."""
+
+    key: str = ""
+    value: str | None = None
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Other services' replicas that a replica wants beside it, or does not (`x-shipyard.affinity`, `anti_affinity`).
+
+    `service`: `name` of the same stack or `stack/name`; a service may name itself. `by`: what makes two nodes the
+    same place: `node.hostname`, or any node label (`node.labels.zone`). `weight` None: required; else 1 to 100,
+    preferred.
+    """
+
+    service: str
+    by: str = "node.hostname"
+    apart: bool = False
+    weight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlacementRules:
-    """`deploy.placement`. `constraints`: as written, checked (`node.labels.disk == ssd`)."""
+    """`deploy.placement` and what `x-shipyard` adds. `constraints`: as written, checked (`node.labels.disk == ssd`).
+
+    `preferences`: node attributes to spread over, most important first (`node.labels.zone`). `strategy`: fill all
+    nodes evenly, or as few as possible.
+    """
 
     constraints: tuple[str, ...] = ()
     max_replicas_per_node: int | None = None
+    preferences: tuple[str, ...] = ()
+    strategy: Literal["spread", "binpack"] = "spread"
+    tolerations: tuple[Toleration, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """What becomes of replicas on a lost node. `after`: seconds of being unreachable; None for the fleet's own.
+
+    `never`: they wait for their node. `when_back`: who stays when the node returns.
+    """
+
+    after: float | None = None
+    never: bool = False
+    when_back: Literal["keep_new", "keep_old"] = "keep_new"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One entry of `depends_on`, with Compose's words. `restart`: an update of it restarts who depends on it."""
+
+    service: str
+    condition: Literal["service_started", "service_healthy", "service_completed_successfully"] = "service_started"
+    restart: bool = False
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """Of `replicated-job` and `global-job`, and of what `x-shipyard.schedule` says.
+
+    `completions`: runs that must end well (Swarm's `replicas`); `max_concurrent`: at a time, 0 for all. `retries`: of a
+    run that failed, None for ever. `schedule`: a cron expression, "" to run once for each revision; `timezone`: an IANA
+    name. `concurrency`: whether a due run may begin while one is at it. `catch_up`: seconds that a due time may be late
+    and still be run. `deadline`: seconds that a run may take, 0 for no limit. `keep`: finished runs that are kept.
+    """
+
+    completions: int = 1
+    max_concurrent: int = 0
+    retries: int | None = None
+    schedule: str = ""
+    timezone: str = "UTC"
+    concurrency: Literal["allow", "forbid", "replace"] = "allow"
+    catch_up: float = 0.0
+    deadline: float = 0.0
+    keep: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscale:
+    """`x-shipyard.autoscale`: replicas between `least` and `most`, by Kubernetes' rule for its HPA.
+
+    `cpu`, `memory`: the wished use, as a share of what is reserved (or limited); None where it does not matter.
+    """
+
+    least: int
+    most: int
+    cpu: float | None = None
+    memory: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One more container of a replica, beside its main one: it shares the main one's network namespace and fate.
+
+    `kind`: `init` containers run one after the other, each to its end, before the others start; a `sidecar` runs
+    beside the main container.
+    """
+
+    name: str
+    kind: Literal["init", "sidecar"]
+    container: ContainerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +382,23 @@ class ServiceSpec:
     pattern: str = "all"
     file: str = ""
     tags: tuple[str, ...] = ()
-    mode: Literal["replicated", "global"] = "replicated"
+    mode: Literal["replicated", "global", "replicated-job", "global-job"] = "replicated"
     replicas: int = 1
     variants: tuple[tuple[str, ContainerSpec], ...] = ()
     per_node: bool = False
     placement: PlacementRules = PlacementRules()
     reservations: Reservations = Reservations()
     update: UpdatePolicy = UpdatePolicy()
+    rollback: UpdatePolicy = UpdatePolicy()
+    canary: Canary | None = None
     labels: Pairs = ()
-    depends_on: tuple[str, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    priority: int = 0
+    reschedule: Reschedule = Reschedule()
+    probes: Probes = Probes()
+    members: tuple[Member, ...] = ()
+    job: JobRules = JobRules()
+    autoscale: Autoscale | None = None
     images: Pairs = ()
     rendered: tuple[str, ...] = ()
 

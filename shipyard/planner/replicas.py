@@ -258,7 +258,7 @@ def _dependency(world: World, stack: DesiredStack, service: ServiceSpec, each: C
     """At a replica's first start, what it depends on must have been started (Compose's `service_started`)."""
     if each.strays or each.placement.incarnation > 1:
         return None
-    for name in service.depends_on:
+    for name in (dependency.service for dependency in service.depends_on):
         other = stack.revision.spec.service(name)
         if other is None or (other.mode == "replicated" and other.replicas == 0):
             continue

@@ -1,21 +1,23 @@
 """The planner's memory, kept between passes. Only rows that differ are written, all in one transaction.
 
-Each table holds one kind of the memory's dataclasses, a column for a field, so that what is written here can be
-read, and put right, with nothing but a SQL prompt.
+Most kinds of the memory's dataclasses have a table, a column for a field, so that what is written here can be read,
+and put right, with nothing but a SQL prompt. The rest share one, as bodies.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from enum import Enum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement
+from shipyard.model.canonical import dumps, loads
+from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout
 from shipyard.model.node import NodeState
-from shipyard.store.schema import failures, node_memory, placements, store, volumes
+from shipyard.store.schema import failures, node_memory, placements, remembered, store, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
 
 T = TypeVar("T", Placement, Failures, NodeMemory, KnownVolume)
+B = TypeVar("B", bound="Keyed")
+
+
+class Keyed(Protocol):
+    """What is remembered as a body. `key`: text and numbers that tell it from others of its kind."""
+
+    @property
+    def key(self) -> tuple[str | int, ...]: ...
 
 
 class _Kind(Generic[T]):
@@ -55,6 +65,33 @@ class _Kind(Generic[T]):
             connection.execute(insert(self.table), rows)
 
 
+class _Bodies(Generic[B]):
+    """One kind of thing remembered as canonical JSON. `field`: of the memory, and what the rows say they are."""
+
+    def __init__(self, field: str, kind: type[B]) -> None:
+        self.field = field
+        self.kind = kind
+
+    def load(self, connection: Connection) -> tuple[B, ...]:
+        """All of this kind, sorted by key as Python sorts."""
+        rows = connection.execute(select(remembered.c.body).where(remembered.c.kind == self.field))
+        return tuple(sorted((loads(self.kind, body) for (body,) in rows), key=attrgetter("key")))
+
+    def save(self, connection: Connection, before: Iterable[B], after: Iterable[B]) -> None:
+        """The table, which holds `before` of this kind, holds `after` then."""
+        old = {json.dumps(item.key): item for item in before}
+        new = {json.dumps(item.key): item for item in after}
+        stale = [{"old_key": key} for key, item in old.items() if new.get(key) != item]
+        fresh = [
+            {"kind": self.field, "key": key, "body": dumps(item)} for key, item in new.items() if old.get(key) != item
+        ]
+        if stale:
+            ours = remembered.c.kind == self.field
+            connection.execute(delete(remembered).where(ours, remembered.c.key == bindparam("old_key")), stale)
+        if fresh:
+            connection.execute(insert(remembered), fresh)
+
+
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
@@ -67,6 +104,7 @@ _PLACEMENTS = _Kind(placements, Placement, Placement)
 _FAILURES = _Kind(failures, Failures, Failures)
 _NODES = _Kind(node_memory, _node_memory, NodeMemory)
 _VOLUMES = _Kind(volumes, KnownVolume, KnownVolume)
+_BODIES: tuple[_Bodies[Any], ...] = (_Bodies("rollouts", Rollout),)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,6 +125,7 @@ def load(connection: Connection, known: Remembered | None) -> Remembered:
         failures=_FAILURES.load(connection),
         nodes=_NODES.load(connection),
         volumes=_VOLUMES.load(connection),
+        **{kind.field: kind.load(connection) for kind in _BODIES},
     )
     return Remembered(version, memory)
 
@@ -100,6 +139,8 @@ def save(connection: Connection, memory: Memory, known: Remembered | None) -> Re
     _FAILURES.save(connection, before.memory.failures, memory.failures)
     _NODES.save(connection, before.memory.nodes, memory.nodes)
     _VOLUMES.save(connection, before.memory.volumes, memory.volumes)
+    for kind in _BODIES:
+        kind.save(connection, getattr(before.memory, kind.field), getattr(memory, kind.field))
     changed(connection)
     return Remembered(before.version + 1, memory)
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-VERSION = "0001"
+VERSION = "0002"
 """Of the tables below: the newest migration. Versions are compared as text."""
 
 MOST_WORDS = 16_384
@@ -160,6 +160,15 @@ volumes = Table(
     Column("node", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("stack", Text, nullable=False),
+)
+
+# The rest of the memory: kinds of which nothing is ever looked for by itself, as bodies.
+remembered = Table(
+    "remembered",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body", Text, nullable=False),
 )
 
 nodes = Table(

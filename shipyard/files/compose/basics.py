@@ -20,6 +20,7 @@ from shipyard.files.compose.scalars import (
     word,
 )
 from shipyard.files.compose.value import Value
+from shipyard.model.spec import Dependency
 
 _IMAGE = re.compile(
     r"(?:(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/)?"
@@ -39,13 +40,13 @@ def image(value: Value) -> str:
     return said
 
 
-def depends_on(value: Value) -> tuple[str, ...]:
-    """Names of services of the stack, all with the condition service_started."""
+def depends_on(value: Value) -> tuple[Dependency, ...]:
+    """Services of the stack, sorted by name, all with the condition service_started."""
     if isinstance(value.data, list):
-        return tuple(sorted(texts(value)))
+        return tuple(Dependency(name) for name in sorted(texts(value)))
     for _, entry in value.mapping("a list or a mapping of services"):
         DEPENDENCY.read(entry)
-    return tuple(sorted(name for name, _ in value.mapping()))
+    return tuple(Dependency(name) for name in sorted(name for name, _ in value.mapping()))
 
 
 def _condition(value: Value) -> None:

@@ -143,7 +143,7 @@ class Assembly:
         return made if len(self._problems) == before else []
 
     def _no_cycles(self, stack: _Stack) -> None:
-        needs = {service.name: service.depends_on for service in stack.services}
+        needs = {service.name: tuple(need.service for need in service.depends_on) for service in stack.services}
         for name in sorted(needs):
             way = _way_back(name, needs)
             if way and name == min(way):

@@ -91,7 +91,7 @@ def _configs(configs: Iterable[ConfigSpec], used: set[tuple[str, str]]) -> tuple
 def _check_dependencies(services: list[ServiceSpec]) -> None:
     names = {service.name for service in services}
     for service in services:
-        for needed in service.depends_on:
+        for needed in (dependency.service for dependency in service.depends_on):
             if needed not in names:
                 raise FileError(
                     f"needs the service {needed!r}, which is declared neither in these files nor by others before",

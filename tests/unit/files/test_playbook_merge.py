@@ -15,6 +15,7 @@ from shipyard.model.spec import (
     ConfigMount,
     ConfigSpec,
     ContainerSpec,
+    Dependency,
     Mount,
     NetworkSpec,
     ServiceSpec,
@@ -96,7 +97,7 @@ def test_a_service_that_another_file_declared_is_taken_over_and_said() -> None:
 
 
 def test_a_service_that_is_needed_must_be_somewhere() -> None:
-    web = service("web", depends_on=("db",))
+    web = service("web", depends_on=(Dependency("db"),))
     assert merged(stack(service("db", "b.yml")), stack(web))[1].dropped == ()
     with pytest.raises(FileError) as caught:
         merged(stack(service("db")), stack(web))

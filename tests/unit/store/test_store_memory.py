@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shipyard.model.inventory import Become, Connection
-from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement
+from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout
 from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.observed import Facts
 from shipyard.store.records import StoredNode
@@ -18,6 +18,7 @@ MEMORY = Memory(
     ),
     nodes=(NodeMemory("node1", NodeState.READY, 1.0), NodeMemory("node2", NodeState.LOST, 5.0, 9, 400.0, 8.0, 2.0)),
     volumes=(KnownVolume("node2", "db_data", "db"),),
+    rollouts=(Rollout("web", "web", 3, "paused", 5.0, "web.2 is\nunhealthy"),),
 )
 
 

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, inspect
 
 from shipyard.base.errors import StoreError
-from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement
+from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout
 from shipyard.model.node import NodeState
 from shipyard.store import filelock, location, versions
 from shipyard.store.engine import Database
@@ -95,6 +95,7 @@ def test_an_earlier_store_keeps_its_data(tmp_path: Path, version: str) -> None:
             (Failures("guestbook", "web", 1, "v1:ab", 2, 990.0, "Crashed", "exit 1", "id", 1, 980.0),),
             (NodeMemory("node1", NodeState.READY, 700.0, last_seen=950.0),),
             (KnownVolume("node1", "guestbook_data", "guestbook"),),
+            (Rollout("guestbook", "web", 2, "paused", 980.0, "unhealthy"),) if version >= "0002" else (),
         )
         (node,) = store.nodes()
         assert (node.node.address, node.first_seen, node.facts.cpus) == ("10.0.0.1", 700.0, 4)
