@@ -108,6 +108,24 @@ class Rollout:
         return (self.stack, self.service)
 
 
+StumbleKey = tuple[str, str, str]
+"""stack, service, node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stumbles:
+    """When replicas of a service failed on a node of late: unix seconds, oldest first."""
+
+    stack: str
+    service: str
+    node: str
+    times: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> StumbleKey:
+        return (self.stack, self.service, self.node)
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """All of it, each tuple sorted by its key.
@@ -120,6 +138,7 @@ class Memory:
     nodes: tuple[NodeMemory, ...] = ()
     volumes: tuple[KnownVolume, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
+    stumbles: tuple[Stumbles, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

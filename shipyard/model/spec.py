@@ -7,7 +7,7 @@ shipyard can add fields without changing any hash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Pairs = tuple[tuple[str, str], ...]
@@ -375,6 +375,8 @@ class ServiceSpec:
     `pattern`: the play's host pattern, matched against the inventory at every pass. `file`: the project-relative
     path that declared it (what pruning goes by). `container`: the template; `variants`: the nodes (sorted) on which
     host variables make it differ. `tags`: the play's and the service's, for `--tags`.
+    `per_replica`: full names of the volumes of which each slot has one of its own. `stable_names`: each slot has a host
+    name and an alias of its own. `order`: whether slot 2 starts only once slot 1 is ready, and so on.
     """
 
     name: str
@@ -399,12 +401,32 @@ class ServiceSpec:
     members: tuple[Member, ...] = ()
     job: JobRules = JobRules()
     autoscale: Autoscale | None = None
+    per_replica: tuple[str, ...] = ()
+    stable_names: bool = False
+    order: Literal["parallel", "ordered"] = "parallel"
     images: Pairs = ()
     rendered: tuple[str, ...] = ()
 
     def container_on(self, node: str) -> ContainerSpec:
-        """The container's spec on this node."""
+        """The template on this node: of what is the same for all slots. One replica's is `container_for`."""
         return next((spec for name, spec in self.variants if name == node), self.container)
+
+    def container_for(self, node: str, slot: int) -> ContainerSpec:
+        """What the container of this slot is made from on this node."""
+        spec = self.container_on(node)
+        if self.per_replica:
+            spec = replace(spec, mounts=self._own_volumes(spec, slot))
+        if self.stable_names:
+            name = f"{self.name}-{slot}"
+            joined = (replace(each, aliases=(*each.aliases, name)) for each in spec.networks)
+            spec = replace(spec, hostname=spec.hostname or name, networks=tuple(joined))
+        return spec
+
+    def _own_volumes(self, spec: ContainerSpec, slot: int) -> tuple[Mount, ...]:
+        return tuple(
+            replace(mount, source=f"{mount.source}_{slot}") if mount.source in self.per_replica else mount
+            for mount in spec.mounts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,12 +449,15 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
+    """`per_replica`: each replica that mounts it has one of its own, `name` with `_` and the slot behind it."""
+
     name: str
     key: str
     driver: str | None = None
     driver_opts: Pairs = ()
     labels: Pairs = ()
     external: bool = False
+    per_replica: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,6 +483,17 @@ class StackSpec:
     def service(self, name: str) -> ServiceSpec | None:
         """The service of this name, or None."""
         return next((service for service in self.services if service.name == name), None)
+
+    def volume(self, name: str) -> VolumeSpec | None:
+        """The volume of this full name, which may be one replica's own, or None."""
+        base, _, slot = name.rpartition("_")
+        own = base if slot.isascii() and slot.isdigit() else ""
+        for volume in self.volumes:
+            if volume.name == name:
+                return volume
+            if volume.per_replica and volume.name == own:
+                return replace(volume, name=name)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

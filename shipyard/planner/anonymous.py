@@ -23,13 +23,16 @@ def carried(
 
     Where the spec now mounts something else it wins. Of several containers the one that runs, or ran last, does.
     """
-    named = {volume.name for volume in stack.revision.spec.volumes}
     taken = {posixpath.normpath(mount.target) for mount in spec.mounts if mount.kind != "volume" or mount.source}
     taken |= {posixpath.normpath(config.target) for config in spec.configs}
     keep: dict[str, str] = {}
     holders = []
     for box in sorted(before, key=_rank):
-        more = {posixpath.normpath(target): volume for target, volume in box.anonymous if volume not in named}
+        more = {
+            posixpath.normpath(target): volume
+            for target, volume in box.anonymous
+            if stack.revision.spec.volume(volume) is None
+        }
         more = {target: volume for target, volume in more.items() if target not in taken and target not in keep}
         if more:
             keep |= more

@@ -69,7 +69,7 @@ def serves(container: Container) -> bool:
 
 def of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> Condition:
     """The condition of one placed replica."""
-    spec = service.container_on(placement.node)
+    spec = service.container_for(placement.node, placement.slot)
     name = world.name_of(placement)
     there = world.containers.get(placement.key, [])
     current = next((box for node, box in there if node == placement.node and box.name == name), None)
@@ -104,7 +104,7 @@ def _what_changed(world: World, box: Container, placement: Placement, spec: Cont
         if revision.stack == placement.stack and str(revision.number) == number:
             old = revision.spec.service(placement.service)
             if old is not None:
-                keys = _different(old.container_on(placement.node), spec)
+                keys = _different(old.container_for(placement.node, placement.slot), spec)
                 return f"{', '.join(keys)} changed since revision {number}" if keys else "its spec changed"
     return f"made from another spec (revision {one_line(number or 'unknown', 20)})"
 

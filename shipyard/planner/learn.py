@@ -13,12 +13,20 @@ from shipyard.model.memory import Failures, Memory, SlotKey
 from shipyard.model.node import NodeState
 from shipyard.model.plan import CreateContainer, Outcome, PullImage, StartContainer, Status, verb
 from shipyard.model.situation import Timing
+from shipyard.planner import stumbling
 from shipyard.planner.backoff import failed
 
 
-def learn(memory: Memory, outcomes: Sequence[Outcome], now: float, timing: Timing) -> Memory:
-    """The memory after these outcomes: a replica that could not be made waits before it is tried again."""
+def learn(
+    memory: Memory, outcomes: Sequence[Outcome], now: float, timing: Timing, *, planned: float | None = None
+) -> Memory:
+    """The memory after these outcomes: a replica that could not be made waits before it is tried again.
+
+    `planned`: when that was decided which these came of, if not now; what failed since then was counted at that time.
+    """
+    planned = now if planned is None else planned
     failures = {entry.key: entry for entry in memory.failures}
+    stumbles = {entry.key: entry for entry in memory.stumbles}
     broken = {outcome.action.id: outcome for outcome in outcomes if outcome.status == Status.FAILED}
     for outcome in outcomes:
         step = outcome.action.step
@@ -28,12 +36,18 @@ def learn(memory: Memory, outcomes: Sequence[Outcome], now: float, timing: Timin
         if isinstance(step, CreateContainer):
             said = dict(step.labels)
             key = (said[labels.STACK], said[labels.SERVICE], int(said[labels.SLOT]))
-            failures[key] = _count(failures, key, spec_hash(step.spec), cause, now, timing)
+            if not _counted(failures.get(key), spec_hash(step.spec), planned):
+                stumbling.note(stumbles, key[0], key[1], outcome.action.node, now)
+            failures[key] = _count(failures, key, spec_hash(step.spec), cause, now, timing, planned)
         elif isinstance(step, StartContainer) and cause is outcome:
             entry = next((each for each in failures.values() if _target(each.key) == outcome.action.target), None)
             if entry is not None:
                 failures[entry.key] = replace(entry, reason=reason(cause), message=_short(cause))
-    return replace(memory, failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)))
+    return replace(
+        memory,
+        failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)),
+        stumbles=tuple(sorted(stumbles.values(), key=lambda entry: entry.key)),
+    )
 
 
 def _cause(outcome: Outcome, broken: dict[int, Outcome]) -> Outcome | None:
@@ -49,13 +63,23 @@ def _cause(outcome: Outcome, broken: dict[int, Outcome]) -> Outcome | None:
 
 
 def _count(
-    failures: dict[SlotKey, Failures], key: SlotKey, spec: str, cause: Outcome, now: float, timing: Timing
+    failures: dict[SlotKey, Failures],
+    key: SlotKey,
+    spec: str,
+    cause: Outcome,
+    now: float,
+    timing: Timing,
+    planned: float,
 ) -> Failures:
     """A repair that was counted when it was planned is not counted twice when it fails."""
     before = failures.get(key)
-    if before is not None and before.spec == spec and before.last == now:
+    if before is not None and _counted(before, spec, planned):
         return replace(before, reason=reason(cause), message=_short(cause))
     return failed(before, key, spec, now, timing, reason=reason(cause), message=_short(cause))
+
+
+def _counted(before: Failures | None, spec: str, planned: float) -> bool:
+    return before is not None and before.spec == spec and before.last >= planned
 
 
 def reason(outcome: Outcome) -> str:

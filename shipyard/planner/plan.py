@@ -15,7 +15,7 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
-from shipyard.planner import leftovers, replicas, storage, wiring
+from shipyard.planner import leftovers, replicas, storage, stumbling, wiring
 from shipyard.planner.assume import assume
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
@@ -56,6 +56,7 @@ def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
 def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     world = build(situation, judgement)
     storage.remember(world)
+    stumbling.forget(world)
     leftovers.drop_placements(world)
     ledger = Ledger(world)
     for stack in situation.stacks:

@@ -26,7 +26,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, ServiceSpec
-from shipyard.planner import anonymous, backoff, condition, slots, storage, wiring
+from shipyard.planner import anonymous, backoff, condition, slots, storage, stumbling, wiring
 from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.wave import Draft, Phase
@@ -170,15 +170,17 @@ def _hold_back(world: World, each: Condition, box: Container) -> None:
     """Stop what the runtime restarts again and again; after a wait it is started, and its restarts count anew."""
     times = f"restarted {condition.restarts_since(world, each.placement, box)} times"
     why = f"{times}; {each.detail}" if each.detail else times
-    _fail(world, replace(each, detail=why))
+    _fail(world, replace(each, detail=why), condition.restarts_since(world, each.placement, box))
     key = each.placement.key
     world.failures[key] = replace(world.failures[key], container=box.id, restarts=box.restarts)
     step = StopContainer(box.id, box.name)
     world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, why, step)
 
 
-def _fail(world: World, each: Condition) -> None:
-    """Count what happened: if the repair does not hold, the next one waits longer."""
+def _fail(world: World, each: Condition, times: int = 1) -> None:
+    """Count what happened: if the repair does not hold, the next one waits longer. `times`: it came to this."""
+    placed = each.placement
+    stumbling.note(world.stumbles, placed.stack, placed.service, placed.node, world.now, times)
     failures = backoff.failed(
         world.failures.get(each.placement.key),
         each.placement.key,

@@ -131,7 +131,7 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
 def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> str:
     """The local volume that holds a replica on its node, or ""."""
     known = {(volume.node, volume.name) for volume in world.volumes}
-    for name in storage.local(stack, service.container_on(placement.node)):
+    for name in storage.local(stack, service.container_for(placement.node, placement.slot)):
         if (placement.node, name) in known:
             return name
     return ""
@@ -140,7 +140,7 @@ def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: P
 def in_backoff(world: World, placement: Placement, service: ServiceSpec) -> Waiting | None:
     """The wait that a replica's failures ask for, if it is not over."""
     failures = world.failures.get(placement.key)
-    if failures is None or failures.spec != spec_hash(service.container_on(placement.node)):
+    if failures is None or failures.spec != spec_hash(service.container_for(placement.node, placement.slot)):
         return None
     if failures.count == 0 or failures.retry_at <= world.now:
         return None

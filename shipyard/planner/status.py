@@ -259,4 +259,4 @@ def _outdated(stack: str, service: ServiceSpec, slot: int, view: _View) -> bool:
     if found is None:
         return False
     made_from = found.container.label(labels.SPEC)
-    return made_from is not None and made_from != spec_hash(service.container_on(found.node))
+    return made_from is not None and made_from != spec_hash(service.container_for(found.node, slot))

@@ -18,8 +18,8 @@ def used(spec: ContainerSpec) -> list[str]:
 
 def local(stack: DesiredStack, spec: ContainerSpec) -> list[str]:
     """Those of them whose data is on one node only: they pin a replica to it."""
-    volumes = {volume.name: volume for volume in stack.revision.spec.volumes}
-    return [name for name in used(spec) if name in volumes and not shared(volumes[name])]
+    volumes = ((name, stack.revision.spec.volume(name)) for name in used(spec))
+    return [name for name, volume in volumes if volume is not None and not shared(volume)]
 
 
 def shared(volume: VolumeSpec) -> bool:
@@ -41,11 +41,10 @@ def remember(world: World) -> None:
 
 def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
     """Drafts that make what is missing; None (and the reason in the wave's blocked) when the container must wait."""
-    declared = {volume.name: volume for volume in stack.revision.spec.volumes}
     there = {volume.name: volume for volume in world.seen[node].volumes}
     drafts: list[Draft] = []
     for name in used(spec):
-        volume = declared.get(name)
+        volume = stack.revision.spec.volume(name)
         if volume is None:
             continue
         known = any(item.node == node and item.name == name for item in world.volumes)

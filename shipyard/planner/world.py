@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from shipyard.model import labels
-from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, SlotKey
+from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, SlotKey, StumbleKey, Stumbles
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ObservedNode
 from shipyard.model.situation import DesiredStack, Situation
@@ -16,7 +16,7 @@ from shipyard.planner.wave import Wave
 
 @dataclass(slots=True)
 class World:
-    """One step's working view. `placements` and `failures` are changed as decisions fall; the rest is read only.
+    """One step's working view. `placements`, `failures` and `stumbles` change as decisions fall; the rest is read only.
 
     `containers`: our well-formed containers by slot, each with its node, sorted by node and id.
     `brake`: why nothing may be moved, or "".
@@ -31,6 +31,7 @@ class World:
     placements: dict[SlotKey, Placement]
     failures: dict[SlotKey, Failures]
     volumes: set[KnownVolume]
+    stumbles: dict[StumbleKey, Stumbles]
     containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
     strangers: list[tuple[str, Container]] = field(default_factory=list)
 
@@ -53,6 +54,7 @@ class World:
             placements=tuple(sorted(self.placements.values(), key=lambda placement: placement.key)),
             failures=tuple(sorted(self.failures.values(), key=lambda failures: failures.key)),
             volumes=tuple(sorted(self.volumes, key=lambda volume: (volume.node, volume.name))),
+            stumbles=tuple(sorted(self.stumbles.values(), key=lambda stumbles: stumbles.key)),
         )
 
 
@@ -69,6 +71,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         placements={placement.key: placement for placement in memory.placements},
         failures={failures.key: failures for failures in memory.failures},
         volumes=set(memory.volumes),
+        stumbles={stumbles.key: stumbles for stumbles in memory.stumbles},
     )
     by_slot: defaultdict[SlotKey, list[tuple[str, Container]]] = defaultdict(list)
     for name in sorted(world.seen):

@@ -9,7 +9,8 @@ from shipyard.base.errors import Refused, ShipyardError
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts, Observation, ObservedNode, Silent
 from shipyard.model.plan import Plan, PullImage
-from shipyard.model.situation import Situation
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import ServiceSpec
 from shipyard.observe.fleet import observe
 from shipyard.observe.probe import NodeRequest
 from shipyard.planner import plan, storage
@@ -92,7 +93,7 @@ def _request(situation: Situation, node: Node, images: tuple[str, ...], *, versi
             if (stack.revision.stack, service.name) in placed or node.name in stack.eligible_for(service.name):
                 spec = service.container_on(node.name)
                 networks.update(attachment.network for attachment in spec.networks)
-                volumes.update(storage.used(spec))
+                volumes.update(_volumes(situation, stack, service, node.name))
     return NodeRequest(
         name=node.name,
         cluster=situation.cluster,
@@ -105,6 +106,17 @@ def _request(situation: Situation, node: Node, images: tuple[str, ...], *, versi
         or bool(situation.remove_volumes)
         or any(volume.node == node.name for volume in situation.memory.volumes),
     )
+
+
+def _volumes(situation: Situation, stack: DesiredStack, service: ServiceSpec, node: str) -> set[str]:
+    """Full names of what a service mounts on a node; where each replica has its own, of all that may come there."""
+    if not service.per_replica:
+        return set(storage.used(service.container_on(node)))
+    name, eligible = stack.revision.stack, stack.eligible_for(service.name)
+    placed = {each.slot for each in situation.memory.placements if (each.stack, each.service) == (name, service.name)}
+    most = len(eligible) if service.mode == "global" else service.replicas
+    slots = {*placed, *range(1, most + 1)}
+    return {volume for slot in slots for volume in storage.used(service.container_for(node, slot))}
 
 
 def _look_for_images(session: Session, membership: Membership, situation: Situation) -> Situation:

@@ -154,7 +154,7 @@ def _act(
 
 def _record(session: Session, situation: Situation, decided: Plan, pass_id: int, outcomes: tuple[Outcome, ...]) -> None:
     now = session.now()
-    memory = learn(decided.memory, outcomes, now, situation.timing)
+    memory = learn(decided.memory, outcomes, now, situation.timing, planned=situation.now)
     session.store.end_wave(pass_id, outcomes, memory, events(outcomes, now), now)
 
 

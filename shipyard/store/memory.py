@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shipyard.model.canonical import dumps, loads
-from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout
+from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout, Stumbles
 from shipyard.model.node import NodeState
 from shipyard.store.schema import failures, node_memory, placements, remembered, store, volumes
 
@@ -104,7 +104,10 @@ _PLACEMENTS = _Kind(placements, Placement, Placement)
 _FAILURES = _Kind(failures, Failures, Failures)
 _NODES = _Kind(node_memory, _node_memory, NodeMemory)
 _VOLUMES = _Kind(volumes, KnownVolume, KnownVolume)
-_BODIES: tuple[_Bodies[Any], ...] = (_Bodies("rollouts", Rollout),)
+_BODIES: tuple[_Bodies[Any], ...] = (
+    _Bodies("rollouts", Rollout),
+    _Bodies("stumbles", Stumbles),
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
