@@ -7,7 +7,9 @@ shipyard can add fields without changing any hash.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Literal
 
 Pairs = tuple[tuple[str, str], ...]
@@ -409,7 +411,11 @@ class ServiceSpec:
 
     def container_on(self, node: str) -> ContainerSpec:
         """The template on this node: of what is the same for all slots. One replica's is `container_for`."""
-        return next((spec for name, spec in self.variants if name == node), self.container)
+        if not self.variants:
+            return self.container
+        index = bisect_left(self.variants, node, key=itemgetter(0))
+        found = index < len(self.variants) and self.variants[index][0] == node
+        return self.variants[index][1] if found else self.container
 
     def container_for(self, node: str, slot: int) -> ContainerSpec:
         """What the container of this slot is made from on this node."""

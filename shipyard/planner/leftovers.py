@@ -21,14 +21,15 @@ def drop_placements(world: World) -> None:
 
     Those on nodes that did not answer are remembered for as long as their stack is being removed.
     """
-    for key, placement in list(world.placements.items()):
-        stack = world.stack(placement.stack)
-        if stack is not None and not stack.removing and stack.revision.spec.service(placement.service) is not None:
+    for name, service in world.placements.services():
+        if world.service(name, service) is not None:
             continue
-        if stack is not None and stack.removing and placement.node in world.nodes and placement.node not in world.seen:
-            continue
-        del world.placements[key]
-        world.failures.pop(key, None)
+        removing = _removing(world, name)
+        for placement in world.placements.of_service(name, service).values():
+            if removing and placement.node in world.nodes and placement.node not in world.seen:
+                continue
+            del world.placements[placement.key]
+            world.failures.pop(placement.key, None)
 
 
 def remove_containers(world: World) -> None:

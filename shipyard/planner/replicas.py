@@ -264,12 +264,8 @@ def _dependency(world: World, stack: DesiredStack, service: ServiceSpec, each: C
         other = stack.revision.spec.service(name)
         if other is None or (other.mode == "replicated" and other.replicas == 0):
             continue
-        started = any(
-            box.age is not None
-            for key, there in world.containers.items()
-            if key[:2] == (stack.revision.stack, name)
-            for _, box in there
-        )
+        slots_there = world.slots_of.get((stack.revision.stack, name), ())
+        started = any(box.age is not None for key in slots_there for _, box in world.containers[key])
         if not started:
             return Waiting(each.target, "DependsOn", f"waits until {name} has been started")
     return None
@@ -279,7 +275,7 @@ def _fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
     """Drafts for the image and the config files; None (reason in the wave's blocked) when the image can't be had."""
     drafts = []
     seen = world.seen[node]
-    image = next((image for image in seen.images if image.reference == spec.image), None)
+    image = world.stock(node).images.get(spec.image)
     always = spec.pull_policy == "always" and "@" not in spec.image
     if image is None and spec.image.startswith("sha256:"):
         detail = f"{node} has no image {spec.image[:19]}…, which came from no registry: load it there"
@@ -296,11 +292,12 @@ def _fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
 
 def _once(world: World, node: str, target: str, reason: str, step: PullImage | PutConfig) -> Draft:
     """The same thing is fetched once a wave, however many replicas need it."""
-    for draft in world.wave.drafts:
-        if draft.node == node and draft.step == step:
-            return draft
-    what = "image" if isinstance(step, PullImage) else "config"
-    return world.wave.add(node, Phase.FETCH, target, reason, f"{node} does not have the {what}", step)
+    key = (node, type(step), step)
+    if key not in world.wave.once:
+        what = "image" if isinstance(step, PullImage) else "config"
+        detail = f"{node} does not have the {what}"
+        world.wave.once[key] = world.wave.add(node, Phase.FETCH, target, reason, detail, step)
+    return world.wave.once[key]
 
 
 def said(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> tuple[tuple[str, str], ...]:

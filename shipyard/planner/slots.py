@@ -16,9 +16,7 @@ from shipyard.planner.world import World
 def settle(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> list[Placement]:
     """Drop what is too much, place what is missing. Returns the service's placements, sorted by slot."""
     name, eligible = stack.revision.stack, stack.eligible_for(service.name)
-    placed = {
-        key[2]: placement for key, placement in sorted(world.placements.items()) if key[:2] == (name, service.name)
-    }
+    placed = world.placements.of_service(name, service.name)
     if service.mode == "global":
         _settle_global(world, ledger, stack, service, placed)
     else:
@@ -120,7 +118,7 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
         return ""
     if world.states.get(node.name) == NodeState.LOST:
         return "" if world.brake else f"{node.name} is lost"
-    if node.name not in stack.eligible_for(service.name):
+    if not world.eligible(stack.revision.stack, service.name, node.name):
         return f"`hosts: {service.pattern}` no longer matches {node.name}"
     if node.name in world.seen:
         refusal = standing_refusal(world, ledger, service, placement)
@@ -130,9 +128,8 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
 
 def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> str:
     """The local volume that holds a replica on its node, or ""."""
-    known = {(volume.node, volume.name) for volume in world.volumes}
     for name in storage.local(stack, service.container_for(placement.node, placement.slot)):
-        if (placement.node, name) in known:
+        if (placement.node, name) in world.volumes:
             return name
     return ""
 

@@ -36,18 +36,18 @@ def remember(world: World) -> None:
             said = dict(volume.labels)
             stack = said.get(labels.STACK, "")
             if said.get(labels.CLUSTER) == world.situation.cluster and stack:
-                world.volumes.add(KnownVolume(name, volume.name, stack))
+                world.volumes[name, volume.name] = KnownVolume(name, volume.name, stack)
 
 
 def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
     """Drafts that make what is missing; None (and the reason in the wave's blocked) when the container must wait."""
-    there = {volume.name: volume for volume in world.seen[node].volumes}
+    there = world.stock(node).volumes
     drafts: list[Draft] = []
     for name in used(spec):
         volume = stack.revision.spec.volume(name)
         if volume is None:
             continue
-        known = any(item.node == node and item.name == name for item in world.volumes)
+        known = (node, name) in world.volumes
         said = dict(there[name].labels) if name in there else {}
         problem = _problem(world, stack, volume, name in there, known, said, node)
         if problem is not None:
@@ -82,31 +82,34 @@ def _problem(
 
 
 def _create(world: World, stack: DesiredStack, volume: VolumeSpec, node: str) -> Draft:
-    for draft in world.wave.drafts:
-        if draft.node == node and isinstance(draft.step, CreateVolume) and draft.step.volume.name == volume.name:
-            return draft
+    key = (node, CreateVolume, volume.name)
+    if key in world.wave.once:
+        return world.wave.once[key]
     said: Pairs = tuple(
         sorted(
             {**dict(volume.labels), labels.CLUSTER: world.situation.cluster, labels.STACK: stack.revision.stack}.items()
         )
     )
     step = CreateVolume(volume, said)
-    return world.wave.add(node, Phase.PREPARE, volume.name, "Missing", f"no volume {volume.name} on {node}", step)
+    draft = world.wave.add(node, Phase.PREPARE, volume.name, "Missing", f"no volume {volume.name} on {node}", step)
+    world.wave.once[key] = draft
+    return draft
 
 
 def remove_named(world: World) -> None:
     """Volumes that a person named and confirmed, and no others."""
+    if not world.situation.remove_volumes:
+        return
     for name in sorted(world.seen):
         if not world.wave.may_act(name):
             continue
         for volume in world.seen[name].volumes:
             said = dict(volume.labels)
-            known = next((item for item in world.volumes if item.node == name and item.name == volume.name), None)
-            ours = said.get(labels.CLUSTER) == world.situation.cluster or known is not None
+            ours = said.get(labels.CLUSTER) == world.situation.cluster or (name, volume.name) in world.volumes
             if volume.name in world.situation.remove_volumes and ours:
                 detail = "named with --volumes"
                 world.wave.add(name, Phase.TIDY, volume.name, "Requested", detail, RemoveVolume(volume.name))
-    world.volumes = {volume for volume in world.volumes if not _gone(world, volume)}
+    world.volumes = {key: volume for key, volume in world.volumes.items() if not _gone(world, volume)}
 
 
 def _gone(world: World, volume: KnownVolume) -> bool:

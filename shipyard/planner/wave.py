@@ -39,13 +39,17 @@ class Draft:
 
 @dataclass(slots=True)
 class Wave:
-    """Collects drafts and the reasons for what is not done. `limit`: nodes that may be acted on; None for all."""
+    """Collects drafts and the reasons for what is not done. `limit`: nodes that may be acted on; None for all.
+
+    `once`: what several replicas of a node need and is done once a wave, by node and what tells it from others.
+    """
 
     limit: frozenset[str] | None = None
     drafts: list[Draft] = field(default_factory=list)
     blocked: list[Blocked] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    once: dict[tuple[str, object, object], Draft] = field(default_factory=dict)
 
     def may_act(self, node: str) -> bool:
         """Whether `--limit` lets this node be acted on."""

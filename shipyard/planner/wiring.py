@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from shipyard.model import labels
 from shipyard.model.canonical import SPEC_VERSION, digest, dumps
 from shipyard.model.observed import Container, ObservedNetwork
@@ -19,6 +21,7 @@ from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 
 
+@functools.lru_cache(maxsize=4096)
 def network_hash(network: NetworkSpec) -> str:
     """Of what a network is made from: its `shipyard.spec` label."""
     return f"{SPEC_VERSION}:{digest(dumps(network))[:16]}"
@@ -28,7 +31,7 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
     """Drafts that make the networks of a container; None (reason in the wave's blocked) when one can't be had."""
     drafts: list[Draft] = []
     for attachment in spec.networks:
-        network = _declared(stack, attachment.network)
+        network = world.network(stack.revision.stack, attachment.network)
         if network is None:
             continue
         there = _observed(world, node, network.name)
@@ -43,12 +46,8 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
     return tuple(drafts)
 
 
-def _declared(stack: DesiredStack, name: str) -> NetworkSpec | None:
-    return next((network for network in stack.revision.spec.networks if network.name == name), None)
-
-
 def _observed(world: World, node: str, name: str) -> ObservedNetwork | None:
-    return next((network for network in world.seen[node].networks if network.name == name), None)
+    return world.stock(node).networks.get(name)
 
 
 def _ours(world: World, network: ObservedNetwork) -> bool:
@@ -75,9 +74,9 @@ def _make(
     world: World, stack: DesiredStack, network: NetworkSpec, there: ObservedNetwork | None, node: str
 ) -> Draft | None:
     """A network whose declaration changed is emptied, removed and made again; its containers live on."""
-    for draft in world.wave.drafts:
-        if draft.node == node and isinstance(draft.step, CreateNetwork) and draft.step.network.name == network.name:
-            return draft
+    key = (node, CreateNetwork, network.name)
+    if key in world.wave.once:
+        return world.wave.once[key]
     needs: tuple[Draft, ...] = ()
     if there is not None:
         emptied = tuple(
@@ -101,7 +100,7 @@ def _make(
         labels.STACK: stack.revision.stack,
         labels.SPEC: network_hash(network),
     }
-    return world.wave.add(
+    draft = world.wave.add(
         node,
         Phase.PREPARE,
         network.name,
@@ -110,6 +109,8 @@ def _make(
         CreateNetwork(network, tuple(sorted(said.items()))),
         needs,
     )
+    world.wave.once[key] = draft
+    return draft
 
 
 def lost_network(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, box: Container) -> str:
@@ -119,7 +120,7 @@ def lost_network(world: World, stack: DesiredStack, spec: ContainerSpec, node: s
     """
     for attached in box.networks:
         wanted = any(attachment.network == attached.network for attachment in spec.networks)
-        network = _declared(stack, attached.network)
+        network = world.network(stack.revision.stack, attached.network)
         if wanted and network is not None and _observed(world, node, attached.network) is None:
             return attached.network
     return ""
@@ -214,10 +215,10 @@ def _on(box: Container, network: str) -> bool:
 
 def _wanted(world: World) -> set[tuple[str, str]]:
     wanted = set()
-    for placement in world.placements.values():
-        stack = world.stack(placement.stack)
-        service = stack.revision.spec.service(placement.service) if stack and not stack.removing else None
+    for key in world.placements.services():
+        service = world.service(*key)
         if service is not None:
-            for attachment in service.container_on(placement.node).networks:
-                wanted.add((placement.node, attachment.network))
+            for placement in world.placements.of_service(*key).values():
+                for attachment in service.container_on(placement.node).networks:
+                    wanted.add((placement.node, attachment.network))
     return wanted

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from shipyard.model import labels
 from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, SlotKey, StumbleKey, Stumbles
 from shipyard.model.node import Node, NodeState
-from shipyard.model.observed import Container, ObservedNode
+from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedNode, ObservedVolume
 from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import NetworkSpec, ServiceSpec
 from shipyard.planner.nodes import Judgement
+from shipyard.planner.placements import Placements, ServiceKey
 from shipyard.planner.wave import Wave
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What one node has beside containers, by name (images: by the reference they were asked for)."""
+
+    networks: dict[str, ObservedNetwork]
+    volumes: dict[str, ObservedVolume]
+    images: dict[str, ObservedImage]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One desired stack, by the names that are looked for in it. `eligible`: as a set, and shared between services."""
+
+    stack: DesiredStack
+    services: dict[str, ServiceSpec]
+    networks: dict[str, NetworkSpec]
+    eligible: dict[str, frozenset[str]]
 
 
 @dataclass(slots=True)
 class World:
     """One step's working view. `placements`, `failures` and `stumbles` change as decisions fall; the rest is read only.
 
-    `containers`: our well-formed containers by slot, each with its node, sorted by node and id.
-    `brake`: why nothing may be moved, or "".
+    Nothing here may be searched from end to end for one replica: what is looked for has an index.
+    `containers`: our well-formed containers by slot, each with its node, sorted by node and id; `slots_of`: the keys of
+    that by service. `volumes`: by node and name. `brake`: why nothing may be moved, or "".
     """
 
     situation: Situation
@@ -28,12 +52,15 @@ class World:
     seen: dict[str, ObservedNode]
     brake: str
     wave: Wave
-    placements: dict[SlotKey, Placement]
+    placements: Placements
     failures: dict[SlotKey, Failures]
-    volumes: set[KnownVolume]
+    volumes: dict[tuple[str, str], KnownVolume]
     stumbles: dict[StumbleKey, Stumbles]
+    declared: dict[str, Declared]
     containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
+    slots_of: dict[ServiceKey, list[SlotKey]] = field(default_factory=dict)
     strangers: list[tuple[str, Container]] = field(default_factory=list)
+    _stocks: dict[str, Stock] = field(default_factory=dict)
 
     @property
     def now(self) -> float:
@@ -41,7 +68,30 @@ class World:
 
     def stack(self, name: str) -> DesiredStack | None:
         """The desired stack of this name."""
-        return next((stack for stack in self.situation.stacks if stack.revision.stack == name), None)
+        declared = self.declared.get(name)
+        return None if declared is None else declared.stack
+
+    def service(self, stack: str, name: str) -> ServiceSpec | None:
+        """What is declared and not being removed."""
+        declared = self.declared.get(stack)
+        return None if declared is None or declared.stack.removing else declared.services.get(name)
+
+    def network(self, stack: str, name: str) -> NetworkSpec | None:
+        """A stack's network of this full name."""
+        declared = self.declared.get(stack)
+        return None if declared is None else declared.networks.get(name)
+
+    def eligible(self, stack: str, service: str, node: str) -> bool:
+        """Whether the service's pattern matches the node."""
+        declared = self.declared.get(stack)
+        return declared is not None and node in declared.eligible.get(service, ())
+
+    def stock(self, node: str) -> Stock:
+        """Of a node that was seen."""
+        stock = self._stocks.get(node)
+        if stock is None:
+            stock = self._stocks[node] = _stock(self.seen[node])
+        return stock
 
     def name_of(self, placement: Placement) -> str:
         """Of the container that this placement stands for."""
@@ -51,9 +101,9 @@ class World:
         """What to remember now."""
         return replace(
             self.situation.memory,
-            placements=tuple(sorted(self.placements.values(), key=lambda placement: placement.key)),
+            placements=self.placements.ordered(),
             failures=tuple(sorted(self.failures.values(), key=lambda failures: failures.key)),
-            volumes=tuple(sorted(self.volumes, key=lambda volume: (volume.node, volume.name))),
+            volumes=tuple(volume for _, volume in sorted(self.volumes.items())),
             stumbles=tuple(sorted(self.stumbles.values(), key=lambda stumbles: stumbles.key)),
         )
 
@@ -68,21 +118,55 @@ def build(situation: Situation, judgement: Judgement) -> World:
         seen=situation.seen(),
         brake=judgement.brake,
         wave=Wave(situation.limit),
-        placements={placement.key: placement for placement in memory.placements},
+        placements=Placements(memory.placements),
         failures={failures.key: failures for failures in memory.failures},
-        volumes=set(memory.volumes),
+        volumes={(volume.node, volume.name): volume for volume in memory.volumes},
         stumbles={stumbles.key: stumbles for stumbles in memory.stumbles},
+        declared=_declared(situation.stacks),
     )
     by_slot: defaultdict[SlotKey, list[tuple[str, Container]]] = defaultdict(list)
     for name in sorted(world.seen):
-        for container in sorted(world.seen[name].containers, key=lambda container: container.id):
+        for container in sorted(world.seen[name].containers, key=_id):
             key = slot_of(container)
             if key is None:
                 world.strangers.append((name, container))
             else:
                 by_slot[key].append((name, container))
     world.containers = dict(by_slot)
+    for key in by_slot:
+        world.slots_of.setdefault(key[:2], []).append(key)
     return world
+
+
+_id = attrgetter("id")
+
+
+def _declared(stacks: Iterable[DesiredStack]) -> dict[str, Declared]:
+    """Patterns are few, and services share what they match: each such tuple becomes one set."""
+    sets: dict[int, frozenset[str]] = {}
+    for stack in stacks:
+        for _, nodes in stack.eligible:
+            if id(nodes) not in sets:
+                sets[id(nodes)] = frozenset(nodes)
+    return {
+        stack.revision.stack: Declared(
+            stack,
+            {service.name: service for service in stack.revision.spec.services},
+            {network.name: network for network in stack.revision.spec.networks},
+            {name: sets[id(nodes)] for name, nodes in stack.eligible},
+        )
+        for stack in stacks
+    }
+
+
+def _stock(node: ObservedNode) -> Stock:
+    return Stock(
+        {
+            network.name: network for network in reversed(node.networks)
+        },  # docker lets two share a name: the first counts
+        {volume.name: volume for volume in node.volumes},
+        {image.reference: image for image in node.images},
+    )
 
 
 def slot_of(container: Container) -> SlotKey | None:
