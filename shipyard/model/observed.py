@@ -65,7 +65,10 @@ class Container:
 
     def label(self, name: str) -> str | None:
         """A label's value, or None."""
-        return next((value for key, value in self.labels if key == name), None)
+        for key, value in self.labels:
+            if key == name:
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Literal
+from typing import ClassVar, Literal
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -166,8 +166,24 @@ class Limits:
     devices: Pairs = ()
 
 
+class HashedOnce:
+    """For values of many fields that are looked up again and again: their hash is worked out the first time."""
+
+    __slots__ = ("_hash",)
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+    _hash: int
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            value = hash(tuple(getattr(self, name) for name in type(self).__match_args__))
+            object.__setattr__(self, "_hash", value)
+            return value
+
+
 @dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(HashedOnce):
     """What one container is made from, on one node. Everything in it is part of the spec's hash.
 
     `image`: a reference; once a revision is stored, `name@sha256:…` or `sha256:…` where it could be resolved.
@@ -225,6 +241,8 @@ class ContainerSpec:
     configs: tuple[ConfigMount, ...] = ()
     networks: tuple[Attachment, ...] = ()
     network_mode: str | None = None
+
+    __hash__ = HashedOnce.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,7 +454,7 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkSpec:
+class NetworkSpec(HashedOnce):
     """`name`: full name on the nodes; `key`: the name in the file. Only `external` ones are not made by us."""
 
     name: str
@@ -451,6 +469,8 @@ class NetworkSpec:
     ip_range: str | None = None
     labels: Pairs = ()
     external: bool = False
+
+    __hash__ = HashedOnce.__hash__
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,9 +71,13 @@ def of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Place
     """The condition of one placed replica."""
     spec = service.container_for(placement.node, placement.slot)
     name = world.name_of(placement)
-    there = world.containers.get(placement.key, [])
-    current = next((box for node, box in there if node == placement.node and box.name == name), None)
-    strays = tuple((node, box) for node, box in there if box is not current)
+    current, others = None, []
+    for node, box in world.containers.get(placement.key, ()):
+        if current is None and node == placement.node and box.name == name:
+            current = box
+        else:
+            others.append((node, box))
+    strays = tuple(others)
     if placement.node not in world.seen:
         state = world.states.get(placement.node, "unknown")
         kind, reason, detail = Kind.UNSEEN, "NodeNotObserved", f"{placement.node} is {state}"
@@ -168,6 +172,8 @@ def _too_many_restarts(world: World, placement: Placement, box: Container) -> bo
 
 def restarts_since(world: World, placement: Placement, box: Container) -> int:
     """By the runtime, since the last pass that looked."""
+    if not box.restarts:
+        return 0
     before = world.failures.get(placement.key)
     counted = before.restarts if before is not None and before.container == box.id else 0
     return box.restarts - counted if box.restarts >= counted else box.restarts

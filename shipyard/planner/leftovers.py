@@ -108,8 +108,9 @@ def forgettable(world: World) -> tuple[str, ...]:
     gone = []
     for stack in world.situation.stacks:
         name = stack.revision.stack
-        placed = any(placement.stack == name for placement in world.placements.values())
-        if stack.removing and not placed and not any(_has(world, node, name) for node in world.seen):
+        if not stack.removing or any(placed == name for placed, _ in world.placements.services()):
+            continue
+        if not any(_has(world, node, name) for node in world.seen):
             gone.append(name)
     return tuple(gone)
 

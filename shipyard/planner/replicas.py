@@ -118,14 +118,15 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
 def _keep(world: World, stack: DesiredStack, each: Condition, box: Container) -> None:
     """It runs; see to its wiring, and let its older containers go."""
     node = each.placement.node
-    if lost := wiring.lost_network(world, stack, each.spec, node, box):
-        fresh = slots.renew(world, each.placement, each.placement.revision)
-        service = stack.revision.spec.service(fresh.service)
-        if service is not None:
-            again = condition.of(world, stack, service, fresh)
-            _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
-        return
-    wiring.mend(world, stack, each.spec, node, box, each.target)
+    if not wiring.in_order(world, stack, each.spec, node, box):
+        if lost := wiring.lost_network(world, stack, each.spec, node, box):
+            fresh = slots.renew(world, each.placement, each.placement.revision)
+            service = stack.revision.spec.service(fresh.service)
+            if service is not None:
+                again = condition.of(world, stack, service, fresh)
+                _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
+            return
+        wiring.mend(world, stack, each.spec, node, box, each.target)
     if each.kind == Kind.STARTING:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail))
     _let_go(world, each, box)

@@ -20,9 +20,13 @@ from shipyard.planner.wave import Wave
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What one node has beside containers, by name (images: by the reference they were asked for)."""
+    """What one node has beside containers, by name (images: by the reference they were asked for).
+
+    `ours`: the networks that carry this cluster's label, with what they were made from (their `shipyard.spec`).
+    """
 
     networks: dict[str, ObservedNetwork]
+    ours: dict[str, str]
     volumes: dict[str, ObservedVolume]
     images: dict[str, ObservedImage]
 
@@ -90,7 +94,7 @@ class World:
         """Of a node that was seen."""
         stock = self._stocks.get(node)
         if stock is None:
-            stock = self._stocks[node] = _stock(self.seen[node])
+            stock = self._stocks[node] = _stock(self.seen[node], self.situation.cluster)
         return stock
 
     def name_of(self, placement: Placement) -> str:
@@ -139,6 +143,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
 
 
 _id = attrgetter("id")
+_HEX = frozenset("0123456789abcdef")
 
 
 def _declared(stacks: Iterable[DesiredStack]) -> dict[str, Declared]:
@@ -159,11 +164,13 @@ def _declared(stacks: Iterable[DesiredStack]) -> dict[str, Declared]:
     }
 
 
-def _stock(node: ObservedNode) -> Stock:
+def _stock(node: ObservedNode, cluster: str) -> Stock:
+    """Docker lets two networks share a name: the first counts."""
+    networks = {network.name: network for network in reversed(node.networks)}
+    said = ((name, dict(network.labels)) for name, network in networks.items())
     return Stock(
-        {
-            network.name: network for network in reversed(node.networks)
-        },  # docker lets two share a name: the first counts
+        networks,
+        {name: each.get(labels.SPEC, "") for name, each in said if each.get(labels.CLUSTER) == cluster},
         {volume.name: volume for volume in node.volumes},
         {image.reference: image for image in node.images},
     )
@@ -174,11 +181,11 @@ def slot_of(container: Container) -> SlotKey | None:
 
     Labels can be copied by hand; a name that shipyard did not decide on is not touched.
     """
-    stack, service = container.label(labels.STACK), container.label(labels.SERVICE)
-    slot = container.label(labels.SLOT) or ""
+    said = dict(container.labels)
+    stack, service, slot = said.get(labels.STACK), said.get(labels.SERVICE), said.get(labels.SLOT, "")
     if not stack or not service or not slot.isascii() or not slot.isdigit() or len(slot) > 9:
         return None
-    prefix, _, suffix = container.name.rpartition("-")
-    if prefix != f"{stack}-{service}-{int(slot)}" or len(suffix) != 6 or set(suffix) - set("0123456789abcdef"):
+    number, name = int(slot), container.name
+    if name[:-6] != f"{stack}-{service}-{number}-" or not _HEX.issuperset(name[-6:]):
         return None
-    return stack, service, int(slot)
+    return stack, service, number
