@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from shipyard.model.memory import Memory
-from shipyard.model.node import Node
+from shipyard.model.node import Availability, Node
 from shipyard.model.observed import (
     Container,
     ContainerState,
@@ -65,6 +65,7 @@ class SimulatedNode:
 
     name: str
     up: bool = True
+    availability: Availability = Availability.ACTIVE
     boxes: dict[str, Container] = field(default_factory=dict)
     specs: dict[str, ContainerSpec] = field(default_factory=dict)
     networks: dict[str, ObservedNetwork] = field(default_factory=dict)
@@ -109,7 +110,7 @@ class SimulatedFleet:
         return Situation(
             cluster="cafe",
             now=self.now,
-            nodes=tuple(Node(name) for name in sorted(self.nodes)),
+            nodes=tuple(Node(name, availability=node.availability) for name, node in sorted(self.nodes.items())),
             stacks=stacks,
             observed=tuple(self.nodes[name].observed() for name in sorted(self.nodes)),
             memory=self.memory,

@@ -44,6 +44,7 @@ KEYS: tuple[Key, ...] = (
     Key("timing.backoff_max", "seconds", 300.0, "the longest time between retries"),
     Key("timing.backoff_reset", "seconds", 600.0, "of running makes earlier failures forgotten"),
     Key("timing.brake", "share", 0.55, "when this share of the nodes falls silent at once, nothing is moved"),
+    Key("timing.move_share", "share", 0.05, "of the nodes (one at least): lost ones whose work moves in five minutes"),
     Key("retention.revisions", "count", 10, "revisions kept of each stack, the current one included", least=1),
     Key("retention.passes", "count", 1000, "passes kept, with their actions", least=1),
     Key("retention.events", "count", 10_000, "events kept", least=1),

@@ -127,6 +127,70 @@ class Stumbles:
 
 
 @dataclass(frozen=True, slots=True)
+class Departed:
+    """A replica was moved off a silent node, where this incarnation of it may still be at work.
+
+    Kept until the node answers and it is decided which of the two stays.
+    """
+
+    stack: str
+    service: str
+    slot: int
+    node: str
+    incarnation: int
+
+    @property
+    def slot_key(self) -> SlotKey:
+        return (self.stack, self.service, self.slot)
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return (self.stack, self.service, self.slot, self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Evacuation:
+    """A lost node's work is being moved since `since` (unix seconds); kept while that counts against the next."""
+
+    node: str
+    since: float
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.node,)
+
+
+@dataclass(frozen=True, slots=True)
+class Fencing:
+    """Whether a silent node is known to be off: a person said so, or the fence command saw to it.
+
+    `dead` False: the command failed at `since` (unix seconds), for the reason in `message`.
+    """
+
+    node: str
+    dead: bool
+    since: float
+    message: str = ""
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.node,)
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A node is being drained. `until`: unix seconds; what is left then moves without waiting for others."""
+
+    node: str
+    since: float
+    until: float
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.node,)
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """All of it, each tuple sorted by its key.
 
@@ -139,6 +203,10 @@ class Memory:
     volumes: tuple[KnownVolume, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
     stumbles: tuple[Stumbles, ...] = ()
+    departed: tuple[Departed, ...] = ()
+    evacuations: tuple[Evacuation, ...] = ()
+    fencings: tuple[Fencing, ...] = ()
+    drains: tuple[Drain, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

@@ -16,7 +16,8 @@ class Timing:
 
     `unreachable_after`: of silence and at least two misses; `lost_after`: more than that. `miss_gap`: silence
     counts only between misses at most this far apart. `backoff`, `backoff_max`, `backoff_reset`: crash back-off.
-    `brake`: when this share of nodes (two at least) stops answering at once, nothing moves.
+    `brake`: when this share of nodes (two at least) stops answering at once, nothing moves. `move_share`: of the
+    nodes (one at least), whose work is moved in any five minutes once they are lost.
     """
 
     unreachable_after: float = 40.0
@@ -26,6 +27,7 @@ class Timing:
     backoff_max: float = 300.0
     backoff_reset: float = 600.0
     brake: float = 0.55
+    move_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, ServiceSpec
-from shipyard.planner import anonymous, backoff, condition, slots, storage, stumbling, wiring
+from shipyard.planner import anonymous, backoff, condition, loss, returning, slots, storage, stumbling, wiring
 from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.wave import Draft, Phase
@@ -38,6 +38,7 @@ BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kin
 def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
     """Plan this wave's steps for one service."""
     placements = slots.settle(world, ledger, stack, service)
+    placements = returning.welcome(world, ledger, stack, service, placements)
     conditions = [condition.of(world, stack, service, placement) for placement in placements]
     conditions = _roll(world, ledger, stack, service, conditions)
     for each in conditions:
@@ -57,7 +58,8 @@ def _roll(
     for index, each in enumerate(conditions):
         why = slots.why_move(world, ledger, stack, service, each.placement)
         if why or each.kind == Kind.OUTDATED:
-            todo.append((each.serving, each.placement.slot, index, why))
+            waits = each.serving and not world.book.hurried(each.placement.node)
+            todo.append((waits, each.placement.slot, index, why))
     for serving, _, index, why in sorted(todo):
         each = conditions[index]
         if serving and budget <= 0:
@@ -78,19 +80,22 @@ def _renewed(
 ) -> Placement | None:
     if not why:
         return slots.renew(world, each.placement, stack.revision.number)
-    volume = slots.pinned(world, stack, service, each.placement)
+    volume = storage.pinned(world, stack, service, each.placement)
     if volume:
         detail = f"{why}, but its volume {volume} is there and does not move"
         world.wave.blocked.append(Blocked(each.target, "PinnedByVolume", detail))
         return None
-    return slots.move(world, ledger, stack, service, each.placement)
+    fresh = slots.move(world, ledger, stack, service, each.placement)
+    if fresh is not None:
+        returning.note(world, each.placement)
+    return fresh
 
 
 def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     box, node = each.current, each.placement.node
     match each.kind:
         case Kind.UNSEEN:
-            world.wave.waiting.append(Waiting(each.target, each.reason, each.detail))
+            _unseen(world, stack, service, each)
         case Kind.MISSING:
             _create(world, stack, service, each)
         case Kind.RECREATE if box is not None:
@@ -115,6 +120,14 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
             pass
 
 
+def _unseen(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
+    held = loss.verdict(world, stack, service, each.placement).held
+    if isinstance(held, Blocked):
+        world.wave.blocked.append(held)
+    else:
+        world.wave.waiting.append(held or Waiting(each.target, each.reason, each.detail))
+
+
 def _keep(world: World, stack: DesiredStack, each: Condition, box: Container) -> None:
     """It runs; see to its wiring, and let its older containers go."""
     node = each.placement.node
@@ -135,6 +148,10 @@ def _keep(world: World, stack: DesiredStack, each: Condition, box: Container) ->
 def _let_go(world: World, each: Condition, box: Container) -> None:
     """Its older containers, which are of no use now that this one has run."""
     for where, stray in each.strays:
+        if world.book.undecided(each.placement.key, where):
+            continue
+        if where != each.placement.node and each.kind == Kind.STARTING and condition.serves(stray):
+            continue  # it moves, and the old one serves until the new one does
         if where in world.seen and world.wave.may_act(where):
             step = RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period)
             detail = f"{box.name} has taken its place"
@@ -206,7 +223,7 @@ def _create(
     """Everything one new container needs, in order; what it takes the place of goes only when that is there."""
     reason, detail = why or (each.reason, each.detail)
     wait = None if retry else slots.in_backoff(world, each.placement, service)
-    wait = wait or _dependency(world, stack, service, each)
+    wait = wait or _returned(world, each) or _dependency(world, stack, service, each)
     if wait is not None:
         world.wave.waiting.append(wait)
         return
@@ -255,6 +272,14 @@ def _make_room(
             stop = StopContainer(box.id, box.name, each.spec.stop_grace_period)
             drafts.append(world.wave.add(where, Phase.REMOVE, each.target, reason, detail, stop, (*needs, *drafts)))
     return tuple(drafts)
+
+
+def _returned(world: World, each: Condition) -> Waiting | None:
+    """What was left on a node that is back may yet be the one that stays: nothing takes its place meanwhile."""
+    for where, box in each.strays:
+        if where in world.seen and world.book.undecided(each.placement.key, where):
+            return Waiting(each.target, "NodeReturned", f"waits for {box.name}, which is still on {where}")
+    return None
 
 
 def _dependency(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> Waiting | None:

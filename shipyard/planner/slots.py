@@ -8,7 +8,7 @@ from shipyard.model.node import Availability, NodeState
 from shipyard.model.plan import Blocked, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import storage
+from shipyard.planner import loss, storage
 from shipyard.planner.scheduling import Ledger, choose, standing_refusal
 from shipyard.planner.world import World
 
@@ -38,7 +38,7 @@ def _settle_global(
     """One slot a node; a slot's number stays with its node for as long as the node is wanted."""
     name, eligible = stack.revision.stack, stack.eligible_for(service.name)
     for slot, placement in list(placed.items()):
-        if why_move(world, ledger, stack, service, placement) and not pinned(world, stack, service, placement):
+        if why_move(world, ledger, stack, service, placement) and not storage.pinned(world, stack, service, placement):
             _drop(world, ledger, service, placed.pop(slot))
     taken = {placement.node for placement in placed.values()}
     for node in eligible:
@@ -108,30 +108,24 @@ def move(
 
 
 def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> str:
-    """Why a replica may not stay where it is, or "". A node that merely does not answer is no reason."""
+    """Why a replica may not stay where it is, or "". A node that merely does not answer is no reason.
+
+    What a person wishes of a node that does not answer has to wait as well: nobody knows what still runs there.
+    """
     node = world.nodes.get(placement.node)
     if node is None:
         return f"{placement.node} is no longer managed"
-    if node.availability == Availability.DRAIN:
+    drained = node.availability == Availability.DRAIN
+    if node.name not in world.seen:
+        return loss.verdict(world, stack, service, placement).leaves if drained or not node.orphaned else ""
+    if drained:
         return f"{node.name} is drained"
     if node.orphaned:
         return ""
-    if world.states.get(node.name) == NodeState.LOST:
-        return "" if world.brake else f"{node.name} is lost"
     if not world.eligible(stack.revision.stack, service.name, node.name):
         return f"`hosts: {service.pattern}` no longer matches {node.name}"
-    if node.name in world.seen:
-        refusal = standing_refusal(world, ledger, service, placement)
-        return f"{node.name} is {refusal}" if refusal else ""
-    return ""
-
-
-def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> str:
-    """The local volume that holds a replica on its node, or ""."""
-    for name in storage.local(stack, service.container_for(placement.node, placement.slot)):
-        if (placement.node, name) in world.volumes:
-            return name
-    return ""
+    refusal = standing_refusal(world, ledger, service, placement)
+    return f"{node.name} is {refusal}" if refusal else ""
 
 
 def in_backoff(world: World, placement: Placement, service: ServiceSpec) -> Waiting | None:

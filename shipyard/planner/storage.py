@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from shipyard.model import labels
-from shipyard.model.memory import KnownVolume
+from shipyard.model.memory import KnownVolume, Placement
 from shipyard.model.plan import Blocked, CreateVolume, RemoveVolume
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Pairs, VolumeSpec
+from shipyard.model.spec import ContainerSpec, Pairs, ServiceSpec, VolumeSpec
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 
@@ -20,6 +20,14 @@ def local(stack: DesiredStack, spec: ContainerSpec) -> list[str]:
     """Those of them whose data is on one node only: they pin a replica to it."""
     volumes = ((name, stack.revision.spec.volume(name)) for name in used(spec))
     return [name for name, volume in volumes if volume is not None and not shared(volume)]
+
+
+def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> str:
+    """The local volume that holds a replica on its node, or ""."""
+    for name in local(stack, service.container_for(placement.node, placement.slot)):
+        if (placement.node, name) in world.volumes:
+            return name
+    return ""
 
 
 def shared(volume: VolumeSpec) -> bool:

@@ -13,6 +13,7 @@ from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedNode, ObservedVolume
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import NetworkSpec, ServiceSpec
+from shipyard.planner.nodebook import NodeBook, book
 from shipyard.planner.nodes import Judgement
 from shipyard.planner.placements import Placements, ServiceKey
 from shipyard.planner.wave import Wave
@@ -60,6 +61,7 @@ class World:
     failures: dict[SlotKey, Failures]
     volumes: dict[tuple[str, str], KnownVolume]
     stumbles: dict[StumbleKey, Stumbles]
+    book: NodeBook
     declared: dict[str, Declared]
     containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
     slots_of: dict[ServiceKey, list[SlotKey]] = field(default_factory=dict)
@@ -103,8 +105,9 @@ class World:
 
     def memory(self) -> Memory:
         """What to remember now."""
+        memory = self.book.memory(self.situation.memory, self.placements)
         return replace(
-            self.situation.memory,
+            memory,
             placements=self.placements.ordered(),
             failures=tuple(sorted(self.failures.values(), key=lambda failures: failures.key)),
             volumes=tuple(volume for _, volume in sorted(self.volumes.items())),
@@ -126,6 +129,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         failures={failures.key: failures for failures in memory.failures},
         volumes={(volume.node, volume.name): volume for volume in memory.volumes},
         stumbles={stumbles.key: stumbles for stumbles in memory.stumbles},
+        book=book(memory, situation.now, situation.timing.move_share),
         declared=_declared(situation.stacks),
     )
     by_slot: defaultdict[SlotKey, list[tuple[str, Container]]] = defaultdict(list)

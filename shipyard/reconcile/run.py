@@ -26,7 +26,7 @@ from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session
 from shipyard.runtime.dialects import by_name
 
-TIMED = ("BackOff", "HealthStarting", "Restarting")
+TIMED = ("BackOff", "HealthStarting", "MoveLimit", "NodeReturned", "Restarting")
 """Reasons for waiting that time alone ends; others wait for these, or for a node."""
 
 POLL = (0.5, 1.0, 2.0, 3.0, 5.0)

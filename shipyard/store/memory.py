@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shipyard.model.canonical import dumps, loads
-from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout, Stumbles
+from shipyard.model.memory import (
+    Departed,
+    Drain,
+    Evacuation,
+    Failures,
+    Fencing,
+    KnownVolume,
+    Memory,
+    NodeMemory,
+    Placement,
+    Rollout,
+    Stumbles,
+)
 from shipyard.model.node import NodeState
 from shipyard.store.schema import failures, node_memory, placements, remembered, store, volumes
 
@@ -107,6 +119,10 @@ _VOLUMES = _Kind(volumes, KnownVolume, KnownVolume)
 _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("rollouts", Rollout),
     _Bodies("stumbles", Stumbles),
+    _Bodies("departed", Departed),
+    _Bodies("evacuations", Evacuation),
+    _Bodies("fencings", Fencing),
+    _Bodies("drains", Drain),
 )
 
 

@@ -1,0 +1,103 @@
+"""What is noted from pass to pass about nodes in trouble: whose work is being moved, what was left there, who is dead.
+
+Kept apart from how a node answers (`nodes.py`), which is judged anew by every pass.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from shipyard.model.memory import Departed, Drain, Evacuation, Fencing, Memory, NodeMemory, SlotKey
+from shipyard.planner.placements import Placements
+
+T = TypeVar("T")
+
+PERIOD = 300.0
+"""Seconds in which the work of only so many nodes is moved."""
+
+
+@dataclass(slots=True)
+class NodeBook:
+    """One step's working view of it. `silence`: how each node has answered. `most`: nodes whose work may move at once.
+
+    `departed`: by slot, what was left behind on silent nodes. `fencings`, `drains`, `evacuations`: by node.
+    """
+
+    now: float
+    most: int
+    silence: dict[str, NodeMemory]
+    departed: dict[SlotKey, tuple[Departed, ...]]
+    fencings: dict[str, Fencing]
+    drains: dict[str, Drain]
+    evacuations: dict[str, Evacuation]
+
+    def dead(self, node: str) -> bool:
+        """Whether somebody who knows has said that the node is off."""
+        return node in self.fencings and self.fencings[node].dead
+
+    def hurried(self, node: str) -> bool:
+        """Whether the time that a drain had for being gentle is over."""
+        return node in self.drains and self.drains[node].until <= self.now
+
+    def may_evacuate(self, node: str) -> float | None:
+        """None, and noted, when the node's work may be moved now; else unix seconds when to ask again."""
+        if node in self.evacuations:
+            return None
+        recent = [each.since for each in self.evacuations.values() if self.now - each.since < PERIOD]
+        if len(recent) >= self.most:
+            return min(recent) + PERIOD
+        self.evacuations[node] = Evacuation(node, self.now)
+        return None
+
+    def leave(self, left: Departed) -> None:
+        """A replica has been given another node while nobody knows what runs on this one."""
+        self.departed[left.slot_key] = (*self.departed.get(left.slot_key, ()), left)
+
+    def resolve(self, left: Departed) -> None:
+        """What was left there is decided on."""
+        rest = tuple(each for each in self.departed[left.slot_key] if each != left)
+        self.departed[left.slot_key] = rest
+
+    def undecided(self, key: SlotKey, node: str) -> bool:
+        """Whether a slot's container on a node that has come back may yet be the one that stays."""
+        return any(left.node == node for left in self.departed.get(key, ()))
+
+    def memory(self, memory: Memory, placements: Placements) -> Memory:
+        """The memory with what is to be remembered of this."""
+        departed = (left for key, there in self.departed.items() if key in placements for left in there)
+        return replace(
+            memory,
+            departed=tuple(sorted(departed, key=lambda left: left.key)),
+            fencings=_sorted(self.fencings),
+            drains=_sorted(self.drains),
+            evacuations=_sorted(self.evacuations),
+        )
+
+
+def _sorted(entries: dict[str, T]) -> tuple[T, ...]:
+    return tuple(entry for _, entry in sorted(entries.items()))
+
+
+def book(memory: Memory, now: float, share: float) -> NodeBook:
+    """From what is remembered. `share`: of the nodes, whose work may be moved in one period; one at least.
+
+    A node that answers is neither dead nor being evacuated.
+    """
+    silence = {node.name: node for node in memory.nodes}
+    silent = {name for name, node in silence.items() if node.misses}
+    departed: defaultdict[SlotKey, list[Departed]] = defaultdict(list)
+    for left in memory.departed:
+        departed[left.slot_key].append(left)
+    return NodeBook(
+        now=now,
+        most=max(1, int(share * len(silence))),
+        silence=silence,
+        departed={key: tuple(there) for key, there in departed.items()},
+        fencings={each.node: each for each in memory.fencings if each.node in silent},
+        drains={each.node: each for each in memory.drains if each.node in silence},
+        evacuations={
+            each.node: each for each in memory.evacuations if each.node in silent or now - each.since < PERIOD
+        },
+    )
