@@ -28,11 +28,24 @@ class NodeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Taint:
+    """What keeps replicas away that don't tolerate it. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
+
+    key: str
+    value: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One node of the fleet.
 
     `groups`: the inventory groups (roles). `labels`: `shipyard_labels` of the inventory. `orphaned`: no longer in
     the inventory, kept with its last known connection. `runtime`, `user`: pinned at first contact, None before.
+    `taints`, `devices`: `shipyard_taints` and `shipyard_devices`, the latter by kind (`gpu`, `nvidia/gpu`), how many.
     """
 
     name: str
@@ -44,3 +57,5 @@ class Node:
     runtime: str | None = None
     user: str | None = None
     node_id: str | None = None
+    taints: tuple[Taint, ...] = ()
+    devices: tuple[tuple[str, int], ...] = ()

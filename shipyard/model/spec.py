@@ -246,11 +246,26 @@ class ContainerSpec(HashedOnce):
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """An entry of `deploy.resources.reservations.devices`. `count` None: all that the node has."""
+
+    capabilities: tuple[str, ...]
+    driver: str = ""
+    count: int | None = 1
+
+    @property
+    def kind(self) -> str:
+        """By which it is counted: `gpu`, or `nvidia/gpu` where it must be that driver's."""
+        return f"{self.driver}/{self.capabilities[0]}" if self.driver else self.capabilities[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Reservations:
     """What the scheduler sets aside on a node (`deploy.resources.reservations`); cores and bytes."""
 
     cpus: float = 0.0
     memory: int = 0
+    devices: tuple[DeviceRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,11 @@ def allows(text: str, node: Node, facts: Facts | None) -> bool:
     if match is None:
         return False
     attribute, operator, wanted = match.groups()
-    values = _values(attribute, node, facts)
-    return (wanted in values) == (operator == "==")
+    return (wanted in values(attribute, node, facts)) == (operator == "==")
 
 
-def _values(attribute: str, node: Node, facts: Facts | None) -> tuple[str, ...]:
+def values(attribute: str, node: Node, facts: Facts | None) -> tuple[str, ...]:
+    """What the node has for an attribute; nothing where that is not known."""
     if attribute.startswith("node.labels."):
         name = attribute.removeprefix("node.labels.")
         return tuple(value for key, value in node.labels if key == name)

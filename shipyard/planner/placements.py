@@ -25,6 +25,11 @@ class Placements(MutableMapping[SlotKey, Placement]):
         """Those of one service by slot, sorted; a copy, so that placements may change while one goes through it."""
         return dict(sorted(self._by_service.get((stack, service), {}).items()))
 
+    def complete(self, stack: str, service: str, replicas: int) -> bool:
+        """Whether all slots of a service with so many replicas are placed, and no others."""
+        there = self._by_service.get((stack, service), {})
+        return len(there) == replicas and max(there, default=0) <= replicas
+
     def services(self) -> list[ServiceKey]:
         """Services that have any, sorted."""
         return sorted(key for key, slots in self._by_service.items() if slots)

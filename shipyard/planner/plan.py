@@ -15,7 +15,7 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
-from shipyard.planner import leftovers, replicas, storage, stumbling, wiring
+from shipyard.planner import leftovers, placing, replicas, storage, stumbling, wiring
 from shipyard.planner.assume import assume
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
@@ -59,6 +59,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     stumbling.forget(world)
     leftovers.drop_placements(world)
     ledger = Ledger(world)
+    placing.settle(world, ledger)
     for stack in situation.stacks:
         if not stack.removing:
             for service in stack.revision.spec.services:

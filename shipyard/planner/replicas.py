@@ -26,7 +26,18 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, ServiceSpec
-from shipyard.planner import anonymous, backoff, condition, loss, returning, slots, storage, stumbling, wiring
+from shipyard.planner import (
+    anonymous,
+    backoff,
+    condition,
+    loss,
+    placing,
+    returning,
+    slots,
+    storage,
+    stumbling,
+    wiring,
+)
 from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.wave import Draft, Phase
@@ -37,7 +48,7 @@ BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kin
 
 def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
     """Plan this wave's steps for one service."""
-    placements = slots.settle(world, ledger, stack, service)
+    placements = list(world.placements.of_service(stack.revision.stack, service.name).values())
     placements = returning.welcome(world, ledger, stack, service, placements)
     conditions = [condition.of(world, stack, service, placement) for placement in placements]
     conditions = _roll(world, ledger, stack, service, conditions)
@@ -85,7 +96,7 @@ def _renewed(
         detail = f"{why}, but its volume {volume} is there and does not move"
         world.wave.blocked.append(Blocked(each.target, "PinnedByVolume", detail))
         return None
-    fresh = slots.move(world, ledger, stack, service, each.placement)
+    fresh = placing.move(world, ledger, stack, service, each.placement)
     if fresh is not None:
         returning.note(world, each.placement)
     return fresh

@@ -1,61 +1,24 @@
-"""How many replicas a service has, and which node each is on: what is placed stays, what is missing finds a node."""
+"""Single slots: the placement each has, whether it may keep it, and what holds it there."""
 
 from __future__ import annotations
 
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement
-from shipyard.model.node import Availability, NodeState
-from shipyard.model.plan import Blocked, Waiting
+from shipyard.model.node import Availability
+from shipyard.model.plan import Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import loss, storage
-from shipyard.planner.scheduling import Ledger, choose, standing_refusal
+from shipyard.planner import loss
+from shipyard.planner.scheduling import Ledger, standing_refusal
 from shipyard.planner.world import World
 
 
-def settle(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> list[Placement]:
-    """Drop what is too much, place what is missing. Returns the service's placements, sorted by slot."""
-    name, eligible = stack.revision.stack, stack.eligible_for(service.name)
-    placed = world.placements.of_service(name, service.name)
-    if service.mode == "global":
-        _settle_global(world, ledger, stack, service, placed)
-    else:
-        for slot in [slot for slot in placed if slot > service.replicas]:
-            _drop(world, ledger, service, placed.pop(slot))
-        for slot in range(1, service.replicas + 1):
-            if slot not in placed:
-                choice = choose(world, ledger, name, service, slot, eligible)
-                if choice.node is None:
-                    world.wave.blocked.append(Blocked(f"{name}/{service.name}.{slot}", "Unschedulable", choice.why_not))
-                else:
-                    placed[slot] = _put(world, ledger, stack, service, slot, choice.node)
-    return [placed[slot] for slot in sorted(placed)]
-
-
-def _settle_global(
-    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placed: dict[int, Placement]
-) -> None:
-    """One slot a node; a slot's number stays with its node for as long as the node is wanted."""
-    name, eligible = stack.revision.stack, stack.eligible_for(service.name)
-    for slot, placement in list(placed.items()):
-        if why_move(world, ledger, stack, service, placement) and not storage.pinned(world, stack, service, placement):
-            _drop(world, ledger, service, placed.pop(slot))
-    taken = {placement.node for placement in placed.values()}
-    for node in eligible:
-        if node in taken or node not in world.nodes:
-            continue
-        slot = next(number for number in range(1, len(placed) + 2) if number not in placed)
-        choice = choose(world, ledger, name, service, slot, (node,))
-        if choice.node is not None:
-            placed[slot] = _put(world, ledger, stack, service, slot, node)
-        elif world.states.get(node) in (NodeState.SUSPECT, NodeState.UNREACHABLE, NodeState.UNOBSERVED):
-            why = f"{node} is {world.states[node]}"
-            world.wave.waiting.append(Waiting(f"{name}/{service.name}", "NodeNotObserved", why))
-
-
-def _put(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, slot: int, node: str) -> Placement:
-    placement = Placement(stack.revision.stack, service.name, slot, node, 1, stack.revision.number)
-    placement = _unused(world, placement)
+def put(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, slot: int, node: str) -> Placement:
+    """Place a slot that has no place; one that was evicted in this step counts its incarnations on."""
+    key = (stack.revision.stack, service.name, slot)
+    before = world.evicted.get(key)
+    incarnation = before.incarnation + 1 if before is not None else 1
+    placement = _unused(world, Placement(*key, node, incarnation, stack.revision.number))
     world.placements[placement.key] = placement
     ledger.add(placement, service)
     return placement
@@ -63,7 +26,10 @@ def _put(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec
 
 def _unused(world: World, placement: Placement) -> Placement:
     """The first incarnation that no container of the slot has: one may be left from before the slot was dropped."""
-    names = {box.name for _, box in world.containers.get(placement.key, ())}
+    there = world.containers.get(placement.key)
+    if not there:
+        return placement
+    names = {box.name for _, box in there}
     while world.name_of(placement) in names:
         placement = _next(placement, placement.node, placement.revision)
     return placement
@@ -73,7 +39,7 @@ def _next(placement: Placement, node: str, revision: int) -> Placement:
     return Placement(*placement.key, node, placement.incarnation + 1, revision)
 
 
-def _drop(world: World, ledger: Ledger, service: ServiceSpec, placement: Placement) -> None:
+def drop(world: World, ledger: Ledger, service: ServiceSpec, placement: Placement) -> None:
     """Its container has no placement from now on, and so is left over."""
     del world.placements[placement.key]
     world.failures.pop(placement.key, None)
@@ -87,21 +53,11 @@ def renew(world: World, placement: Placement, revision: int) -> Placement:
     return fresh
 
 
-def move(
-    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placement: Placement
-) -> Placement | None:
-    """Another node for a slot; None (and the reason in the wave's blocked) when there is none."""
-    ledger.remove(placement, service)
-    name = stack.revision.stack
-    eligible = tuple(node for node in stack.eligible_for(service.name) if node != placement.node)
-    choice = choose(world, ledger, name, service, placement.slot, eligible)
-    if choice.node is None:
-        ledger.add(placement, service)
-        target = f"{name}/{service.name}.{placement.slot}"
-        why = f"can't stay on {placement.node}, and {choice.why_not}"
-        world.wave.blocked.append(Blocked(target, "Unschedulable", why))
-        return None
-    fresh = _unused(world, _next(placement, choice.node, stack.revision.number))
+def follow(
+    world: World, ledger: Ledger, service: ServiceSpec, placement: Placement, node: str, revision: int
+) -> Placement:
+    """The same slot on another node with a new container to come. The ledger has let the old placement go already."""
+    fresh = _unused(world, _next(placement, node, revision))
     world.placements[fresh.key] = fresh
     ledger.add(fresh, service)
     return fresh
@@ -125,7 +81,7 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
     if not world.eligible(stack.revision.stack, service.name, node.name):
         return f"`hosts: {service.pattern}` no longer matches {node.name}"
     refusal = standing_refusal(world, ledger, service, placement)
-    return f"{node.name} is {refusal}" if refusal else ""
+    return f"{node.name} {refusal.one}" if refusal else ""
 
 
 def in_backoff(world: World, placement: Placement, service: ServiceSpec) -> Waiting | None:

@@ -70,6 +70,10 @@ class Wave:
         self.drafts.append(draft)
         return draft
 
+    def drop(self, target: str) -> None:
+        """Nothing is done for this replica after all."""
+        self.drafts = [draft for draft in self.drafts if draft.target != target]
+
     def actions(self, first_id: int) -> tuple[Action, ...]:
         """The drafts as actions, in the order of execution, numbered from `first_id`."""
         ordered = sorted(self.drafts, key=lambda draft: (draft.node, draft.phase, draft.order))

@@ -49,6 +49,7 @@ class World:
     Nothing here may be searched from end to end for one replica: what is looked for has an index.
     `containers`: our well-formed containers by slot, each with its node, sorted by node and id; `slots_of`: the keys of
     that by service. `volumes`: by node and name. `brake`: why nothing may be moved, or "".
+    `evicted`: placements that had to make room in this step.
     """
 
     situation: Situation
@@ -66,6 +67,7 @@ class World:
     containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
     slots_of: dict[ServiceKey, list[SlotKey]] = field(default_factory=dict)
     strangers: list[tuple[str, Container]] = field(default_factory=list)
+    evicted: dict[SlotKey, Placement] = field(default_factory=dict)
     _stocks: dict[str, Stock] = field(default_factory=dict)
 
     @property

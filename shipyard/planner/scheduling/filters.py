@@ -1,0 +1,116 @@
+"""The filters: each says why it refuses a node, or nothing.
+
+Those in `STATIC` look at the node and the service alone, and are asked once for all services that agree in what they
+ask for (`static`). The rest depends on what is placed where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shipyard.model.node import Availability, Node, NodeState
+from shipyard.model.spec import Port, ServiceSpec
+from shipyard.planner.constraints import allows
+from shipyard.planner.scheduling.capacity import Used, shortage
+from shipyard.planner.scheduling.explain import Refusal, being, having
+from shipyard.planner.scheduling.ledger import Ledger, Load, published
+from shipyard.planner.scheduling.taints import FORBIDDING, untolerated
+from shipyard.planner.world import World
+
+Static = Callable[[World, Node, ServiceSpec], Refusal | None]
+
+
+def _ready(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
+    if node.orphaned:
+        return being("no longer in the inventory")
+    state = world.states.get(node.name, NodeState.UNKNOWN)
+    if state == NodeState.READY and node.name in world.seen:
+        return None
+    words = {NodeState.UNOBSERVED: "alive but not observable", NodeState.UNKNOWN: "never seen"}
+    return being(words.get(state, "not answering" if state == NodeState.READY else state.value))
+
+
+def _available(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
+    words = {Availability.PAUSE: "cordoned", Availability.DRAIN: "drained"}
+    return being(words[node.availability]) if node.availability in words else None
+
+
+def _rendered(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
+    if not service.per_node or node.name in service.rendered:
+        return None
+    return being("new, and the playbook has values per node: apply it again")
+
+
+def constraints(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
+    """`deploy.placement.constraints`."""
+    seen = world.seen.get(node.name)
+    facts = seen.facts if seen else None
+    for constraint in service.placement.constraints:
+        if not allows(constraint, node, facts):
+            return Refusal(f"does not meet {constraint}", f"do not meet {constraint}")
+    return None
+
+
+def _taints(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
+    taint = untolerated(node, service, FORBIDDING) if node.taints else None
+    return having(f"the taint {taint}") if taint else None
+
+
+STATIC: tuple[Static, ...] = (_ready, _available, _rendered, constraints, _taints)
+
+
+def static(
+    world: World, ledger: Ledger, service: ServiceSpec, eligible: tuple[str, ...]
+) -> tuple[dict[str, None], dict[str, Refusal]]:
+    """The nodes (in order) that pass all static filters, and why the others don't.
+
+    Worked out once for services that are alike.
+    """
+    rules = service.placement
+    alike = (eligible, rules.constraints, rules.tolerations, service.rendered if service.per_node else None)
+    found = ledger.static.get(alike)
+    if found is None:
+        refused: dict[str, Refusal] = {}
+        for name in eligible:
+            node = world.nodes.get(name)
+            if node is not None:
+                refusal = next((why for why in (check(world, node, service) for check in STATIC) if why), None)
+                if refusal is not None:
+                    refused[name] = refusal
+        fitting = dict.fromkeys(name for name in eligible if name in world.nodes and name not in refused)
+        found = ledger.static[alike] = (fitting, refused)
+    return found
+
+
+def crowding(ledger: Ledger, stack: str, service: ServiceSpec, node: str) -> Refusal | None:
+    """`max_replicas_per_node`."""
+    most = service.placement.max_replicas_per_node
+    if most is None or ledger.places[stack, service.name][node] < most:
+        return None
+    return being(f"full (max_replicas_per_node: {most})")
+
+
+def resources(ledger: Ledger, stack: str, service: ServiceSpec, load: Load, used: Used) -> Refusal | None:
+    """Reserved cpus, memory and devices, against what the node offers. `used`: what of it is taken."""
+    return shortage(ledger.known(stack, service)[0], used, load.offers)
+
+
+def ports(wanted: list[Port], taken: dict[Port, str], mine: str = "") -> Refusal | None:
+    """Host ports. `mine`: who asks, if it has ports there already."""
+    for port in wanted:
+        for other, owner in taken.items():
+            if owner != mine and clash(port, other):
+                words = f"port {port.published}/{port.protocol} to {owner}"
+                return Refusal(f"gives {words}", f"give {words}")
+    return None
+
+
+def clash(one: Port, other: Port) -> bool:
+    """Whether two containers on one node can't both publish these."""
+    same = one.published == other.published and one.protocol == other.protocol
+    return same and (one.address is None or other.address is None or one.address == other.address)
+
+
+def ports_of(ledger: Ledger, stack: str, service: ServiceSpec, node: str) -> list[Port]:
+    """The node's ports that one replica takes there."""
+    return published(service, node) if service.variants else ledger.known(stack, service)[1]
