@@ -73,13 +73,13 @@ def apply(app: App, /, check: bool, diff: bool, no_wait: bool, timeout: float | 
         return _show_plan(app, True, options)
     limit = app.settings.timeouts.converge if timeout is None else timeout
     request = _request(options, wait=not no_wait, timeout=limit)
-    with opened(app, playbooks=request.files) as fleet, watching(app.out, diff=diff) as progress:
+    with opened(app, playbooks=request.files, call=True) as fleet, watching(app.out, diff=diff) as progress:
         return fleet.apply(request, progress).exit_code()
 
 
 def _show_plan(app: App, check: bool, options: dict[str, Any]) -> int:
     request = _request(options)
-    with opened(app, playbooks=request.files) as fleet:
+    with opened(app, playbooks=request.files, call=True) as fleet:
         situation, plan = fleet.plan(request)
     return show_plan(app, situation, plan, check=check)
 

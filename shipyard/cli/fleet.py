@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(app: App, *, playbooks: Sequence[str] = ()) -> Iterator[Operations]:
-    """The fleet, closed afterwards. `playbooks`: variables in group_vars beside them count too."""
-    from shipyard.reconcile.operations import Operations
+def opened(app: App, *, playbooks: Sequence[str] = (), call: bool = False) -> Iterator[Operations]:
+    """The fleet, closed afterwards. `playbooks`: variables in group_vars beside them count too.
+
+    `call`: the command is about to ask all nodes, so they are connected to while the rest is imported.
+    """
+    from shipyard.reconcile.early import begin
 
     ask = _ask_passphrase if sys.stdin.isatty() and sys.stderr.isatty() else None
-    with Operations.open(app.settings, environ=app.environ, playbooks=playbooks, passphrase=ask) as fleet:
+    opening = begin(app.settings, playbooks=playbooks, passphrase=ask, call=call)
+
+    from shipyard.reconcile.operations import Operations
+
+    with Operations.open(app.settings, opening, environ=app.environ) as fleet:
         yield fleet
 
 

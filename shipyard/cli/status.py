@@ -29,7 +29,7 @@ NO_STACK = "No stack was applied yet: shipyard apply FILE."
 
 def look(app: App) -> tuple[FleetStatus, int]:
     """The fleet as it is now, and 4 where a node could not be reached."""
-    with opened(app) as fleet:
+    with opened(app, call=True) as fleet:
         return observed(fleet)
 
 

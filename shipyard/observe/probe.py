@@ -42,7 +42,7 @@ class NodeRequest:
 
     `networks`, `volumes`, `images`: to look up beside what carries the cluster's label (ProbeRequest). `version`: ask
     for the runtime's version too, and whether it is rootless; with docker that is one more process.
-    `stray_volumes`: look for volumes of the cluster beside those named, which is another.
+    `stray_networks`, `stray_volumes`: look for those of the cluster beside the ones named, which is one more for each.
     """
 
     name: str
@@ -52,6 +52,7 @@ class NodeRequest:
     volumes: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     version: bool = True
+    stray_networks: bool = True
     stray_volumes: bool = True
 
 
@@ -125,6 +126,7 @@ def _runtime(dialect: Dialect, request: NodeRequest) -> str:
         request.volumes,
         request.images,
         version=request.version,
+        stray_networks=request.stray_networks,
         stray_volumes=request.stray_volumes,
     )
     plain, healthy = dialect.probe(asked), dialect.probe(replace(asked, health=True))

@@ -27,15 +27,17 @@ def look(
     images: Mapping[str, Collection[str]] | None = None,
     only: Collection[str] | None = None,
     versions: bool = False,
+    thorough: bool = True,
 ) -> Situation:
     """The situation with what the nodes answered. `images`: references to look up, by node. `only`: ask these nodes.
 
-    `versions`: ask for the runtimes' versions also where they are known; it costs a process on each node.
+    `versions`: ask for the runtimes' versions also where they are known. `thorough`: look for networks that were left
+    behind, too. Each costs a process on each node.
     All nodes are asked also where `--limit` names some: it limits what is done, not what is known.
     Raises Refused when a node belongs to another store, ShipyardError when one node has two names.
     """
     asked = [node for node in situation.nodes if only is None or node.name in only]
-    answers = _ask(session, membership, situation, asked, images or {}, versions=versions)
+    answers = _ask(session, membership, situation, asked, images or {}, versions=versions, thorough=thorough)
     situation = replace(situation, observed=answers, now=session.now())
     _check_identity(session, situation)
     if images is None:
@@ -51,10 +53,17 @@ def _ask(
     images: Mapping[str, Collection[str]],
     *,
     versions: bool = False,
+    thorough: bool = True,
 ) -> tuple[Observation, ...]:
     known = {} if versions else _known_versions(session)
     requests = [
-        _request(situation, node, tuple(sorted(images.get(node.name, ()))), version=node.name not in known)
+        _request(
+            situation,
+            node,
+            tuple(sorted(images.get(node.name, ()))),
+            version=node.name not in known,
+            thorough=thorough,
+        )
         for node in nodes
     ]
     answers = observe(session.fleet(membership), requests, timeout=session.settings.timeouts.observe)
@@ -82,7 +91,9 @@ def with_version(answer: Observation, before: Facts | None) -> Observation:
     return replace(answer, facts=known)
 
 
-def _request(situation: Situation, node: Node, images: tuple[str, ...], *, version: bool) -> NodeRequest:
+def _request(
+    situation: Situation, node: Node, images: tuple[str, ...], *, version: bool, thorough: bool
+) -> NodeRequest:
     networks: set[str] = set()
     volumes: set[str] = set()
     placed = {
@@ -102,6 +113,7 @@ def _request(situation: Situation, node: Node, images: tuple[str, ...], *, versi
         volumes=tuple(sorted(volumes)),
         images=images,
         version=version,
+        stray_networks=version or thorough,
         stray_volumes=version
         or bool(situation.remove_volumes)
         or any(volume.node == node.name for volume in situation.memory.volumes),

@@ -89,7 +89,7 @@ def _scan(session: Session, name: str) -> tuple[hostkeys.HostKey, ...]:
     if host is None:
         raise UsageError(f"{name} is not in the inventory")
     connection = connection_of(session.inventory, host)
-    return hostkeys.scan(name, connection, session.options, timeout=SCAN_TIMEOUT)
+    return hostkeys.scan(name, connection, session.opening.options, timeout=SCAN_TIMEOUT)
 
 
 def record_host_keys(session: Session, keys: Sequence[HostKey]) -> Path:
@@ -131,7 +131,7 @@ def remove(session: Session, name: str) -> None:
         session.store.save_nodes((drained,))
         ending = converge(session, keeper, Wish(kind="nodes remove"), Unwatched())
         stuck = [placed for placed in session.store.memory().placements if placed.node == name]
-        if stuck and not session.confirmed:
+        if stuck and not session.settings.yes:
             words = ", ".join(f"{placed.stack}/{placed.service}.{placed.slot}" for placed in stuck)
             why = "; ".join(blocked.detail for blocked in ending.blocked) or "it does not answer"
             hint = "--yes forgets it all the same: what runs there keeps running, unmanaged"

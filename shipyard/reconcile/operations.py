@@ -7,7 +7,7 @@ to do is mostly imports.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -24,15 +24,14 @@ from shipyard.model.request import ApplyRequest, HostKey, NodeCheck, ReconcileRe
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision
 from shipyard.model.status import PassSummary
+from shipyard.reconcile.early import Opening
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.run import Wish, converge, with_lease
 from shipyard.reconcile.session import Session, limited
-from shipyard.reconcile.trust import is_trusted
 from shipyard.runtime.dialect import Dialect
 from shipyard.runtime.dialects import by_name
 from shipyard.store.records import EventRow, RevisionRow
 from shipyard.transport.connection import NodeConnection
-from shipyard.transport.fleet import SshOptions
 
 if TYPE_CHECKING:
     from shipyard.reconcile.applying import Given
@@ -47,22 +46,9 @@ class Operations:
         self._environ = environ
 
     @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        *,
-        environ: Mapping[str, str] | None = None,
-        playbooks: Sequence[str] = (),
-        passphrase: Callable[[str], str | None] | None = None,
-    ) -> Operations:
-        """Read the inventory and open the store, which is made where there is none.
-
-        `passphrase`: asks a person for that of a key file; None where there is no terminal.
-        """
-        folders = {(settings.root / Path(name)).absolute().parent for name in playbooks}
-        trusted = is_trusted(settings.root)
-        options = SshOptions(trusted=trusted, passphrase=passphrase)
-        session = Session.open(settings, playbook_dirs=sorted(folders), create=True, trusted=trusted, options=options)
+    def open(cls, settings: Settings, opening: Opening, *, environ: Mapping[str, str] | None = None) -> Operations:
+        """Open the store, which is made where there is none."""
+        session = Session.open(settings, opening, create=True)
         session.environ = os.environ if environ is None else environ
         return cls(session, session.environ)
 

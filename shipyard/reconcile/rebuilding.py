@@ -86,7 +86,7 @@ def rebuild(session: Session) -> Rebuilt:
             hint="move it away first, if the nodes know better",
         )
     found, problems = clusters_on(session)
-    if problems and not session.confirmed:
+    if problems and not session.settings.yes:
         raise ShipyardError(
             f"not every node of the inventory could be asked: {'; '.join(problems)}",
             hint="what runs there would be started once more elsewhere; bring it back first, or --yes does without it",

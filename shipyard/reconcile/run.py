@@ -29,6 +29,11 @@ from shipyard.runtime.dialects import by_name
 TIMED = ("BackOff", "HealthStarting", "MoveLimit", "NodeReturned", "Restarting")
 """Reasons for waiting that time alone ends; others wait for these, or for a node."""
 
+CLOSELY = 3600.0
+"""Seconds after which a converged fleet is looked at closely again."""
+CLOSELY_AGAIN = 10
+"""One of so many passes that find nothing to do looks closely, too."""
+
 POLL = (0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between looks at what ends by itself; the last goes on."""
 
@@ -58,11 +63,11 @@ class Tally:
         self.failed += sum(outcome.status in (Status.FAILED, Status.UNKNOWN) for outcome in outcomes)
 
 
-def situation_now(session: Session, wish: Wish) -> tuple[Membership, Situation]:
+def situation_now(session: Session, wish: Wish, *, thorough: bool) -> tuple[Membership, Situation]:
     """Load and observe."""
     membership = session.membership()
     before = session.situation(membership, session.stacks(), wish.limit)
-    situation = look(session, membership, before)
+    situation = look(session, membership, before, thorough=thorough)
     return membership, wished(situation, wish)
 
 
@@ -83,9 +88,10 @@ def one_pass(
 
     `seen`: the fleet as it was just observed, by `apply` for its images; it is not asked again then.
     """
+    settled = _settled(session, tally)
     pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=session.now())
     try:
-        membership, situation = seen or situation_now(session, wish)
+        membership, situation = seen or situation_now(session, wish, thorough=not settled)
         remember_nodes(session, membership, situation)
         decided = plan(situation, waves=1)
         progress.on_plan(decided)
@@ -106,6 +112,18 @@ def one_pass(
     changes = sum(outcome.status == Status.DONE for outcome in done)
     session.store.end_pass(pass_id, result=_result(decided, done), now=session.now(), changes=changes)
     return decided
+
+
+def _settled(session: Session, tally: Tally) -> bool:
+    """Whether nothing can have been left behind: the pass before found all as declared, a short while ago.
+
+    Then this one may look less closely. A pass that was killed, failed, changed something or missed a node settles
+    nothing, and now and then one looks at everything all the same.
+    """
+    last = next(iter(session.store.passes(1)), None)
+    if last is None or last.result != "converged" or last.finished is None or tally.passes > 1:
+        return False
+    return 0 <= session.now() - last.finished <= CLOSELY and last.count % CLOSELY_AGAIN != 0
 
 
 def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:

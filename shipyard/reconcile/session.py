@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import TracebackType
 
 from shipyard.base import clock
@@ -14,54 +13,44 @@ from shipyard.files.config import Settings
 from shipyard.files.inventory import load as load_inventory
 from shipyard.files.patterns import match
 from shipyard.files.registries import Credentials
-from shipyard.model.inventory import Inventory
+from shipyard.model.inventory import Connection, Inventory
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision
+from shipyard.reconcile.early import Opening
 from shipyard.reconcile.membership import Membership, members
 from shipyard.store.store import Store
-from shipyard.transport.fleet import Fleet, SshOptions
+from shipyard.transport.fleet import Fleet
 
 
 @dataclass(slots=True)
 class Session:
-    """Open for one command. `confirmed`: what a terminal would be asked was answered with yes."""
+    """Open for one command."""
 
     settings: Settings
+    opening: Opening
     inventory: Inventory
     store: Store
-    confirmed: bool = False
-    playbook_dirs: tuple[Path, ...] = ()
-    trusted: bool = False
-    options: SshOptions = field(default_factory=SshOptions)
+    _fleet: Fleet
+    _known: dict[str, Connection]
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    _fleet: Fleet | None = None
-    _known: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        *,
-        playbook_dirs: Iterable[Path] = (),
-        create: bool = False,
-        trusted: bool = False,
-        options: SshOptions | None = None,
-    ) -> Session:
-        """Read the inventory, open the store. `create`: make the store where there is none (apply does)."""
-        if not settings.inventory:
-            raise ConfigError(
-                "there is no inventory",
-                hint="say where it is with -i, or make a project with `shipyard init`",
-            )
-        folders = tuple(playbook_dirs)
-        inventory = load_inventory(settings.inventory, cwd=settings.root, playbook_dirs=folders, trusted=trusted)
-        store = Store.open(settings.database, create=create, cluster=settings.cluster)
-        return cls(settings, inventory, store, settings.yes, folders, trusted, options or SshOptions())
+    def open(cls, settings: Settings, opening: Opening, *, create: bool = False) -> Session:
+        """Open the store. `create`: make it where there is none (apply does)."""
+        try:
+            store = Store.open(settings.database, create=create, cluster=settings.cluster)
+        except BaseException:
+            opening.fleet.close()
+            raise
+        return cls(settings, opening, opening.inventory, store, opening.fleet, dict(opening.connections))
 
     def reload_inventory(self) -> None:
         """Read the inventory again."""
         self.inventory = load_inventory(
-            self.settings.inventory, cwd=self.settings.root, playbook_dirs=self.playbook_dirs, trusted=self.trusted
+            self.settings.inventory,
+            cwd=self.settings.root,
+            playbook_dirs=self.opening.playbook_dirs,
+            trusted=self.opening.trusted,
         )
 
     @property
@@ -77,15 +66,17 @@ class Session:
         """The nodes as the inventory, the stacks and the store have them now."""
         patterns = {service.pattern for head in self.store.heads() for service in head.revision.spec.services}
         stored = self.store.nodes()
-        return members(self.inventory, stored, sorted({*patterns, *extra_patterns}), confirmed=self.confirmed)
+        return members(self.inventory, stored, sorted({*patterns, *extra_patterns}), confirmed=self.settings.yes)
 
     def fleet(self, membership: Membership) -> Fleet:
         """The connections, kept open between passes for as long as the nodes are reached the same way."""
-        if self._fleet is None or dict(membership.connections) != self._known:
-            if self._fleet is not None:
-                self._fleet.close()
-            self._known = dict(membership.connections)
-            self._fleet = Fleet(membership.connections, forks=self.settings.forks, options=self.options)
+        wanted = dict(membership.connections)
+        if any(wanted.get(name) != known for name, known in self._known.items()):
+            self._fleet.close()
+            self._fleet = Fleet(wanted, forks=self.settings.forks, options=self.opening.options)
+        elif wanted != self._known:
+            self._fleet.reach(wanted)
+        self._known = wanted
         return self._fleet
 
     def credentials(self) -> Credentials:
@@ -123,8 +114,7 @@ class Session:
 
     def close(self) -> None:
         """Close all connections and the store."""
-        if self._fleet is not None:
-            self._fleet.close()
+        self._fleet.close()
         self.store.close()
 
     def __enter__(self) -> Session:

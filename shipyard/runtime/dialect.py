@@ -44,7 +44,7 @@ class ProbeRequest:
     `networks`, `volumes`: full names that must be looked up even when they carry no label (external ones, and ones
     in the way). `images`: references. `health`: run health checks (podman without systemd), each for at most
     `health_timeout` seconds. `version`: ask for the runtime's version, which costs a process;
-    so does `stray_volumes`: look for volumes of the cluster beside those named.
+    so do `stray_networks` and `stray_volumes`: look for those of the cluster beside the ones named.
     """
 
     cluster: str
@@ -54,6 +54,7 @@ class ProbeRequest:
     health: bool = False
     health_timeout: int = 30
     version: bool = True
+    stray_networks: bool = True
     stray_volumes: bool = True
 
 

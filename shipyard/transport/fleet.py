@@ -31,16 +31,47 @@ class Fleet:
         self._options = options or SshOptions()
         self._lock = threading.Lock()
         self._connections: dict[str, SshConnection | LocalConnection] = {}
+        self._calls: dict[str, _Call] = {}
         self._ssh: SshConnections | None = None
+
+    def reach(self, hosts: Mapping[str, Connection]) -> None:
+        """These hosts from now on. What is open stays so: a host that it knew before must be reached as before."""
+        self._hosts = hosts
+
+    def call(self, nodes: Iterable[str]) -> None:
+        """Begin to connect, in the background. Whoever opens one of these next waits for that, and gets its error."""
+        names = tuple(dict.fromkeys(nodes))
+        with self._lock:
+            calls = {node: _Call() for node in names}
+            self._calls.update(calls)
+            todo = iter([(self._connection(node), calls[node]) for node in names])
+        turn = threading.Lock()
+
+        def take_turns() -> None:
+            while True:
+                with turn:
+                    item = next(todo, None)
+                if item is None:
+                    return
+                item[1].make(item[0])
+
+        for _ in range(min(self._forks, len(names))):
+            threading.Thread(target=take_turns, name="shipyard-call", daemon=True).start()
 
     def open(self, node: str) -> NodeConnection:
         """The one connection of this node, open. Raises NodeError's children."""
         with self._lock:
-            connection = self._connections.get(node)
-            if connection is None:
-                connection = self._connections[node] = self._make(node)
+            connection = self._connection(node)
+            call = self._calls.pop(node, None)
+        if call is not None:
+            call.wait()
         connection.open()
         return connection
+
+    def _connection(self, node: str) -> SshConnection | LocalConnection:
+        if node not in self._connections:
+            self._connections[node] = self._make(node)
+        return self._connections[node]
 
     def each(self, nodes: Iterable[str], work: Callable[[NodeConnection], T]) -> dict[str, T | NodeError]:
         """Do something on every node, at most `forks` at once; the result or the error of each, in the order given.
@@ -63,6 +94,7 @@ class Fleet:
         with self._lock:
             ssh, self._ssh = self._ssh, None
             connections, self._connections = self._connections, {}
+            self._calls = {}
         if ssh is not None:
             ssh.close()
         for connection in connections.values():
@@ -91,3 +123,26 @@ class Fleet:
 
             self._ssh = SshConnections(self._options)
         return self._ssh.connection(node, host)
+
+
+class _Call:
+    """A connection on its way to being open."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+
+    def make(self, connection: SshConnection | LocalConnection) -> None:
+        """Connect; the error is kept for whoever waits."""
+        try:
+            connection.open()
+        except BaseException as error:  # of this thread nobody would hear
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Until it has ended. Raises its error."""
+        self._ended.wait()
+        if self._error is not None:
+            raise self._error

@@ -32,8 +32,12 @@ class FakeOperations:
     error: ShipyardError | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
-    def open(self, settings: Any, **more: Any) -> FakeOperations:
-        self._ask("open", {"database": settings.database, **more})
+    def begin(self, settings: Any, **more: Any) -> dict[str, Any]:
+        """In place of `reconcile.early.begin`: nothing is read and nobody called."""
+        return {"database": settings.database, **more}
+
+    def open(self, settings: Any, opening: dict[str, Any], **more: Any) -> FakeOperations:
+        self._ask("open", {**opening, **more})
         return self
 
     def __enter__(self) -> FakeOperations:

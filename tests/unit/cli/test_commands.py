@@ -31,6 +31,9 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeOperations:
     module = ModuleType("shipyard.reconcile.operations")
     module.Operations = fake  # type: ignore[attr-defined]  # a module made for the test
     monkeypatch.setitem(sys.modules, "shipyard.reconcile.operations", module)
+    early = ModuleType("shipyard.reconcile.early")
+    early.begin = fake.begin  # type: ignore[attr-defined]  # the same
+    monkeypatch.setitem(sys.modules, "shipyard.reconcile.early", early)
     return fake
 
 

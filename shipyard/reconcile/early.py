@@ -1,0 +1,64 @@
+"""The nodes are called before most of shipyard is there: connecting takes as long as importing, so both go on at once.
+
+This imports little. What it finds wrong it leaves to whoever comes after to find again, and to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipyard.base.errors import ConfigError
+from shipyard.files.config import Settings
+from shipyard.files.inventory import connection_of
+from shipyard.files.inventory import load as load_inventory
+from shipyard.model.inventory import Connection, Inventory
+from shipyard.reconcile.trust import is_trusted
+from shipyard.store.glance import known_nodes
+from shipyard.transport.fleet import Fleet, SshOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known of a command's surroundings before the store is open.
+
+    `playbook_dirs`: variables beside the playbooks count too. `connections`: of the nodes that `fleet` connects to.
+    """
+
+    inventory: Inventory
+    playbook_dirs: tuple[Path, ...]
+    options: SshOptions
+    connections: Mapping[str, Connection]
+    fleet: Fleet
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the project's own programs may run."""
+        return self.options.trusted
+
+
+def begin(
+    settings: Settings,
+    *,
+    playbooks: Sequence[str] = (),
+    passphrase: Callable[[str], str | None] | None = None,
+    call: bool = False,
+) -> Opening:
+    """Read the inventory. `call`: begin to connect to those of its hosts that the store knows as nodes.
+
+    `passphrase`: asks a person for that of a key file; None where there is no terminal.
+    """
+    if not settings.inventory:
+        raise ConfigError(
+            "there is no inventory", hint="say where it is with -i, or make a project with `shipyard init`"
+        )
+    folders = tuple(sorted({(settings.root / Path(name)).absolute().parent for name in playbooks}))
+    options = SshOptions(trusted=is_trusted(settings.root), passphrase=passphrase)
+    inventory = load_inventory(settings.inventory, cwd=settings.root, playbook_dirs=folders, trusted=options.trusted)
+    hosts = {host.name: host for host in inventory.hosts} if call else {}
+    known = known_nodes(settings.database) if call else ()
+    connections = {name: connection_of(inventory, hosts[name]) for name in known if name in hosts}
+    fleet = Fleet(connections, forks=settings.forks, options=options)
+    fleet.call(connections)
+    return Opening(inventory, folders, options, connections, fleet)
