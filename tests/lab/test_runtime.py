@@ -487,6 +487,26 @@ def test_volumes_and_networks_of_others(node: RuntimeNode) -> None:
     assert node.probe().volumes == ()
 
 
+@pytest.mark.parametrize("there", ["all", "not all", "an image of the same name", "a container of the same name"])
+def test_networks_that_are_expected(node: RuntimeNode, there: str) -> None:
+    """Asked for by name alone, they are found as if all had been listed, whatever else has their name."""
+    names = ("expected_a", "expected_b")
+    for name in names if there == "all" else names[:1]:
+        node.must(node.dialect.create_network(NetworkSpec(name, name), LABELS))
+    if there == "an image of the same name":
+        node.sh(f"{node.dialect.name} tag {BUSYBOX} {names[1]}:latest")
+    if there == "a container of the same name":
+        node.create(names[1], sleeper())
+    box = node.create("t-web-1-aaaaaa", sleeper(networks=(Attachment(names[0]),)))
+    request = ProbeRequest(CLUSTER, networks=names, version=False, stray_networks=False)
+    quick, close = node.probe(request), node.probe(replace(request, stray_networks=True))
+    assert quick.networks == close.networks
+    assert [net.name for net in quick.networks] == list(names if there == "all" else names[:1])
+    assert [found.name for found in quick.containers] == [found.name for found in close.containers]
+    assert box in {found.id for found in quick.containers}
+    node.sh(f"{node.dialect.name} rmi {names[1]}:latest")
+
+
 def test_the_probe_runs_under_small_shells(node: RuntimeNode) -> None:
     node.create("one", sleeper())
     request = ProbeRequest(CLUSTER, images=(BUSYBOX,), health=True)

@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
-from shipyard.base.errors import NodeError, NotObserved, TimedOut, Truncated
+from shipyard.base.errors import NodeError, NotObserved, TimedOut, Truncated, Unreachable
 from shipyard.model.inventory import Connection
 from shipyard.transport.connection import NodeConnection
 from shipyard.transport.fleet import Fleet
+from shipyard.transport.local import LocalConnection
 
 HERE = Connection(kind="local")
 NAMES = tuple(f"node{number}" for number in range(10))
@@ -98,3 +99,32 @@ def test_a_local_command_is_followed() -> None:
     heard: list[bytes] = []
     assert fleet().open("node1").stream(b"echo one; echo two >&2; exit 2", heard.append, heard.append) == 2
     assert sorted(b"".join(heard).split()) == [b"one", b"two"]
+
+
+def test_who_was_called_is_waited_for_and_fails_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is connected to twice because two wanted to; an error reaches whoever asks first, and is then over."""
+    opened: list[str] = []
+    answering = threading.Event()
+
+    def slowly(connection: LocalConnection) -> None:
+        opened.append(connection.node)
+        answering.wait(10)
+        if connection.node == "node1" and opened.count("node1") == 1:
+            raise Unreachable("node1", "nobody there")
+
+    monkeypatch.setattr(LocalConnection, "open", slowly)
+    nodes = fleet(forks=2)
+    nodes.call(["node0", "node1", "node2"])
+    threading.Timer(0.05, answering.set).start()
+    assert nodes.open("node0").node == "node0"
+    with pytest.raises(Unreachable, match="nobody there"):
+        nodes.open("node1")
+    assert nodes.open("node1").node == "node1"
+    assert opened.count("node1") == 2  # the call, and the second time that it was asked for
+
+
+def test_other_hosts_can_be_reached_later() -> None:
+    nodes = Fleet({"node1": HERE})
+    kept = nodes.open("node1")
+    nodes.reach({"node1": HERE, "node2": HERE})
+    assert (nodes.open("node1"), nodes.open("node2").node) == (kept, "node2")
