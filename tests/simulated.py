@@ -66,6 +66,8 @@ class SimulatedNode:
     name: str
     up: bool = True
     availability: Availability = Availability.ACTIVE
+    drain_until: float = 0.0
+    dead: bool = False
     boxes: dict[str, Container] = field(default_factory=dict)
     specs: dict[str, ContainerSpec] = field(default_factory=dict)
     networks: dict[str, ObservedNetwork] = field(default_factory=dict)
@@ -74,6 +76,10 @@ class SimulatedNode:
     configs: set[str] = field(default_factory=set)
     revisions: dict[str, HeldRevision] = field(default_factory=dict)
     anonymous: set[str] = field(default_factory=set)
+
+    def known(self) -> Node:
+        """With what people decided about it."""
+        return Node(self.name, availability=self.availability, drain_until=self.drain_until, dead=self.dead)
 
     def observed(self) -> Observation:
         if not self.up:
@@ -110,7 +116,7 @@ class SimulatedFleet:
         return Situation(
             cluster="cafe",
             now=self.now,
-            nodes=tuple(Node(name, availability=node.availability) for name, node in sorted(self.nodes.items())),
+            nodes=tuple(node.known() for _, node in sorted(self.nodes.items())),
             stacks=stacks,
             observed=tuple(self.nodes[name].observed() for name in sorted(self.nodes)),
             memory=self.memory,

@@ -43,6 +43,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Nodes and store": {
         "nodes": Entry("shipyard.cli.nodes:nodes", "List, check, trust and remove nodes."),
+        "cordon": Entry("shipyard.cli.drain:cordon", "Place no more replicas on a node."),
+        "drain": Entry("shipyard.cli.drain:drain", "Move a node's replicas to other nodes."),
+        "activate": Entry("shipyard.cli.drain:activate", "Let a node take replicas again."),
         "state": Entry("shipyard.cli.state:state", "Back up, restore or rebuild the store."),
     },
 }

@@ -161,29 +161,12 @@ class Evacuation:
 
 
 @dataclass(frozen=True, slots=True)
-class Fencing:
-    """Whether a silent node is known to be off: a person said so, or the fence command saw to it.
-
-    `dead` False: the command failed at `since` (unix seconds), for the reason in `message`.
-    """
-
-    node: str
-    dead: bool
-    since: float
-    message: str = ""
-
-    @property
-    def key(self) -> tuple[str]:
-        return (self.node,)
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """A node is being drained. `until`: unix seconds; what is left then moves without waiting for others."""
+class FailedFencing:
+    """The fence command could not switch a silent node off, at `since` (unix seconds), for the reason in `message`."""
 
     node: str
     since: float
-    until: float
+    message: str
 
     @property
     def key(self) -> tuple[str]:
@@ -205,8 +188,7 @@ class Memory:
     stumbles: tuple[Stumbles, ...] = ()
     departed: tuple[Departed, ...] = ()
     evacuations: tuple[Evacuation, ...] = ()
-    fencings: tuple[Fencing, ...] = ()
-    drains: tuple[Drain, ...] = ()
+    fencings: tuple[FailedFencing, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

@@ -46,6 +46,8 @@ class Node:
     `groups`: the inventory groups (roles). `labels`: `shipyard_labels` of the inventory. `orphaned`: no longer in
     the inventory, kept with its last known connection. `runtime`, `user`: pinned at first contact, None before.
     `taints`, `devices`: `shipyard_taints` and `shipyard_devices`, the latter by kind (`gpu`, `nvidia/gpu`), how many.
+    What people decide about it: `availability`; `drain_until`: unix seconds until which a drain waits for others, 0 for
+    ever; `dead`: it is known to be switched off, which holds until it answers.
     """
 
     name: str
@@ -59,3 +61,5 @@ class Node:
     node_id: str | None = None
     taints: tuple[Taint, ...] = ()
     devices: tuple[tuple[str, int], ...] = ()
+    drain_until: float = 0.0
+    dead: bool = False

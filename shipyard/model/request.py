@@ -48,6 +48,16 @@ class RemoveRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainRequest:
+    """`drain`. `pattern`: of hosts. `deadline`: seconds in which what is moved waits for others."""
+
+    pattern: str
+    deadline: float = 3600.0
+    wait: bool = True
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeCheck:
     """What `nodes check` found out about one node. `problems`: sentence and how to mend it ("" where that is plain)."""
 

@@ -35,14 +35,14 @@ def verdict(world: World, stack: DesiredStack, service: ServiceSpec, placement: 
     if silence is None or not silence.misses or world.brake or service.mode in ("global", "global-job"):
         return STAYS
     state = f"{node} is {silence.state}"
-    drained = world.nodes[node].availability == Availability.DRAIN
-    if service.reschedule.never and not drained:
+    said = world.nodes[node]
+    if service.reschedule.never and said.availability != Availability.DRAIN:
         return Verdict(held=Waiting(target, "NodeNotObserved", f"{state}, and it waits for it (reschedule: never)"))
-    if not _lost(world, service, silence):
+    if not said.dead and not _lost(world, service, silence):
         return STAYS
     if storage.pinned(world, stack, service, placement):
         return Verdict(state)
-    if not world.book.dead(node):
+    if not said.dead:
         volume = _written_alone(stack, service, placement)
         if volume:
             return Verdict(held=Blocked(target, "MayStillWrite", _advice(world, state, node, volume)))
@@ -55,8 +55,6 @@ def verdict(world: World, stack: DesiredStack, service: ServiceSpec, placement: 
 
 
 def _lost(world: World, service: ServiceSpec, silence: NodeMemory) -> bool:
-    if world.book.dead(silence.name):
-        return True
     after = service.reschedule.after
     if after is None:
         return silence.state == NodeState.LOST

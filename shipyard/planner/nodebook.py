@@ -1,4 +1,4 @@
-"""What is noted from pass to pass about nodes in trouble: whose work is being moved, what was left there, who is dead.
+"""What is noted from pass to pass about nodes in trouble: whose work is being moved, and what was left there.
 
 Kept apart from how a node answers (`nodes.py`), which is judged anew by every pass.
 """
@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from shipyard.model.memory import Departed, Drain, Evacuation, Fencing, Memory, NodeMemory, SlotKey
+from shipyard.model.memory import Departed, Evacuation, FailedFencing, Memory, NodeMemory, SlotKey
 from shipyard.planner.placements import Placements
 
 T = TypeVar("T")
@@ -22,24 +22,15 @@ PERIOD = 300.0
 class NodeBook:
     """One step's working view of it. `silence`: how each node has answered. `most`: nodes whose work may move at once.
 
-    `departed`: by slot, what was left behind on silent nodes. `fencings`, `drains`, `evacuations`: by node.
+    `departed`: by slot, what was left behind on silent nodes. `fencings`, `evacuations`: by node.
     """
 
     now: float
     most: int
     silence: dict[str, NodeMemory]
     departed: dict[SlotKey, tuple[Departed, ...]]
-    fencings: dict[str, Fencing]
-    drains: dict[str, Drain]
+    fencings: dict[str, FailedFencing]
     evacuations: dict[str, Evacuation]
-
-    def dead(self, node: str) -> bool:
-        """Whether somebody who knows has said that the node is off."""
-        return node in self.fencings and self.fencings[node].dead
-
-    def hurried(self, node: str) -> bool:
-        """Whether the time that a drain had for being gentle is over."""
-        return node in self.drains and self.drains[node].until <= self.now
 
     def may_evacuate(self, node: str) -> float | None:
         """None, and noted, when the node's work may be moved now; else unix seconds when to ask again."""
@@ -71,7 +62,6 @@ class NodeBook:
             memory,
             departed=tuple(sorted(departed, key=lambda left: left.key)),
             fencings=_sorted(self.fencings),
-            drains=_sorted(self.drains),
             evacuations=_sorted(self.evacuations),
         )
 
@@ -83,7 +73,7 @@ def _sorted(entries: dict[str, T]) -> tuple[T, ...]:
 def book(memory: Memory, now: float, share: float) -> NodeBook:
     """From what is remembered. `share`: of the nodes, whose work may be moved in one period; one at least.
 
-    A node that answers is neither dead nor being evacuated.
+    A node that answers is not being evacuated.
     """
     silence = {node.name: node for node in memory.nodes}
     silent = {name for name, node in silence.items() if node.misses}
@@ -96,7 +86,6 @@ def book(memory: Memory, now: float, share: float) -> NodeBook:
         silence=silence,
         departed={key: tuple(there) for key, there in departed.items()},
         fencings={each.node: each for each in memory.fencings if each.node in silent},
-        drains={each.node: each for each in memory.drains if each.node in silence},
         evacuations={
             each.node: each for each in memory.evacuations if each.node in silent or now - each.since < PERIOD
         },

@@ -39,6 +39,8 @@ def judge(situation: Situation) -> Judgement:
         answer = answers.get(node.name)
         if answer is not None:
             memory = _after(memory, answer, situation.now, situation.timing, counting=not brake)
+        if node.dead and memory.misses:
+            memory = replace(memory, state=NodeState.LOST)
         after.append(memory)
     return Judgement(tuple(sorted(after, key=lambda memory: memory.name)), brake)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement
+from shipyard.model.node import Availability
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import (
     Blocked,
@@ -69,7 +70,7 @@ def _roll(
     for index, each in enumerate(conditions):
         why = slots.why_move(world, ledger, stack, service, each.placement)
         if why or each.kind == Kind.OUTDATED:
-            waits = each.serving and not world.book.hurried(each.placement.node)
+            waits = each.serving and not _hurried(world, each.placement.node)
             todo.append((waits, each.placement.slot, index, why))
     for serving, _, index, why in sorted(todo):
         each = conditions[index]
@@ -84,6 +85,12 @@ def _roll(
             after[index] = condition.of(world, stack, service, fresh)
             budget -= serving
     return after
+
+
+def _hurried(world: World, node: str) -> bool:
+    """Whether the time in which a drain is gentle is over."""
+    said = world.nodes.get(node)
+    return said is not None and said.availability == Availability.DRAIN and 0 < said.drain_until <= world.now
 
 
 def _renewed(

@@ -229,6 +229,15 @@ def remember_nodes(session: Session, membership: Membership, situation: Situatio
         session.store.save_nodes(changed)
 
 
+def revive(session: Session, situation: Situation) -> Situation:
+    """A node that answers is not dead, whatever was said of it."""
+    seen = situation.seen()
+    revived = {node.name: replace(node, dead=False) for node in situation.nodes if node.dead and node.name in seen}
+    for node in revived.values():
+        session.store.decide(node)
+    return replace(situation, nodes=tuple(revived.get(node.name, node) for node in situation.nodes))
+
+
 def _pinned(node: Node, seen: ObservedNode | None) -> Node:
     if seen is None:
         return node

@@ -9,7 +9,8 @@ from pathlib import Path
 from shipyard.base.errors import NodeError, StoreError, UsageError
 from shipyard.files.inventory import connection_of
 from shipyard.files.patterns import match
-from shipyard.model.node import Availability, NodeState
+from shipyard.model.event import Event
+from shipyard.model.node import Availability
 from shipyard.model.observed import ObservedNode, Silent
 from shipyard.model.progress import Unwatched
 from shipyard.model.request import HostKey, NodeCheck
@@ -107,16 +108,16 @@ def record_host_keys(session: Session, keys: Sequence[HostKey]) -> Path:
 
 
 def confirm_dead(session: Session, name: str) -> None:
-    """A person says that the node is off for good: from now on it counts as lost, whatever the clock says."""
-    memory = session.store.memory()
-    known = next((node for node in memory.nodes if node.name == name), None)
+    """A person says that the node is off for good: until it answers it counts as lost, whatever the clock says."""
+    known = next((node for node in session.store.memory().nodes if node.name == name), None)
     if known is None:
         raise StoreError(f"{name} is not a known node")
     if known.misses == 0:
         raise UsageError(f"{name} answered when it was last asked ({known.state}); only a silent node can be dead")
-    dead = replace(known, state=NodeState.LOST, since=session.now())
-    nodes = tuple(dead if node.name == name else node for node in memory.nodes)
-    session.store.save_memory(replace(memory, nodes=nodes))
+    record = next(record for record in session.store.nodes() if record.node.name == name)
+    session.store.decide(replace(record.node, dead=True))
+    why = "a person confirmed that it is switched off"
+    session.store.add_events((Event(session.now(), "NodeConfirmedDead", name, why, name, warning=True),))
 
 
 def remove(session: Session, name: str) -> None:
@@ -127,14 +128,17 @@ def remove(session: Session, name: str) -> None:
     if session.inventory.host(name) is not None:
         raise UsageError(f"{name} is still in the inventory; take it out there first")
     with LeaseKeeper(session.store) as keeper:
-        drained = replace(record, node=replace(record.node, orphaned=True, availability=Availability.DRAIN))
-        session.store.save_nodes((drained,))
+        session.store.save_nodes((replace(record, node=replace(record.node, orphaned=True)),))
+        session.store.decide(replace(record.node, availability=Availability.DRAIN))
         ending = converge(session, keeper, Wish(kind="nodes remove"), Unwatched())
         stuck = [placed for placed in session.store.memory().placements if placed.node == name]
         if stuck and not session.settings.yes:
             words = ", ".join(f"{placed.stack}/{placed.service}.{placed.slot}" for placed in stuck)
             why = "; ".join(blocked.detail for blocked in ending.blocked) or "it does not answer"
-            hint = "--yes forgets it all the same: what runs there keeps running, unmanaged"
+            hint = (
+                "--yes forgets it all the same: what runs there keeps running, unmanaged; elsewhere the replicas begin "
+                "without the data that is on it"
+            )
             raise NodeError(name, f"can't let go of {words}: {why}", hint=hint)
         memory = session.store.memory()
         kept = tuple(placed for placed in memory.placements if placed.node != name)

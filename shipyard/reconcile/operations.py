@@ -18,9 +18,10 @@ from shipyard.base.errors import StoreError, UsageError
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
 from shipyard.model.memory import KnownVolume
+from shipyard.model.node import Availability
 from shipyard.model.plan import Plan
 from shipyard.model.progress import Ending, Progress
-from shipyard.model.request import ApplyRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
+from shipyard.model.request import ApplyRequest, DrainRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision
 from shipyard.model.status import PassSummary
@@ -208,6 +209,30 @@ class Operations:
         from shipyard.reconcile import nodecare
 
         nodecare.remove(self._session, name)
+
+    def cordon(self, pattern: str) -> tuple[str, ...]:
+        """Place no more on these nodes; returns their names."""
+        from shipyard.reconcile import draining
+
+        return draining.decide(self._session, pattern, Availability.PAUSE)
+
+    def activate(self, pattern: str) -> tuple[str, ...]:
+        """Let these nodes take work again; returns their names."""
+        from shipyard.reconcile import draining
+
+        return draining.decide(self._session, pattern, Availability.ACTIVE)
+
+    def drain(self, request: DrainRequest, progress: Progress) -> Ending:
+        """Move all that is on these nodes elsewhere."""
+        from shipyard.reconcile import draining
+
+        return draining.drain(self._session, request, progress)
+
+    def left_on(self, pattern: str) -> Sequence[tuple[str, str]]:
+        """Replicas still placed on these nodes, each with its node."""
+        from shipyard.reconcile import draining
+
+        return draining.left_on(self._session, pattern)
 
     def confirm_dead(self, name: str) -> None:
         """A person says that this node is off for good: its work can be moved."""

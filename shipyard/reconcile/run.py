@@ -21,7 +21,7 @@ from shipyard.model.situation import Situation
 from shipyard.planner.learn import events, learn, node_events
 from shipyard.planner.plan import plan
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
-from shipyard.reconcile.looking import look, remember_nodes
+from shipyard.reconcile.looking import look, remember_nodes, revive
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session
 from shipyard.runtime.dialects import by_name
@@ -93,6 +93,7 @@ def one_pass(
     try:
         membership, situation = seen or situation_now(session, wish, thorough=not settled)
         remember_nodes(session, membership, situation)
+        situation = revive(session, situation)
         decided = plan(situation, waves=1)
         progress.on_plan(decided)
         _tell(session, situation, decided, progress, first=tally.passes <= 1)

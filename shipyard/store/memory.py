@@ -17,10 +17,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from shipyard.model.canonical import dumps, loads
 from shipyard.model.memory import (
     Departed,
-    Drain,
     Evacuation,
+    FailedFencing,
     Failures,
-    Fencing,
     KnownVolume,
     Memory,
     NodeMemory,
@@ -121,8 +120,7 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("stumbles", Stumbles),
     _Bodies("departed", Departed),
     _Bodies("evacuations", Evacuation),
-    _Bodies("fencings", Fencing),
-    _Bodies("drains", Drain),
+    _Bodies("fencings", FailedFencing),
 )
 
 

@@ -35,6 +35,8 @@ def load(connection: Connection) -> tuple[StoredNode, ...]:
 def save(connection: Connection, given: Iterable[StoredNode]) -> None:
     """These nodes; others stay as they are. A node keeps the time at which it was first seen.
 
+    It also keeps what people decided about it: a pass that began before that knows nothing of it.
+
     What changes at every look (a clock, an uptime) is no reason to write.
     """
     known = {stored.node.name: stored for stored in load(connection)}
@@ -43,13 +45,27 @@ def save(connection: Connection, given: Iterable[StoredNode]) -> None:
         name = stored.node.name
         before = known.get(name)
         seen = before.first_seen if before is not None and before.first_seen else stored.first_seen
-        after = replace(stored, connection=without_passwords(stored.connection), first_seen=seen)
+        node = stored.node if before is None else _as_decided(stored.node, before.node)
+        after = replace(stored, node=node, connection=without_passwords(stored.connection), first_seen=seen)
         if before is None or _lasting(before) != _lasting(after):
             changed[name] = after
     for name in changed.keys() & known.keys():
         connection.execute(delete(nodes).where(nodes.c.name == name))
     if changed:
         connection.execute(insert(nodes), [_row(stored) for _, stored in sorted(changed.items())])
+
+
+def decide(connection: Connection, name: str, decided: Node) -> None:
+    """What people decided about a node that is known: its `availability`, `drain_until` and `dead`."""
+    for stored in load(connection):
+        if stored.node.name == name:
+            after = replace(stored, node=_as_decided(stored.node, decided))
+            connection.execute(delete(nodes).where(nodes.c.name == name))
+            connection.execute(insert(nodes), [_row(after)])
+
+
+def _as_decided(node: Node, decided: Node) -> Node:
+    return replace(node, availability=decided.availability, drain_until=decided.drain_until, dead=decided.dead)
 
 
 def remove(connection: Connection, name: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shipyard.model.event import Event
     from shipyard.model.memory import Memory
+    from shipyard.model.node import Node
     from shipyard.model.plan import Action, Outcome
     from shipyard.model.spec import Revision, StackSpec
     from shipyard.store.engine import Database
@@ -189,6 +190,11 @@ class Store:
         """Adds or changes these; others stay. Passwords are not stored."""
         with self._database.writing() as connection:
             nodes.save(connection, given)
+
+    def decide(self, node: Node) -> None:
+        """Keeps what people decided about a known node: `availability`, `drain_until` and `dead`."""
+        with self._database.writing() as connection:
+            nodes.decide(connection, node.name, node)
 
     def remove_node(self, name: str) -> None:
         """Forgets the node, how it answered, and the volumes on it."""

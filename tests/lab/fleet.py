@@ -85,7 +85,8 @@ class Fleet:
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Nothing of whoever runs the tests: no agent, no settings, no home."""
-        return {"PATH": os.environ["PATH"], "HOME": str(self.project), "LANG": "C.UTF-8", **(more or {})}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        return {**kept, "HOME": str(self.project), "LANG": "C.UTF-8", **(more or {})}
 
     def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start the program in the project, for a test that interferes with it while it runs."""

@@ -29,6 +29,7 @@ class FakeOperations:
     ending: Ending = field(default_factory=lambda: Ending(converged=True))
     checks: Sequence[NodeCheck] = ()
     keys: Sequence[HostKey] = ()
+    left: Sequence[tuple[str, str]] = ()
     error: ShipyardError | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -93,6 +94,21 @@ class FakeOperations:
 
     def remove_node(self, name: str) -> None:
         self._ask("remove_node", name)
+
+    def cordon(self, pattern: str) -> tuple[str, ...]:
+        self._ask("cordon", pattern)
+        return ("node1", "node2")
+
+    def activate(self, pattern: str) -> tuple[str, ...]:
+        self._ask("activate", pattern)
+        return ("node1",)
+
+    def drain(self, request: Any, progress: Progress) -> Ending:
+        return self._run("drain", request, progress)
+
+    def left_on(self, pattern: str) -> Sequence[tuple[str, str]]:
+        self._ask("left_on", pattern)
+        return self.left
 
     def confirm_dead(self, name: str) -> None:
         self._ask("confirm_dead", name)

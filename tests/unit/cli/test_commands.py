@@ -15,7 +15,7 @@ from shipyard.model.node import Node
 from shipyard.model.observed import Facts, ObservedNode, Silent
 from shipyard.model.plan import Blocked, Plan
 from shipyard.model.progress import Ending
-from shipyard.model.request import ApplyRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
+from shipyard.model.request import ApplyRequest, DrainRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
 from tests.unit.cli import cli_samples as samples
@@ -303,3 +303,21 @@ def test_config_shows_values_with_their_origin(shipyard: Shipyard, tmp_path: Pat
     lines = [line.split() for line in shipyard("config")[1].splitlines()]
     assert ["forks", "3", str(tmp_path / "shipyard.toml")] in lines
     assert ["timeouts.converge", "600", "default"] in lines
+
+
+@pytest.mark.parametrize("command", ["cordon", "activate"])
+def test_nodes_are_told_whether_to_take_work(fleet: FakeOperations, shipyard: Shipyard, command: str) -> None:
+    code, said, _ = shipyard(command, "rack1")
+    assert code == 0
+    assert fleet.last(command) == "rack1"
+    assert "node1 takes " in said
+
+
+def test_a_drain_waits_for_its_deadline_and_says_what_is_left(fleet: FakeOperations, shipyard: Shipyard) -> None:
+    code, said, _ = shipyard("drain", "node2", "--deadline", "60")
+    assert (code, fleet.last("drain")) == (0, DrainRequest("node2", 60.0, wait=True, timeout=660.0))
+    assert "no replica is left" in said
+    fleet.left = (("shop/db.1", "node2"),)
+    code, said, _ = shipyard("drain", "node2", "--no-wait")
+    assert (code, fleet.last("drain").wait) == (2, False)
+    assert "shop/db.1" in said

@@ -9,7 +9,6 @@ import pytest
 
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
-from shipyard.model.memory import Drain, Fencing
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState, Health
 from shipyard.model.plan import Plan
@@ -236,13 +235,12 @@ def test_the_only_writer_of_a_shared_volume_waits_until_its_node_is_known_to_be_
         (blocked,) = last.blocked
         assert blocked.reason == "MayStillWrite"
         assert f"nodes confirm-dead {node}" in blocked.detail
-        fleet.memory = replace(fleet.memory, fencings=(Fencing(node, dead=True, since=fleet.now),))
+        fleet.nodes[node].dead = True
         wait(fleet, stacks, 30)
     assert (len(placed(fleet)["web.1"]) == 2) is moves
     fleet.nodes[node].up = True
     fleet.converge(stacks)
     assert {len(nodes) for nodes in placed(fleet).values()} == {1}
-    assert fleet.memory.fencings == ()
 
 
 def test_a_local_volume_keeps_its_replica_and_the_status_says_where() -> None:
@@ -286,7 +284,7 @@ def test_a_drain_whose_time_is_over_waits_for_nobody() -> None:
     fleet.converge(stacks)
     fleet.healthy_at_once = False
     fleet.nodes["n2"].availability = Availability.DRAIN
-    fleet.memory = replace(fleet.memory, drains=(Drain("n2", fleet.now, fleet.now + 60),))
+    fleet.nodes["n2"].drain_until = fleet.now + 60
     for _ in range(10):
         fleet.one_pass(stacks)
     assert len(on(fleet, "n2")) == 1

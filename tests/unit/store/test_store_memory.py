@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shipyard.model.inventory import Become, Connection
-from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout
+from shipyard.model.memory import (
+    Departed,
+    Evacuation,
+    FailedFencing,
+    Failures,
+    KnownVolume,
+    Memory,
+    NodeMemory,
+    Placement,
+    Rollout,
+    Stumbles,
+)
 from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.observed import Facts
 from shipyard.store.records import StoredNode
@@ -19,6 +30,10 @@ MEMORY = Memory(
     nodes=(NodeMemory("node1", NodeState.READY, 1.0), NodeMemory("node2", NodeState.LOST, 5.0, 9, 400.0, 8.0, 2.0)),
     volumes=(KnownVolume("node2", "db_data", "db"),),
     rollouts=(Rollout("web", "web", 3, "paused", 5.0, "web.2 is\nunhealthy"),),
+    stumbles=(Stumbles("web", "web", "node1", (70.0, 80.5)),),
+    departed=(Departed("web", "web", 2, "node2", 1), Departed("web", "web", 2, "node3", 2)),
+    evacuations=(Evacuation("node2", 410.0),),
+    fencings=(FailedFencing("node3", 420.0, "no such plug"),),
 )
 
 
@@ -110,3 +125,14 @@ def test_a_removed_node_is_forgotten_with_what_was_on_it(store: Store) -> None:
     store.remove_node("node1")
     assert store.nodes() == ()
     assert store.memory() == replace(MEMORY, nodes=(), volumes=())
+
+
+def test_what_people_decided_about_a_node_outlives_a_pass_that_began_before(store: Store) -> None:
+    before = StoredNode(Node("n1"), Connection(address="n1"))
+    store.save_nodes([before])
+    store.decide(Node("n1", availability=Availability.DRAIN, drain_until=7.0, dead=True))
+    store.save_nodes([replace(before, node=Node("n1", runtime="podman"))])
+    (kept,) = store.nodes()
+    assert kept.node == Node("n1", runtime="podman", availability=Availability.DRAIN, drain_until=7.0, dead=True)
+    store.decide(Node("unknown", dead=True))
+    assert store.nodes() == (kept,)
