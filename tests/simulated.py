@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from shipyard.model import labels
 from shipyard.model.memory import Memory
 from shipyard.model.node import Availability, Node
 from shipyard.model.observed import (
@@ -34,6 +35,7 @@ from shipyard.model.plan import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropMarker,
     DropRevision,
     KeepRevision,
     Outcome,
@@ -74,6 +76,7 @@ class SimulatedNode:
     volumes: dict[str, ObservedVolume] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     configs: set[str] = field(default_factory=set)
+    markers: set[str] = field(default_factory=set)
     revisions: dict[str, HeldRevision] = field(default_factory=dict)
     anonymous: set[str] = field(default_factory=set)
 
@@ -93,6 +96,7 @@ class SimulatedNode:
             images=tuple(ObservedImage(name, name) for name in sorted(self.images)),
             revisions=tuple(self.revisions.values()),
             configs=tuple(sorted(self.configs)),
+            markers=tuple(sorted(self.markers)),
         )
 
 
@@ -159,6 +163,14 @@ class SimulatedFleet:
                 if box.health is Health.STARTING:
                     node.boxes[identity] = replace(box, health=Health.HEALTHY)
 
+    def end(self, code: int = 0, *, service: str | None = None) -> None:
+        """Containers of jobs end with this exit code; of one service, or all."""
+        for node in self.nodes.values():
+            for identity, box in node.boxes.items():
+                mine = box.label(labels.RUN) and service in (None, box.label(labels.SERVICE))
+                if mine and box.state is ContainerState.RUNNING:
+                    node.boxes[identity] = replace(box, state=ContainerState.EXITED, exit_code=code, ended=0.0)
+
     def running(self) -> list[tuple[str, Container]]:
         return [
             (node.name, box)
@@ -187,21 +199,24 @@ class SimulatedFleet:
                 node.images.add(image)
             case PutConfig(_, mount):
                 node.configs.add(mount.file_name)
-            case CreateNetwork(network, labels):
+            case CreateNetwork(network, said):
                 if network.name in node.networks:
                     raise RefusedError(f"network with name {network.name} already exists")
-                node.networks[network.name] = ObservedNetwork(network.name, network.name, labels)
+                node.networks[network.name] = ObservedNetwork(network.name, network.name, said)
             case RemoveNetwork(_, name):
                 if any(there.network == name for box in node.boxes.values() for there in box.networks):
                     raise RefusedError(f"network {name} has active endpoints")
                 node.networks.pop(name, None)
-            case CreateVolume(volume, labels):
-                node.volumes[volume.name] = ObservedVolume(volume.name, labels)
+            case CreateVolume(volume, said):
+                node.volumes[volume.name] = ObservedVolume(volume.name, said)
             case RemoveVolume(name):
                 self.removed_volumes.append(name)
                 node.volumes.pop(name, None)
-            case CreateContainer(name, spec, labels, keep):
-                self._create(node, name, carrying(spec, keep), labels)
+            case CreateContainer(name, spec, said, keep, once):
+                if once in node.markers:
+                    raise RefusedError("this was begun here before, and is not begun twice")
+                node.markers |= {once} - {""}
+                self._create(node, name, carrying(spec, keep), said)
             case StartContainer(identity):
                 self._set(node, identity, state=ContainerState.RUNNING, age=0.0, exit_code=None)
             case UnpauseContainer(identity):
@@ -227,10 +242,12 @@ class SimulatedFleet:
                 node.revisions[stack] = HeldRevision(stack, number, digest)
             case DropRevision(stack):
                 node.revisions.pop(stack, None)
+            case DropMarker(name):
+                node.markers.discard(name)
             case _:
                 assert_never(action.step)
 
-    def _create(self, node: SimulatedNode, name: str, spec: ContainerSpec, labels: tuple[tuple[str, str], ...]) -> None:
+    def _create(self, node: SimulatedNode, name: str, spec: ContainerSpec, said: tuple[tuple[str, str], ...]) -> None:
         if any(box.name == name for box in node.boxes.values()):
             raise RefusedError(f"the name {name} is already in use")
         if spec.image not in node.images:
@@ -253,7 +270,7 @@ class SimulatedFleet:
             identity,
             name,
             ContainerState.CREATED if clash else ContainerState.RUNNING,
-            labels,
+            said,
             spec.image,
             health=Health.NONE if spec.healthcheck is None or self.healthy_at_once else Health.STARTING,
             age=None if clash else 0.0,

@@ -16,6 +16,7 @@ from shipyard.model.plan import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropMarker,
     DropRevision,
     KeepRevision,
     Plan,
@@ -115,7 +116,7 @@ def _sign(step: Step) -> tuple[str, str]:
             return "+", "green"
         case StartContainer() | UnpauseContainer() | ConnectNetwork() | DisconnectNetwork():
             return "~", "yellow"
-        case PullImage() | PutConfig() | KeepRevision():
+        case PullImage() | PutConfig() | KeepRevision() | DropMarker():
             return ".", "dim"
         case _:
             assert_never(step)
@@ -214,6 +215,8 @@ def _kind(step: Step) -> tuple[str, str] | None:
             return "copy", "keep"
         case DropRevision():
             return "copy", "drop"
+        case DropMarker():
+            return "marker", "drop"
         case (
             CreateContainer()
             | RemoveContainer()

@@ -177,10 +177,10 @@ def _login(action: Action, dialect: Dialect, auths: Auths) -> Login | None:
 
 
 def _action(action: Action, work: steps.Work, directory: str, login: Login | None) -> str:
+    parts = [_command(command, work.deadline, directory, login) for command in work.commands]
     if work.text:
-        body = f'{{\n{work.text}\n}} >>"$sy_out" 2>"$sy_err" 9>&-\n'
-    else:
-        body = "".join(_command(command, work.deadline, directory, login) for command in work.commands)
+        parts.insert(0, f'{{\n{work.text}\n}} >>"$sy_out" 2>"$sy_err" 9>&-{" || return" if parts else ""}\n')
+    body = "".join(parts)
     words = " ".join(str(number) for number in (action.id, *action.needs))
     name = f"sy_action_{action.id}"
     if login is None:

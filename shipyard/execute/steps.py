@@ -14,6 +14,7 @@ from shipyard.model.plan import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropMarker,
     DropRevision,
     KeepRevision,
     PullImage,
@@ -39,7 +40,7 @@ PULL = 1800
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`commands`: in order, a failing one ends the step. `text`: shell text in place of commands.
+    """`commands`: in order, a failing one ends the step. `text`: shell text in place of commands, or before them.
 
     `deadline`: seconds for each command.
     """
@@ -70,7 +71,8 @@ def work(step: Step, dialect: Dialect, directory: str) -> Work:
         case CreateContainer():
             paths = {mount.file_name: f"{directory}/configs/{mount.file_name}" for mount in step.spec.configs}
             spec = mounts.carrying(step.spec, step.keep)
-            return Work(dialect.create_container(step.name, spec, step.labels, paths), deadline=SLOW)
+            once = nodedir.leave_marker(step.once) if step.once else ""
+            return Work(dialect.create_container(step.name, spec, step.labels, paths), once, deadline=SLOW)
         case StartContainer():
             return Work(dialect.start(step.id))
         case UnpauseContainer():
@@ -87,6 +89,8 @@ def work(step: Step, dialect: Dialect, directory: str) -> Work:
             return Work(text=nodedir.keep_revision(step))
         case DropRevision():
             return Work(text=nodedir.drop_revision(step.stack))
+        case DropMarker():
+            return Work(text=nodedir.drop_marker(step.name))
         case _:
             assert_never(step)
 

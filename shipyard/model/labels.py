@@ -11,6 +11,8 @@ SERVICE = "shipyard.service"
 SLOT = "shipyard.slot"
 REVISION = "shipyard.revision"
 SPEC = "shipyard.spec"
+RUN = "shipyard.run"
+"""Only on the containers of jobs: `<run>.<index>.<attempt>`, the end of the marker's name."""
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 """What stacks and services may be called: Compose's project names, in at most 63 characters."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from shipyard.model.job import Job
 from shipyard.model.node import NodeState
 
 if TYPE_CHECKING:
@@ -189,6 +190,9 @@ class Memory:
     departed: tuple[Departed, ...] = ()
     evacuations: tuple[Evacuation, ...] = ()
     fencings: tuple[FailedFencing, ...] = ()
+    fencings: tuple[Fencing, ...] = ()
+    drains: tuple[Drain, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

@@ -135,8 +135,9 @@ class ObservedNode:
     """Everything that one probe found. `owner`: the uuid of the store that owns the node, "" when nobody does.
 
     `epoch`: the newest lease holder's number the node has seen. `configs`: names of the config files kept there
-    (`ConfigMount.file_name`). `others`: other clusters of which a store owns this node too, each with that owner:
-    where this cluster's own store is new, they may be what it was called before its store was lost.
+    (`ConfigMount.file_name`). `markers`: of jobs' runs that were begun here. `others`: other clusters of which a store
+    owns this node too, each with that owner: where this cluster's own store is new, they may be what it was called
+    before its store was lost.
     """
 
     name: str
@@ -149,6 +150,7 @@ class ObservedNode:
     images: tuple[ObservedImage, ...] = ()
     revisions: tuple[HeldRevision, ...] = ()
     configs: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
 
 

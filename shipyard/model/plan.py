@@ -58,13 +58,15 @@ class CreateContainer:
     """Made under `name`, joined to its networks, and started.
 
     `keep`: anonymous volumes of the container whose place it takes, as (target, volume). They are no part of the
-    spec: two containers of one spec differ in them.
+    spec: two containers of one spec differ in them. `once`: the name of a marker, written on the node first; where it
+    is already there, nothing is made: what a job does is not done twice.
     """
 
     name: str
     spec: ContainerSpec
     labels: Pairs
     keep: Pairs = ()
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,13 @@ class DropRevision:
     stack: str
 
 
+@dataclass(frozen=True, slots=True)
+class DropMarker:
+    """Of a job's run that is no longer remembered."""
+
+    name: str
+
+
 Step = (
     PullImage
     | CreateNetwork
@@ -142,6 +151,7 @@ Step = (
     | DisconnectNetwork
     | KeepRevision
     | DropRevision
+    | DropMarker
 )
 
 

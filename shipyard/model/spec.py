@@ -364,6 +364,7 @@ class JobRules:
     run that failed, None for ever. `schedule`: a cron expression, "" to run once for each revision; `timezone`: an IANA
     name. `concurrency`: whether a due run may begin while one is at it. `catch_up`: seconds that a due time may be late
     and still be run. `deadline`: seconds that a run may take, 0 for no limit. `keep`: finished runs that are kept.
+    `retry_unknown`: begin again what may have run already, on a node that was lost or without its container.
     """
 
     completions: int = 1
@@ -372,9 +373,10 @@ class JobRules:
     schedule: str = ""
     timezone: str = "UTC"
     concurrency: Literal["allow", "forbid", "replace"] = "allow"
-    catch_up: float = 0.0
+    catch_up: float = 300.0
     deadline: float = 0.0
     keep: int = 3
+    retry_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from shipyard.model.plan import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropMarker,
     DropRevision,
     KeepRevision,
     PullImage,
@@ -41,7 +42,7 @@ from shipyard.model.situation import Situation
 
 
 def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
-    """The situation after these actions, with no time passed. Health checks are assumed to pass at once."""
+    """The situation after these actions, with no time passed: health checks pass at once, and jobs end well."""
     nodes = {answer.name: answer for answer in situation.observed}
     for action in actions:
         node = nodes[action.node]
@@ -79,7 +80,8 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
         case RemoveVolume():
             return replace(node, volumes=tuple(volume for volume in node.volumes if volume.name != step.name))
         case CreateContainer():
-            return replace(node, containers=(*node.containers, _created(step)))
+            markers = (*node.markers, step.once) if step.once else node.markers
+            return replace(node, containers=(*node.containers, _created(step)), markers=markers)
         case StartContainer() | UnpauseContainer():
             return _change(node, step.id, state=ContainerState.RUNNING, age=0.0)
         case StopContainer():
@@ -102,6 +104,8 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
             return replace(node, revisions=(*held, HeldRevision(stack, number, body_digest)))
         case DropRevision():
             return replace(node, revisions=tuple(held for held in node.revisions if held.stack != step.stack))
+        case DropMarker():
+            return replace(node, markers=tuple(name for name in node.markers if name != step.name))
         case _:
             assert_never(step)
 
@@ -110,7 +114,8 @@ def _created(step: CreateContainer) -> Container:
     return Container(
         id=digest(step.name),
         name=step.name,
-        state=ContainerState.RUNNING,
+        state=ContainerState.EXITED if step.once else ContainerState.RUNNING,
+        exit_code=0 if step.once else None,
         labels=step.labels,
         image=step.spec.image,
         age=0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.canonical import dumps
+from shipyard.model.job import JOB_MODES
 from shipyard.model.node import NodeState
 from shipyard.model.observed import Container
 from shipyard.model.plan import DropRevision, KeepRevision, Notice, RemoveContainer
@@ -35,7 +36,7 @@ def drop_placements(world: World) -> None:
 def remove_containers(world: World) -> None:
     """Containers of ours that no placement stands for."""
     for key in sorted(world.containers):
-        if key in world.placements and not _removing(world, key[0]):
+        if (key in world.placements or key in world.finished) and not _removing(world, key[0]):
             continue
         stack = world.stack(key[0])
         for node, box in world.containers[key]:
@@ -62,6 +63,8 @@ def _why(stack: DesiredStack, service: str) -> tuple[str, str]:
     declared = stack.revision.spec.service(service)
     if declared is None:
         return "NotDeclared", f"the stack no longer declares {service}"
+    if declared.mode in JOB_MODES:
+        return "Finished", f"{declared.job.keep} finished runs of {service} are kept"
     return "ScaledDown", f"{service} has no such replica (mode {declared.mode}, replicas {declared.replicas})"
 
 

@@ -18,11 +18,12 @@ from shipyard.planner.world import World
 
 
 def settle(world: World, ledger: Ledger) -> None:
-    """Of all services: drop what is too much, then place what is missing."""
+    """Of all services that are no jobs: drop what is too much, then place what is missing."""
     unsettled = [
         (stack, service)
         for (name, _), (stack, service) in ledger.services.items()
-        if service.mode == "global" or not world.placements.complete(name, service.name, service.replicas)
+        if service.mode == "global"
+        or (service.mode == "replicated" and not world.placements.complete(name, service.name, service.replicas))
     ]
     for stack, service in unsettled:
         if service.mode != "global":
@@ -32,7 +33,7 @@ def settle(world: World, ledger: Ledger) -> None:
     for stack, service in in_order(ledger):
         if service.mode == "global":
             _settle_global(world, ledger, stack, service)
-        else:
+        elif service.mode == "replicated":
             _settle_replicated(world, ledger, stack, service)
 
 
@@ -94,6 +95,15 @@ def find(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec
         target = f"{stack.revision.stack}/{service.name}.{slot}"
         node = _make_room(world, ledger, service, target, choices, choices.candidates(slot))
     return (node, "") if node is not None else (None, choices.why_not(slot))
+
+
+def why_not_on(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, node: str) -> str:
+    """Why one more replica does not fit on this node, or ""."""
+    choices = _choices(world, ledger, stack, service)
+    if node not in choices.fitting:
+        return f"{node} is refused for it"
+    refusal = choices.refusal(node)
+    return f"{node} {refusal.one}" if refusal else ""
 
 
 def _choices(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> Choices:

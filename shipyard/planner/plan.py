@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import Memory
 from shipyard.model.node import NodeState
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
-from shipyard.planner import leftovers, placing, replicas, storage, stumbling, wiring
+from shipyard.planner import jobs, leftovers, placing, replicas, storage, stumbling, wiring
 from shipyard.planner.assume import assume
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
@@ -58,13 +59,16 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     storage.remember(world)
     stumbling.forget(world)
     leftovers.drop_placements(world)
+    jobs.forget(world)
     ledger = Ledger(world)
     placing.settle(world, ledger)
     for stack in situation.stacks:
         if not stack.removing:
             for service in stack.revision.spec.services:
-                replicas.advance(world, ledger, stack, service)
+                advance = jobs.advance if service.mode in JOB_MODES else replicas.advance
+                advance(world, ledger, stack, service)
     leftovers.remove_containers(world)
+    jobs.tidy(world)
     leftovers.report_strangers(world)
     wiring.tidy(world)
     storage.remove_named(world)

@@ -246,7 +246,7 @@ def _create(
         world.wave.waiting.append(wait)
         return
     node, spec = each.placement.node, each.spec
-    fetched = _fetch(world, stack, spec, node, each.target)
+    fetched = fetch(world, stack, spec, node, each.target)
     volumes = None if fetched is None else storage.ensure(world, stack, spec, node, each.target)
     networks = None if volumes is None else wiring.ensure(world, stack, spec, node, each.target)
     if fetched is None or volumes is None or networks is None:
@@ -315,7 +315,7 @@ def _dependency(world: World, stack: DesiredStack, service: ServiceSpec, each: C
     return None
 
 
-def _fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
+def fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
     """Drafts for the image and the config files; None (reason in the wave's blocked) when the image can't be had."""
     drafts = []
     seen = world.seen[node]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from shipyard.model import labels
+from shipyard.model.job import Job
 from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, SlotKey, StumbleKey, Stumbles
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedNode, ObservedVolume
@@ -44,12 +45,13 @@ class Declared:
 
 @dataclass(slots=True)
 class World:
-    """One step's working view. `placements`, `failures` and `stumbles` change as decisions fall; the rest is read only.
+    """One step's working view. `placements`, `failures`, `stumbles` and `jobs` change as decisions fall, and only they.
 
     Nothing here may be searched from end to end for one replica: what is looked for has an index.
     `containers`: our well-formed containers by slot, each with its node, sorted by node and id; `slots_of`: the keys of
     that by service. `volumes`: by node and name. `brake`: why nothing may be moved, or "".
     `evicted`: placements that had to make room in this step.
+    `finished`: slots of jobs' tasks that have no placement any more, and whose containers are kept.
     """
 
     situation: Situation
@@ -63,11 +65,13 @@ class World:
     volumes: dict[tuple[str, str], KnownVolume]
     stumbles: dict[StumbleKey, Stumbles]
     book: NodeBook
+    jobs: dict[ServiceKey, Job]
     declared: dict[str, Declared]
     containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
     slots_of: dict[ServiceKey, list[SlotKey]] = field(default_factory=dict)
     strangers: list[tuple[str, Container]] = field(default_factory=list)
     evicted: dict[SlotKey, Placement] = field(default_factory=dict)
+    finished: set[SlotKey] = field(default_factory=set)
     _stocks: dict[str, Stock] = field(default_factory=dict)
 
     @property
@@ -114,6 +118,7 @@ class World:
             failures=tuple(sorted(self.failures.values(), key=lambda failures: failures.key)),
             volumes=tuple(volume for _, volume in sorted(self.volumes.items())),
             stumbles=tuple(sorted(self.stumbles.values(), key=lambda stumbles: stumbles.key)),
+            jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.key)),
         )
 
 
@@ -132,6 +137,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         volumes={(volume.node, volume.name): volume for volume in memory.volumes},
         stumbles={stumbles.key: stumbles for stumbles in memory.stumbles},
         book=book(memory, situation.now, situation.timing.move_share),
+        jobs={job.key: job for job in memory.jobs},
         declared=_declared(situation.stacks),
     )
     by_slot: defaultdict[SlotKey, list[tuple[str, Container]]] = defaultdict(list)

@@ -18,6 +18,7 @@ from shipyard.model.event import Event
 from shipyard.model.plan import Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
+from shipyard.planner.job_events import job_events
 from shipyard.planner.learn import events, learn, node_events
 from shipyard.planner.plan import plan
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
@@ -26,7 +27,7 @@ from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session
 from shipyard.runtime.dialects import by_name
 
-TIMED = ("BackOff", "HealthStarting", "MoveLimit", "NodeReturned", "Restarting")
+TIMED = ("BackOff", "HealthStarting", "JobRunning", "MoveLimit", "NodeReturned", "Restarting")
 """Reasons for waiting that time alone ends; others wait for these, or for a node."""
 
 CLOSELY = 3600.0
@@ -128,8 +129,11 @@ def _settled(session: Session, tally: Tally) -> bool:
 
 
 def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:
-    """Events beside the actions': nodes that fell silent or came back and, once a run, what is blocked."""
-    happened = node_events(situation.memory, decided.memory, situation.now)
+    """Events beside the actions': of nodes and of jobs and, once a run, what is blocked."""
+    happened = (
+        *node_events(situation.memory, decided.memory, situation.now),
+        *job_events(situation.memory, decided.memory, situation.now),
+    )
     for event in happened:
         progress.on_event(event)
     blocked = tuple(

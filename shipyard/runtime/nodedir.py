@@ -7,6 +7,7 @@
       lock                           held (flock) by a script that changes things
       revisions/<stack>              `<number> <digest>`, then the revision's body
       configs/<file name>            contents of configs, with the owner and mode their containers see
+      runs/<marker>                  left before a job's container is made: what has one is not begun again
 
 The directory is its user's alone; a config file that others may read is reachable only through the bind mount of
 the file itself. Files are replaced whole, and are on the disk before they are relied on.
@@ -28,6 +29,7 @@ ROOT = "/var/lib/shipyard"
 
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _FILE = re.compile(r"[0-9a-f]{64}-[0-9]{1,10}-[0-9]{1,10}-[0-7]{1,4}")
+_MARKER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,250}")
 _DIGEST = re.compile(r"[0-9a-z:]{1,80}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -84,6 +86,9 @@ sy_state() {
   for sy_file in "$sy_dir"/configs/*; do
     [ -e "$sy_file" ] && printf 'config %s\n' "${sy_file##*/}"
   done
+  for sy_file in "$sy_dir"/runs/*; do
+    [ -e "$sy_file" ] && printf 'run %s\n' "${sy_file##*/}"
+  done
   for sy_file in "$sy_base"/*/owner; do
     sy_other=${sy_file%/owner}
     [ "$sy_other" != "$sy_dir" ] && [ -s "$sy_file" ] && read -r sy_word <"$sy_file" &&
@@ -104,6 +109,13 @@ sy_put() {
     rm -f "$sy_new"
     return 1
   fi
+}
+sy_once() {
+  if [ -e "$sy_dir/runs/$1" ]; then
+    echo "this was begun here before, and is not begun twice (its marker is $sy_dir/runs/$1)" >&2
+    return 1
+  fi
+  (umask 077 && mkdir -p "$sy_dir/runs") && sy_flush "$sy_dir" && date +%s | sy_keep "$sy_dir/runs/$1"
 }
 sy_own() {
   if [ -z "$1" ]; then
@@ -129,6 +141,7 @@ class Kept:
     epoch: int = 0
     revisions: tuple[HeldRevision, ...] = ()
     configs: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
 
 
@@ -179,6 +192,16 @@ def keep_revision(step: KeepRevision) -> str:
     return _put("revisions", name, "600", "", content)
 
 
+def leave_marker(name: str) -> str:
+    """Note that something begins, or fail because it did before."""
+    return f"sy_once {_marker(name)}"
+
+
+def drop_marker(name: str) -> str:
+    """Forget a marker."""
+    return f'rm -f "$sy_dir/runs/{_marker(name)}"'
+
+
 def drop_revision(stack: str) -> str:
     """Forget a stack that is no more."""
     return f'rm -f "$sy_dir/revisions/{_stack(stack)}"'
@@ -200,9 +223,14 @@ def read_state(body: bytes) -> Kept:
                 key=lambda revision: revision.stack,
             )
         ),
-        configs=tuple(sorted(found[1] for found in words if len(found) == 2 and found[0] == "config")),
+        configs=_names(words, "config"),
+        markers=_names(words, "run"),
         others=tuple(sorted((printable(cluster), printable(owner)) for cluster, owner in others)),
     )
+
+
+def _names(words: list[list[str]], kind: str) -> tuple[str, ...]:
+    return tuple(sorted(printable(found[1]) for found in words if len(found) == 2 and found[0] == kind))
 
 
 def _count(word: str) -> int:
@@ -213,6 +241,12 @@ def _stack(stack: str) -> str:
     if not NAME.fullmatch(stack):
         raise ValueError(f"not a stack's name: {stack!r}")
     return stack
+
+
+def _marker(name: str) -> str:
+    if not _MARKER.fullmatch(name):
+        raise ValueError(f"not a marker's name: {name!r}")
+    return name
 
 
 def _put(folder: str, name: str, mode: str, owner: str, content: bytes) -> str:

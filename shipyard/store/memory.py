@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shipyard.model.canonical import dumps, loads
+from shipyard.model.job import Job
 from shipyard.model.memory import (
     Departed,
     Evacuation,
@@ -121,6 +122,9 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("departed", Departed),
     _Bodies("evacuations", Evacuation),
     _Bodies("fencings", FailedFencing),
+    _Bodies("fencings", Fencing),
+    _Bodies("drains", Drain),
+    _Bodies("jobs", Job),
 )
 
 

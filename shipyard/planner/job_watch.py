@@ -1,0 +1,184 @@
+"""How the tasks of jobs fare: what is on the nodes, against what was begun. Begins nothing.
+
+Three things tell what became of a task: its container; failing that, its marker, left on the node before the
+container is made; and what was written down before that. Only where all of them say so was nothing begun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shipyard.base.text import last_words, one_line
+from shipyard.model import job as model
+from shipyard.model import labels
+from shipyard.model.canonical import digest, dumps, spec_hash
+from shipyard.model.job import AT_WORK, JobRun, JobTask, RunState, TaskState
+from shipyard.model.memory import SlotKey
+from shipyard.model.node import NodeState
+from shipyard.model.observed import Container, ContainerState
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ContainerSpec, JobRules, RestartPolicy, ServiceSpec
+from shipyard.planner import backoff
+from shipyard.planner.world import World
+
+ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+ENDED = ("succeeded", "failed", "stopped")
+DEADLINE = "DeadlineExceeded"
+REPLACED = "Replaced"
+RESULTS: dict[TaskState, RunState] = {
+    "failed": "failed",
+    "unknown": "unknown",
+    "stopped": "replaced",
+    "succeeded": "succeeded",
+}
+"""What the worst of a run's tasks makes of the run."""
+
+
+def job_hash(service: ServiceSpec) -> str:
+    """Of all that makes a run of this job another one: what is run, and how often."""
+    variants = [f"{node}={spec_hash(spec)}" for node, spec in service.variants]
+    words = (spec_hash(service.container), *variants, service.mode, str(service.job.completions))
+    return digest(dumps(words))[:16]
+
+
+def task_spec(service: ServiceSpec, node: str, slot: int) -> ContainerSpec:
+    """What a task's container is made from: the runtime never starts it again by itself."""
+    return replace(service.container_for(node, slot), restart=RestartPolicy("none"))
+
+
+def container_of(world: World, key: SlotKey, task: JobTask) -> Container | None:
+    """The container of the task's present attempt, if it is seen."""
+    name = labels.container_name(world.situation.cluster, *key, task.attempt)
+    there = world.containers.get(key, ())
+    return next((box for node, box in there if node == task.node and box.name == name), None)
+
+
+def lost(world: World, node: str) -> bool:
+    """Whether what was there has to be given up."""
+    return node not in world.nodes or (world.states.get(node) == NodeState.LOST and not world.brake)
+
+
+def look(world: World, stack: DesiredStack, service: ServiceSpec, run: JobRun) -> JobRun:
+    """The run, its tasks being what they are now."""
+    tasks = tuple(_task(world, stack.revision.stack, service, run, task) for task in run.tasks)
+    return run if tasks == run.tasks else replace(run, tasks=tasks)
+
+
+def _task(world: World, stack: str, service: ServiceSpec, run: JobRun, task: JobTask) -> JobTask:
+    if task.state in ENDED or task.state == "waiting":
+        return task
+    key = (stack, service.name, task.slot)
+    if key in world.evicted:
+        return _failed(world, service.job, task, "Evicted", "it had to make room for what has a higher priority")
+    seen = world.seen.get(task.node)
+    if seen is None:
+        if task.state == "unknown" or not lost(world, task.node):
+            return task
+        return _unknown(world, service.job, task, "NodeLost", f"{task.node}, on which it was begun, is lost")
+    box = container_of(world, key, task)
+    if box is not None:
+        return _of_container(world, service.job, key, task, box)
+    begun = model.marker(stack, service.name, run.name, task.index, task.attempt) in seen.markers
+    anew = task.machine != seen.facts.node_id
+    if task.state == "unknown" or (task.state == "starting" and not begun and not anew):
+        return task
+    if task.state == "stopping":
+        return _over(world, task, 0.0)
+    failed = world.failures.get(key)
+    if failed is not None and failed.reason and task.state == "starting" and not anew:
+        return _failed(world, service.job, task, failed.reason, failed.message)
+    why = "was installed anew" if anew else "has its marker, and no container"
+    return _unknown(world, service.job, task, "ContainerGone", f"it was begun on {task.node}, which {why}")
+
+
+def _of_container(world: World, rules: JobRules, key: SlotKey, task: JobTask, box: Container) -> JobTask:
+    started = task.started or (world.now - box.age if box.age is not None else 0.0)
+    match box.state:
+        case ContainerState.CREATED if box.age is None:
+            failed = world.failures.get(key)
+            said = failed.message if failed is not None and failed.reason else ""
+            if box.error or said:
+                why = one_line(box.error) or said
+                return _failed(world, rules, task, "NeverStarted", why)
+            return task if task.state == "starting" else replace(task, state="starting", reason="", message="")
+        case ContainerState.DEAD | ContainerState.REMOVING:
+            return _failed(world, rules, task, "Dead", f"the runtime calls it {box.state}")
+        case ContainerState.CREATED | ContainerState.EXITED:
+            task = replace(task, started=started)
+            if task.state == "stopping":
+                return _over(world, task, box.ended or 0.0)
+            if box.exit_code == 0 and not box.error:
+                ended = world.now - (box.ended or 0.0)
+                return replace(task, state="succeeded", ended=ended, reason="", message="")
+            return _failed(world, rules, task, "OutOfMemory" if box.oom_killed else "Failed", _last_words(box))
+        case _:
+            return _of_running(world, rules, replace(task, started=started), box)
+
+
+def _of_running(world: World, rules: JobRules, task: JobTask, box: Container) -> JobTask:
+    if task.state == "stopping":
+        return task
+    if rules.deadline and box.age is not None and box.age >= rules.deadline:
+        message = f"it ran for longer than its deadline, {rules.deadline:g} s"
+        return replace(task, state="stopping", reason=DEADLINE, message=message)
+    if task.state == "running":
+        return task
+    return replace(task, state="running", reason="", message="")
+
+
+def _over(world: World, task: JobTask, ago: float) -> JobTask:
+    """It was told to stop, and did."""
+    return replace(task, state="failed" if task.reason == DEADLINE else "stopped", ended=world.now - ago)
+
+
+def _failed(world: World, rules: JobRules, task: JobTask, reason: str, message: str) -> JobTask:
+    failures = task.failures + 1
+    if task.reason == DEADLINE or (rules.retries is not None and failures > rules.retries):
+        return replace(task, state="failed", failures=failures, ended=world.now, reason=reason, message=message)
+    return _again(world, replace(task, failures=failures), reason, message)
+
+
+def _unknown(world: World, rules: JobRules, task: JobTask, reason: str, message: str) -> JobTask:
+    if rules.retry_unknown and task.state != "stopping":
+        return _again(world, task, reason, message)
+    return replace(task, state="unknown", reason=reason, message=message)
+
+
+def _again(world: World, task: JobTask, reason: str, message: str) -> JobTask:
+    """One more attempt, under a name of its own, after a wait."""
+    wait = backoff.delay(task.attempt, world.situation.timing)
+    return replace(
+        task,
+        state="waiting",
+        node="",
+        machine="",
+        started=0.0,
+        attempt=task.attempt + 1,
+        retry_at=world.now + wait,
+        reason=reason,
+        message=message,
+    )
+
+
+def _last_words(box: Container) -> str:
+    parts = [f"exit code {box.exit_code}"] if box.exit_code is not None else []
+    if box.error:
+        parts.append(one_line(box.error))
+    if box.log:
+        parts.append(f"last of its log: {last_words(box.log)}")
+    return "; ".join(parts)
+
+
+def state_of(run: JobRun, now: float) -> JobRun:
+    """The run, its state being what its tasks come to."""
+    states: set[TaskState] = {task.state for task in run.tasks}
+    if run.state == "skipped":
+        return run
+    if states & {*AT_WORK, "waiting"} or (len(run.tasks) < max(run.wanted, 1) and run.reason != REPLACED):
+        return run if run.state == "active" else replace(run, state="active", ended=0.0, reason="", message="")
+    worst: TaskState = next((state for state in RESULTS if state in states), "stopped")
+    if run.state == RESULTS[worst]:
+        return run
+    task = next((task for task in run.tasks if task.state == worst), None)
+    reason, message = (task.reason, task.message) if task is not None else (run.reason, run.message)
+    return replace(run, state=RESULTS[worst], ended=now, reason=reason, message=message)
