@@ -190,8 +190,6 @@ class Memory:
     departed: tuple[Departed, ...] = ()
     evacuations: tuple[Evacuation, ...] = ()
     fencings: tuple[FailedFencing, ...] = ()
-    fencings: tuple[Fencing, ...] = ()
-    drains: tuple[Drain, ...] = ()
     jobs: tuple[Job, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:

@@ -122,8 +122,6 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("departed", Departed),
     _Bodies("evacuations", Evacuation),
     _Bodies("fencings", FailedFencing),
-    _Bodies("fencings", Fencing),
-    _Bodies("drains", Drain),
     _Bodies("jobs", Job),
 )
 
