@@ -460,7 +460,8 @@ class ServiceSpec:
         if self.stable_names:
             name = f"{self.name}-{slot}"
             joined = (replace(each, aliases=(*each.aliases, name)) for each in spec.networks)
-            spec = replace(spec, hostname=spec.hostname or name, networks=tuple(joined))
+            own = None if "host" in (spec.network_mode, spec.uts) else name
+            spec = replace(spec, hostname=spec.hostname or own, networks=tuple(joined))
         return spec
 
     def _own_volumes(self, spec: ContainerSpec, slot: int) -> tuple[Mount, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from shipyard.files.compose import nearby, power
 from shipyard.files.compose.declared import full_name
-from shipyard.files.compose.keys import Key, Table, not_yet, refused
+from shipyard.files.compose.keys import OWN, Key, Table, not_yet, refused
 from shipyard.files.compose.scalars import address, boolean, label_pairs, options, text
 from shipyard.files.compose.value import Value
 from shipyard.model.canonical import digest
@@ -108,7 +108,22 @@ NETWORK = Table(
     Key("enable_ipv6", "boolean", "IPv6 addresses as well.", boolean, "`false`"),
     Key("ipam", "mapping", "Addresses: `config` with `subnet`, `gateway`, `ip_range`.", IPAM.read),
 )
-VOLUME = Table("a volume", *_COMMON, Key("driver", "text", "The runtime's volume driver.", text, "`local`"))
+OWN_OF_VOLUME = Table(
+    "x-shipyard of a volume",
+    Key(
+        "per_replica",
+        "boolean",
+        "Each replica has one of its own, with `_` and its number behind the name; it stays with that replica.",
+        boolean,
+        "`false`",
+    ),
+)
+VOLUME = Table(
+    "a volume",
+    *_COMMON,
+    Key("driver", "text", "The runtime's volume driver.", text, "`local`"),
+    Key(OWN, "mapping", "What Compose has no word for: `per_replica`.", OWN_OF_VOLUME.read),
+)
 CONFIG = Table(
     "a config",
     Key("name", "text", "Its name.", text, "`STACK_KEY`"),
@@ -140,9 +155,8 @@ def volume(value: Value, stack: str, key: str) -> VolumeSpec:
     device = dict(got.get("driver_opts", ())).get("device", "")
     if device.startswith("/"):
         power.path(value, device)
-    return VolumeSpec(
-        name, key, **{part: got[part] for part in ("driver", "driver_opts", "labels", "external") if part in got}
-    )
+    kept = {part: got[part] for part in ("driver", "driver_opts", "labels", "external") if part in got}
+    return VolumeSpec(name, key, **kept, per_replica=got.get(OWN, {}).get("per_replica", False))
 
 
 def config(value: Value, stack: str, key: str) -> ConfigSpec | None:

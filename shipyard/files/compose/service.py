@@ -17,13 +17,18 @@ from shipyard.files.compose import (
     mounts,
     power,
     refusals,
+    standing,
     tags,
 )
 from shipyard.files.compose.keys import OWN, Key, Table
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import ContainerSpec, Limits, PlacementRules, Port, ServiceSpec, UpdatePolicy
+from shipyard.model.spec import ContainerSpec, Limits, PlacementRules, Port, Reschedule, ServiceSpec, UpdatePolicy
 
-SHIPYARD = Table(OWN, Key("tags", "text or list", "Tags of this service beside the play's, for `--tags`.", tags.read))
+SHIPYARD = Table(
+    OWN,
+    Key("tags", "text or list", "Tags of this service beside the play's, for `--tags`.", tags.read),
+    *standing.KEYS,
+)
 SERVICE = Table(
     "a service",
     *basics.KEYS,
@@ -33,7 +38,7 @@ SERVICE = Table(
     *health.KEYS,
     *limits.KEYS,
     *kernel.KEYS,
-    Key(OWN, "mapping", "What Compose has no word for: `tags`.", SHIPYARD.read),
+    Key(OWN, "mapping", "What Compose has no word for.", SHIPYARD.read),
     *refusals.KEYS,
 )
 _MADE_BELOW = {"environment", "networks", "network_mode", "mounts", "ports", "restart", "limits"}
@@ -58,7 +63,7 @@ def service(value: Value, name: str) -> Service | None:
         raise value.child("network_mode", None).error("can't be said together with networks")
     if len(value.reading.problems) > before:
         return None
-    deployed = got.get("deploy", {})
+    deployed, own = got.get("deploy", {}), got.get(OWN, {})
     most, aside = limits.limits(value, got, deployed)
     spec = ServiceSpec(
         name=name,
@@ -70,8 +75,11 @@ def service(value: Value, name: str) -> Service | None:
         update=deployed.get("update_config", UpdatePolicy()),
         labels=deployed.get("labels", ()),
         depends_on=got.get("depends_on", ()),
+        reschedule=own.get("reschedule", Reschedule()),
+        stable_names=own.get("stable_names", False),
+        order=own.get("order", "parallel"),
     )
-    return Service(spec, got.get(OWN, {}).get("tags", ())) if len(value.reading.problems) == before else None
+    return Service(spec, own.get("tags", ())) if len(value.reading.problems) == before else None
 
 
 def _container(value: Value, name: str, got: dict[str, Any], deployed: dict[str, Any], most: Limits) -> ContainerSpec:

@@ -16,7 +16,7 @@ from shipyard.files.playbook.rendering import Renderer, Rendering, on_host
 from shipyard.files.playbook.variants import Made, folded
 from shipyard.model.inventory import Inventory
 from shipyard.model.labels import NAME
-from shipyard.model.spec import ServiceSpec, StackSpec
+from shipyard.model.spec import ServiceSpec, StackSpec, VolumeSpec
 
 MAX_NAME = 63
 
@@ -69,7 +69,10 @@ class Assembly:
             self._no_cycles(stack)
         self._unused(parts)
         self._no_clashes()
-        return tuple(_finished(self._stacks[name]) for name in sorted(self._stacks))
+        finished = tuple(_finished(self._stacks[name]) for name in sorted(self._stacks))
+        for stack in finished:
+            self._names_of_slots(self._stacks[stack.name], stack)
+        return finished
 
     def _part(self, play: Play, file: str) -> _Part | None:
         renderer = Renderer(self._inventory, play.hosts, play.layers, play.value.reading)
@@ -179,6 +182,29 @@ class Assembly:
                                 hint="give one of them another name:",
                             )
 
+    def _names_of_slots(self, stack: _Stack, finished: StackSpec) -> None:
+        """What each replica has of its own needs a name of its own."""
+        for service in finished.services:
+            place = stack.places[service.name]
+            with place.reading.collect():
+                if service.per_replica and service.mode != "replicated":
+                    why = f"mounts {service.per_replica[0]}, which is per_replica, and has mode {service.mode}"
+                    raise place.error(why, hint="with mode global each node has a volume of its own as it is")
+                if service.stable_names and len(service.name) > MAX_NAME - len("-100000"):
+                    raise place.error("has a name that is too long for host names such as NAME-1")
+        names = {volume.name for volume in finished.volumes}
+        for volume in finished.volumes:
+            clash = next((name for name in sorted(names) if _is_slot_of(name, volume)), None)
+            declared = stack.resources.volumes.places.get(volume.key)
+            if declared is not None and clash is not None:
+                with declared.reading.collect():
+                    raise declared.error(f"is per_replica, so {clash} would be two volumes")
+
+
+def _is_slot_of(name: str, volume: VolumeSpec) -> bool:
+    base, _, slot = name.rpartition("_")
+    return volume.per_replica and base == volume.name and slot.isdigit()
+
 
 def _where(value: Value) -> str:
     mark = value.reading.marks.at(value.path)
@@ -214,11 +240,20 @@ def _way_back(start: str, needs: dict[str, tuple[str, ...]]) -> list[str]:
     return []
 
 
+def _with_own_volumes(service: ServiceSpec, volumes: tuple[VolumeSpec, ...]) -> ServiceSpec:
+    """The service, with what follows from volumes of which each of its replicas has one."""
+    containers = (service.container, *(container for _, container in service.variants))
+    mounted = {mount.source for container in containers for mount in container.mounts}
+    own = tuple(volume.name for volume in volumes if volume.per_replica and volume.name in mounted)
+    return replace(service, per_replica=own, stable_names=True) if own else service
+
+
 def _finished(stack: _Stack) -> StackSpec:
+    volumes = stack.resources.volumes.in_use()
     return StackSpec(
         stack.name,
-        tuple(sorted(stack.services, key=lambda service: service.name)),
+        tuple(_with_own_volumes(service, volumes) for service in sorted(stack.services, key=lambda each: each.name)),
         stack.resources.networks.in_use(),
-        stack.resources.volumes.in_use(),
+        volumes,
         stack.resources.configs.in_use(),
     )

@@ -33,6 +33,9 @@ _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
     (("networks",), _networks),
     (("network_mode",), lambda service: service.spec.container.network_mode),
     (("x-shipyard", "tags"), lambda service: service.tags),
+    (("x-shipyard", "reschedule"), lambda service: service.spec.reschedule),
+    (("x-shipyard", "stable_names"), lambda service: service.spec.stable_names),
+    (("x-shipyard", "order"), lambda service: service.spec.order),
 )
 """What the scheduler, or another service, has to know before it knows the node."""
 
