@@ -11,7 +11,7 @@ from shipyard.model.node import NodeState
 from shipyard.model.plan import Blocked, Notice, RemoveContainer, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import slots, storage
+from shipyard.planner import ordered, slots, storage
 from shipyard.planner.scheduling import Choices, Ledger, Victims, evict, in_order
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
@@ -38,9 +38,10 @@ def settle(world: World, ledger: Ledger) -> None:
 
 
 def _trim(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
-    for slot, placement in world.placements.of_service(stack.revision.stack, service.name).items():
-        if slot > service.replicas:
-            slots.drop(world, ledger, service, placement)
+    there = world.placements.of_service(stack.revision.stack, service.name)
+    spare = (slot for slot in there if slot > service.replicas)
+    for slot in ordered.leaving(world, stack.revision.stack, service, spare):
+        slots.drop(world, ledger, service, there[slot])
 
 
 def _settle_replicated(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:

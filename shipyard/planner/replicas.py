@@ -32,6 +32,7 @@ from shipyard.planner import (
     backoff,
     condition,
     loss,
+    ordered,
     placing,
     returning,
     slots,
@@ -50,12 +51,17 @@ BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kin
 def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
     """Plan this wave's steps for one service."""
     placements = list(world.placements.of_service(stack.revision.stack, service.name).values())
+    if service.mode == "replicated":  # those beyond its number wait for their turn to go
+        placements = [placement for placement in placements if placement.slot <= service.replicas]
     placements = returning.welcome(world, ledger, stack, service, placements)
     conditions = [condition.of(world, stack, service, placement) for placement in placements]
     conditions = _roll(world, ledger, stack, service, conditions)
+    held = ordered.held(service, conditions)
     for each in conditions:
         condition.forget_if_well(world, each)
-        if world.wave.may_act(each.placement.node):
+        if each.placement.slot in held:
+            world.wave.waiting.append(held[each.placement.slot])
+        elif world.wave.may_act(each.placement.node):
             _act(world, stack, service, each)
 
 
@@ -71,7 +77,8 @@ def _roll(
         why = slots.why_move(world, ledger, stack, service, each.placement)
         if why or each.kind == Kind.OUTDATED:
             waits = each.serving and not _hurried(world, each.placement.node)
-            todo.append((waits, each.placement.slot, index, why))
+            turn = -each.placement.slot if service.order == "ordered" else each.placement.slot
+            todo.append((waits, turn, index, why))
     for serving, _, index, why in sorted(todo):
         each = conditions[index]
         if serving and budget <= 0:

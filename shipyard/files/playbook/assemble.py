@@ -70,8 +70,8 @@ class Assembly:
         self._unused(parts)
         self._no_clashes()
         finished = tuple(_finished(self._stacks[name]) for name in sorted(self._stacks))
-        for stack in finished:
-            self._names_of_slots(self._stacks[stack.name], stack)
+        for spec in finished:
+            self._names_of_slots(self._stacks[spec.name], spec)
         return finished
 
     def _part(self, play: Play, file: str) -> _Part | None:

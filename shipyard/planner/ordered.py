@@ -1,0 +1,41 @@
+"""Replicas that start and stop one after the other (`order: ordered`), as those of a StatefulSet do.
+
+A replica is made once all before it are ready; scaling down goes from the last, one at a time. What crashes is started
+again where it is, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shipyard.model.plan import Waiting
+from shipyard.model.spec import ServiceSpec
+from shipyard.planner.condition import Condition, Kind
+from shipyard.planner.world import World
+
+WELL = (Kind.READY, Kind.COMPLETED)
+
+
+def leaving(world: World, stack: str, service: ServiceSpec, spare: Iterable[int]) -> list[int]:
+    """Of the slots that are too many, those that may go now."""
+    last = sorted(spare)
+    if service.order != "ordered" or not last:
+        return last
+    going = [key[2] for key in world.slots_of.get((stack, service.name), ()) if key not in world.placements]
+    return [] if max(going, default=0) > last[-1] else last[-1:]
+
+
+def held(service: ServiceSpec, conditions: Sequence[Condition]) -> dict[int, Waiting]:
+    """By slot, the replicas that are not to be made yet."""
+    if service.order != "ordered":
+        return {}
+    waiting: dict[int, Waiting] = {}
+    first: Condition | None = None
+    for each in conditions:
+        if first is not None and each.kind == Kind.MISSING:
+            slot, before = each.placement.slot, first.placement.slot
+            why = f"waits until {service.name}.{before} is ready"
+            waiting[slot] = Waiting(each.target, "Ordered", why)
+        if first is None and not (each.kind in WELL or (each.kind == Kind.OUTDATED and each.serving)):
+            first = each
+    return waiting
