@@ -183,6 +183,20 @@ class HashedOnce:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """An entry of `deploy.resources.reservations.devices`. `count` None: all that the node has."""
+
+    capabilities: tuple[str, ...]
+    driver: str = ""
+    count: int | None = 1
+
+    @property
+    def kind(self) -> str:
+        """By which it is counted: `gpu`, or `nvidia/gpu` where it must be that driver's."""
+        return f"{self.driver}/{self.capabilities[0]}" if self.driver else self.capabilities[0]
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec(HashedOnce):
     """What one container is made from, on one node. Everything in it is part of the spec's hash.
 
@@ -239,24 +253,11 @@ class ContainerSpec(HashedOnce):
     expose: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     configs: tuple[ConfigMount, ...] = ()
+    gpus: tuple[DeviceRequest, ...] = ()
     networks: tuple[Attachment, ...] = ()
     network_mode: str | None = None
 
     __hash__ = HashedOnce.__hash__
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRequest:
-    """An entry of `deploy.resources.reservations.devices`. `count` None: all that the node has."""
-
-    capabilities: tuple[str, ...]
-    driver: str = ""
-    count: int | None = 1
-
-    @property
-    def kind(self) -> str:
-        """By which it is counted: `gpu`, or `nvidia/gpu` where it must be that driver's."""
-        return f"{self.driver}/{self.capabilities[0]}" if self.driver else self.capabilities[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from shipyard.base.errors import ConfigError
 from shipyard.files.inventory import connection_of, node_settings
 from shipyard.files.patterns import match
 from shipyard.model.inventory import Connection, Inventory
-from shipyard.model.node import Node
+from shipyard.model.node import Node, Taint
 from shipyard.store.records import StoredNode
 
 SHRINK_SHARE = 0.10
@@ -53,6 +53,8 @@ def members(
                 address=connection.address,
                 groups=host.groups,
                 labels=said.labels,
+                taints=tuple(Taint(*taint) for taint in said.taints),
+                devices=said.devices,
                 runtime=before.runtime or said.runtime,
                 orphaned=False,
             )

@@ -90,6 +90,19 @@ def _rights(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
             yield traits.option(name, value)
 
 
+def _gpus(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
+    for request in spec.gpus:
+        if traits.all_gpus:
+            if request.count is not None:
+                traits.refuse("gpus")
+            yield traits.all_gpus
+            continue
+        words = [f"count={'all' if request.count is None else request.count}"]
+        words += [f"driver={request.driver}"] if request.driver else []
+        words.append(f'"capabilities={",".join(request.capabilities)}"')
+        yield f"--gpus={','.join(words)}"
+
+
 def _namespaces(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
     for key, name, value in (
         ("ipc", "ipc", spec.ipc),
@@ -168,4 +181,4 @@ def _health(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
         yield f"--health-retries={check.retries}"
 
 
-_GROUPS: tuple[Group, ...] = (_identity, _process, _rights, _namespaces, _kernel, _limits, _logging, _health)
+_GROUPS: tuple[Group, ...] = (_identity, _process, _rights, _gpus, _namespaces, _kernel, _limits, _logging, _health)

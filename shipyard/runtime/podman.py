@@ -55,7 +55,9 @@ class Podman(Client):
         refused={
             "domainname": "it has no option for it; write the whole name as `hostname`",
             "healthcheck.start_interval": "it has no option for it",
+            "gpus": "it can't be asked for so many; reserve them with count: all, or name them under devices",
         },
+        all_gpus="--device=nvidia.com/gpu=all",
     )
 
     def create_container(

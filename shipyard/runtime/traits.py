@@ -16,7 +16,8 @@ class Traits:
     """`program`: what is run. `lists`: the options that are read as a line of CSV, so that commas must be quoted.
 
     `refused`: keys there is no option for, with the reason. `readonly`: the word for it in `--mount`. `rotation`: the
-    log options when nothing was written; `log_driver` is the driver they belong to.
+    log options when nothing was written; `log_driver` is the driver they belong to. `all_gpus`: the option for all
+    of a node's GPUs, where so many of them can't be asked for.
     """
 
     program: str
@@ -25,6 +26,7 @@ class Traits:
     rotation: tuple[str, ...]
     lists: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
+    all_gpus: str = ""
 
     def option(self, name: str, value: str) -> str:
         """`--name=value`: one word, so that a value that begins with `-` is never an option of its own."""

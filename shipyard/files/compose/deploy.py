@@ -7,6 +7,7 @@ from typing import Any
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.limits import RESOURCES
 from shipyard.files.compose.scalars import duration, label_pairs, whole, word
+from shipyard.files.compose.scheduling import preferences
 from shipyard.files.compose.value import Value
 from shipyard.model.spec import PlacementRules, RestartPolicy, UpdatePolicy
 from shipyard.planner.constraints import problem
@@ -41,7 +42,12 @@ PLACEMENT = Table(
         _constraints,
     ),
     Key("max_replicas_per_node", "number", "At most so many replicas on one node.", whole(0), "no limit"),
-    not_yet("preferences"),
+    Key(
+        "preferences",
+        "list of `spread: node.labels.NAME`",
+        "Even over the values of the label first; of several, the first matters most.",
+        preferences,
+    ),
 )
 UPDATE = Table(
     "update_config",
@@ -75,7 +81,9 @@ RESTART = Table(
 
 def _placement(value: Value) -> PlacementRules:
     got = PLACEMENT.read(value)
-    return PlacementRules(got.get("constraints", ()), got.get("max_replicas_per_node") or None)
+    return PlacementRules(
+        got.get("constraints", ()), got.get("max_replicas_per_node") or None, got.get("preferences", ())
+    )
 
 
 def _update(value: Value) -> UpdatePolicy:
@@ -93,7 +101,7 @@ DEPLOY = Table(
     Key("mode", "`replicated`, `global`", "So many replicas, or one on each node.", _mode, "`replicated`"),
     Key("replicas", "number", "How many, with mode replicated.", whole(0, MAX_REPLICAS), "`1`"),
     Key("resources", "mapping", "`limits` and `reservations`.", RESOURCES.read),
-    Key("placement", "mapping", "`constraints`, `max_replicas_per_node`.", _placement),
+    Key("placement", "mapping", "`constraints`, `preferences`, `max_replicas_per_node`.", _placement),
     Key("update_config", "mapping", "`parallelism`, `order`.", _update),
     Key(
         "restart_policy",

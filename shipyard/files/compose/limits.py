@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shipyard.files.compose.devices import devices
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import boolean, decimal, pattern, size, size_or_unlimited, whole
 from shipyard.files.compose.value import Value
@@ -27,13 +28,13 @@ RESERVATIONS = Table(
     "reservations",
     Key("cpus", "number", "Cores set aside on the node.", decimal, "`0`"),
     Key("memory", "size", "Memory set aside on the node, and what the runtime keeps for it.", size, "`0`"),
-    not_yet("devices"),
-    not_yet("generic_resources"),
+    Key("devices", "list", "Devices set aside on the node, and given to the container if they are GPUs.", devices),
+    not_yet("generic_resources", "write it as an entry of devices: capabilities: [KIND], count: N"),
 )
 RESOURCES = Table(
     "resources",
     Key("limits", "mapping", "`cpus`, `memory`, `pids`: no more than this.", LIMITS.read),
-    Key("reservations", "mapping", "`cpus`, `memory`: set aside on the node.", RESERVATIONS.read),
+    Key("reservations", "mapping", "`cpus`, `memory`, `devices`: set aside on the node.", RESERVATIONS.read),
 )
 
 
@@ -98,7 +99,7 @@ def limits(service: Value, got: dict[str, Any], deploy: dict[str, Any]) -> tuple
     made["devices"] = tuple(sorted(pair for pairs in blkio.values() for pair in pairs))
     result = Limits(**made)
     _possible(service, result, aside)
-    return result, Reservations(aside.get("cpus", 0.0), result.memory_reservation or 0)
+    return result, Reservations(aside.get("cpus", 0.0), result.memory_reservation or 0, aside.get("devices", ()))
 
 
 def _agree(service: Value, got: dict[str, Any], old: str, new: dict[str, Any], where: str) -> None:

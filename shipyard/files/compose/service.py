@@ -17,6 +17,7 @@ from shipyard.files.compose import (
     mounts,
     power,
     refusals,
+    scheduling,
     standing,
     tags,
 )
@@ -27,6 +28,7 @@ from shipyard.model.spec import ContainerSpec, Limits, PlacementRules, Port, Res
 SHIPYARD = Table(
     OWN,
     Key("tags", "text or list", "Tags of this service beside the play's, for `--tags`.", tags.read),
+    *scheduling.KEYS,
     *standing.KEYS,
 )
 SERVICE = Table(
@@ -41,7 +43,7 @@ SERVICE = Table(
     Key(OWN, "mapping", "What Compose has no word for.", SHIPYARD.read),
     *refusals.KEYS,
 )
-_MADE_BELOW = {"environment", "networks", "network_mode", "mounts", "ports", "restart", "limits"}
+_MADE_BELOW = {"gpus", "environment", "networks", "network_mode", "mounts", "ports", "restart", "limits"}
 _AS_READ = {field.name for field in dataclasses.fields(ContainerSpec)} & set(SERVICE.keys) - _MADE_BELOW
 
 
@@ -67,10 +69,14 @@ def service(value: Value, name: str) -> Service | None:
     most, aside = limits.limits(value, got, deployed)
     spec = ServiceSpec(
         name=name,
-        container=_container(value, name, got, deployed, most),
+        container=dataclasses.replace(
+            _container(value, name, got, deployed, most),
+            gpus=tuple(each for each in aside.devices if "gpu" in each.capabilities),
+        ),
         mode=deployed.get("mode", "replicated"),
         replicas=deploy.replicas(value, deployed, got.get("scale")),
-        placement=deployed.get("placement", PlacementRules()),
+        placement=dataclasses.replace(deployed.get("placement", PlacementRules()), **scheduling.rules(own)),
+        priority=own.get("priority", 0),
         reservations=aside,
         update=deployed.get("update_config", UpdatePolicy()),
         labels=deployed.get("labels", ()),

@@ -7,6 +7,7 @@ the last of those listed here wins, as in Ansible.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,17 +21,22 @@ from shipyard.model.inventory import Become, Connection, Host, Inventory
 SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
 RUNTIMES = ("docker", "podman", "nerdctl")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_DEVICE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
 _TRUE = ("y", "yes", "on", "1", "true", "t", "1.0")
 _FALSE = ("n", "no", "off", "0", "false", "f", "0.0")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What the inventory says of a node. `taints`: (key, value, effect), in the order written; no value is ""."""
+    """What the inventory says of a node. `taints`: (key, value, effect), in the order written; no value is "".
+
+    `devices`: how many of each kind, sorted.
+    """
 
     labels: tuple[tuple[str, str], ...] = ()
     runtime: str | None = None
     taints: tuple[tuple[str, str, str], ...] = ()
+    devices: tuple[tuple[str, int], ...] = ()
 
 
 def connection_of(inventory: Inventory, host: Host) -> Connection:
@@ -60,7 +66,7 @@ def connection_of(inventory: Inventory, host: Host) -> Connection:
 
 
 def node_settings(inventory: Inventory, host: Host) -> NodeSettings:
-    """`shipyard_labels`, `shipyard_runtime` and `shipyard_taints` of this host. Raises FileError."""
+    """`shipyard_labels`, `_runtime`, `_taints` and `_devices` of this host. Raises FileError."""
     read = _Variables(inventory, host)
     runtime = read.text("shipyard_runtime")
     if runtime is not None and runtime not in RUNTIMES:
@@ -68,7 +74,7 @@ def node_settings(inventory: Inventory, host: Host) -> NodeSettings:
     taints = read.value("shipyard_taints")
     if taints is not None and not isinstance(taints, list):
         raise read.error("shipyard_taints", "is a list of texts like key=value:NoSchedule")
-    return NodeSettings(_labels(read), runtime, tuple(_taint(read, taint) for taint in taints or []))
+    return NodeSettings(_labels(read), runtime, tuple(_taint(read, taint) for taint in taints or []), _devices(read))
 
 
 def _become(read: _Variables) -> Become | None:
@@ -91,6 +97,21 @@ def _labels(read: _Variables) -> tuple[tuple[str, str], ...]:
         if not isinstance(name, str) or not isinstance(value, str | int | float):
             raise read.error("shipyard_labels", f"the label {name!r} is no name with one value")
     return tuple(sorted((name, _label_value(value)) for name, value in labels.items()))
+
+
+def _devices(read: _Variables) -> tuple[tuple[str, int], ...]:
+    devices = read.value("shipyard_devices")
+    if devices is None:
+        return ()
+    if not isinstance(devices, dict):
+        raise read.error("shipyard_devices", "is a mapping of kinds to how many there are, such as {gpu: 2}")
+    for kind, count in devices.items():
+        number = int(count) if isinstance(count, str) and count.isascii() and count.isdigit() else count
+        if not isinstance(kind, str) or not _DEVICE.fullmatch(kind) or isinstance(number, bool):
+            raise read.error("shipyard_devices", f"{kind!r} is no kind of device, such as gpu or nvidia/gpu")
+        if not isinstance(number, int) or not 0 <= number < 10_000:
+            raise read.error("shipyard_devices", f"there can't be {count!r} of {kind}: a whole number from 0 on")
+    return tuple(sorted((kind, int(count)) for kind, count in devices.items()))
 
 
 def _label_value(value: str | float | bool) -> str:

@@ -32,6 +32,7 @@ _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
     (("depends_on",), lambda service: service.spec.depends_on),
     (("networks",), _networks),
     (("network_mode",), lambda service: service.spec.container.network_mode),
+    (("x-shipyard", "priority"), lambda service: service.spec.priority),
     (("x-shipyard", "tags"), lambda service: service.tags),
     (("x-shipyard", "reschedule"), lambda service: service.spec.reschedule),
     (("x-shipyard", "stable_names"), lambda service: service.spec.stable_names),

@@ -149,11 +149,13 @@ def test_node_settings(tmp_path: Path) -> None:
         shipyard_labels={"zone": "{{ domain }}", "ssd": True, "cores": 8},
         shipyard_runtime="podman",
         shipyard_taints=["role=db:NoSchedule", "spot:NoExecute"],
+        shipyard_devices={"nvidia/gpu": 2, "fpga": "1"},
     )
     assert node_settings(inventory, inventory.hosts[0]) == NodeSettings(
         labels=(("cores", "8"), ("ssd", "true"), ("zone", "example.com")),
         runtime="podman",
         taints=(("role", "db", "NoSchedule"), ("spot", "", "NoExecute")),
+        devices=(("fpga", 1), ("nvidia/gpu", 2)),
     )
     nothing = inventory_with(tmp_path)
     assert node_settings(nothing, nothing.hosts[0]) == NodeSettings()
@@ -168,6 +170,9 @@ def test_node_settings(tmp_path: Path) -> None:
         ({"shipyard_taints": "a=b:NoSchedule"}, "h.shipyard_taints: is a list"),
         ({"shipyard_taints": ["a=b:Never"]}, "'a=b:Never' is not like key=value:NoSchedule"),
         ({"shipyard_taints": [5]}, "5 is not like"),
+        ({"shipyard_devices": ["gpu"]}, "h.shipyard_devices: is a mapping"),
+        ({"shipyard_devices": {"a b": 1}}, "'a b' is no kind of device"),
+        ({"shipyard_devices": {"gpu": -1}}, "there can't be -1 of gpu"),
     ],
 )
 def test_node_settings_that_can_not_be(tmp_path: Path, variables: dict[str, Any], said: str) -> None:

@@ -12,6 +12,7 @@ from shipyard.model.spec import (
     Attachment,
     ConfigMount,
     ContainerSpec,
+    DeviceRequest,
     Healthcheck,
     Limits,
     Logging,
@@ -75,6 +76,7 @@ SAMPLES: dict[str, Any] = {
     "mounts": (Mount("volume", "/v", "vol"),),
     "configs": (CONFIG,),
     "networks": (Attachment("n"),),
+    "gpus": (DeviceRequest(("gpu",), count=None),),
     "network_mode": "host",
 }
 NOT_ITS_OWN = {"pull_policy"}
