@@ -1,8 +1,8 @@
-"""Ansible doing the same job: see that the node's five containers exist, and make the missing ones.
+"""Ansible doing the same job: see that the node's network and five containers are as declared, and mend what is not.
 
-ansible-core alone has no module for containers, so each is a `shell` task, as people without the collection write
-it: look, and create where it is missing. That is less work than comparing every option would be, and so in Ansible's
-favour. Tuned: pipelining, connections kept open, all hosts at once, no facts, no search for an interpreter.
+With the modules that people use for it, `community.docker` and `containers.podman`, a task for each container, as in
+their documentation. They are given only the options that the containers have, so that nothing differs.
+Tuned: pipelining, connections kept open, all hosts at once, no facts, no search for an interpreter.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from bench.floor import creation
-from bench.ground import SERVICES, Ground
+from bench.ground import COMMAND, IMAGE, SERVICES, Ground
 from bench.process import Cost, measured
 
 PROGRAM = str(Path(sys.executable).with_name("ansible-playbook"))
@@ -32,17 +31,19 @@ ssh_args = -F /dev/null -o ControlMaster=auto -o ControlPersist=600s -o KexAlgor
 """
 
 
-def write(ground: Ground, names: Mapping[str, Mapping[str, str]]) -> None:
+def write(ground: Ground, names: Mapping[str, Mapping[str, str]], network: str) -> None:
     """Inventory, playbook and settings. `names`: by node and service, what the containers are called."""
     inventory = yaml.safe_load(ground.lab.inventory.read_text())
     for node, containers in names.items():
         inventory["lab"]["hosts"][node]["containers"] = dict(containers)
+    inventory["lab"]["vars"]["network"] = network
     place = _place(ground)
     place.mkdir(exist_ok=True)
     (place / "ansible.cfg").write_text(_CONFIG.format(forks=ground.size))
     lab = {"lab": inventory["lab"]}
     (place / "hosts.yml").write_text(yaml.safe_dump(lab, sort_keys=False))
-    play = {"hosts": "lab", "gather_facts": False, "tasks": [_task(ground, service) for service in SERVICES]}
+    tasks = [_network(ground), *(_container(ground, service) for service in SERVICES)]
+    play = {"hosts": "lab", "gather_facts": False, "tasks": tasks}
     (place / "site.yml").write_text(yaml.safe_dump([play], sort_keys=False, width=1000))
 
 
@@ -65,16 +66,22 @@ def existing_names(ground: Ground) -> dict[str, dict[str, str]]:
     }
 
 
-def _task(ground: Ground, service: str) -> dict[str, object]:
-    name = f"{{{{ containers.{service} }}}}"
-    making = creation(ground.runtime, (service,)).replace(f"floor-{service}-1-000000", name)
-    looking = f"{ground.runtime} container inspect {name} >/dev/null 2>&1 && exit 0"
-    return {
-        "name": service,
-        "ansible.builtin.shell": f"{looking}\n{making}\necho created",
-        "register": "result",
-        "changed_when": "'created' in result.stdout",
+def _network(ground: Ground) -> dict[str, object]:
+    module = {"docker": "community.docker.docker_network", "podman": "containers.podman.podman_network"}
+    return {"name": "network", module[ground.runtime]: {"name": "{{ network }}"}}
+
+
+def _container(ground: Ground, service: str) -> dict[str, object]:
+    options: dict[str, object] = {
+        "name": f"{{{{ containers.{service} }}}}",
+        "image": IMAGE,
+        "command": list(COMMAND),
+        "state": "started",
     }
+    if ground.runtime == "docker":
+        more = {"networks": [{"name": "{{ network }}", "aliases": [service]}], "restart_policy": "always"}
+        return {"name": service, "community.docker.docker_container": options | more}
+    return {"name": service, "containers.podman.podman_container": options | {"network": "{{ network }}"}}
 
 
 def _place(ground: Ground) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench import ansible, floor
-from bench.ground import SERVICES, Ground, Project
+from bench.ground import NETWORK, SERVICES, Ground, Project
 from bench.process import Cost
 from bench.sample import Row, line_through
 
@@ -51,7 +51,7 @@ class Bench:
         """A pass that finds nothing to do, beside both floors and Ansible."""
         ground, project, command = self.ground, self._deployed(), floor.status(self.ground.runtime)
         before = ground.fleet.containers()
-        ansible.write(ground, ansible.existing_names(ground))
+        ansible.write(ground, ansible.existing_names(ground), NETWORK)
         with floor.opened(ground):
             ansible.run(ground)
             passes, cold, warm, theirs = self._by_turns(
@@ -104,8 +104,7 @@ class Bench:
         for _ in range(max(2, self.repeat // 2)):
             ground.clean()
             with floor.opened(ground):
-                floor.warm(ground, floor.network(ground.runtime))
-                plain.append(floor.warm(ground, making))
+                plain.append(floor.warm(ground, f"{floor.network(ground.runtime)}\n{making}"))
             ground.check(ground.size)
             ground.clean()
             project = ground.project()
@@ -115,7 +114,7 @@ class Bench:
         count = len(SERVICES) * ground.size
         return [
             _row(f"first deploy of {count} containers, `apply`", ours, ("floor", plain), 1.2),
-            _row("floor (the same `run -d` over an open `ssh`)", plain),
+            _row("floor (the same network and `run -d`, over an open `ssh`)", plain),
             Row("first deploy: client CPU", tuple(cost.cpu for cost in ours)),
         ]
 
@@ -124,9 +123,7 @@ class Bench:
         ground = self.ground
         self._converged = None
         ground.clean()
-        ansible.write(ground, ansible.own_names(ground))
-        with floor.opened(ground):
-            floor.warm(ground, floor.network(ground.runtime))
+        ansible.write(ground, ansible.own_names(ground), floor.NETWORK)
         cost = ansible.run(ground)
         ground.check(ground.size)
         return [_row("first deploy by Ansible, tuned", [cost])]
