@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import many, report
+from bench import many, planner, report
 from bench.ground import PROGRAM, ground
 from bench.parts import Bench
 from bench.process import measured
 from bench.sample import Row, table
 
 ON_A_LAB = ("cpu", "noop", "repair", "deploy", "ansible")
-PARTS = (*ON_A_LAB, "help", "many")
+PARTS = (*ON_A_LAB, "help", "many", "planner")
 RUNTIMES = ("docker", "podman")
 
 
@@ -35,6 +35,9 @@ def main() -> int:
     if "many" in chosen.parts:
         title = f"{chosen.hosts} connections to one sshd (the runtime behind it is a fake)"
         _do(book, title, "many", lambda: many.measure(chosen.hosts, max(2, chosen.repeat // 2)))
+    if "planner" in chosen.parts:
+        title = "The planner alone, on nodes that are only data"
+        _do(book, title, "planner", lambda: planner.measure(tuple(chosen.sizes), max(2, chosen.repeat // 3)))
     text = book.text(f"bench/run {' '.join(sys.argv[1:])}".strip())
     print(text)
     if chosen.write:
@@ -73,6 +76,9 @@ def _arguments() -> argparse.Namespace:
         "--runtime", action="append", choices=RUNTIMES, help="docker, podman (default: one after the other)"
     )
     parser.add_argument("--hosts", type=int, default=300, help="connections of `many` (default: 300)")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=list(planner.SIZES), help="nodes of `planner` (default: 500 1500 5000)"
+    )
     parser.add_argument("--repeat", type=int, default=9, help="how often what is short is run (default: 9)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="where the table goes, beside standard output")
     parser.add_argument("--name", default="bench", help="of the lab (default: bench)")
