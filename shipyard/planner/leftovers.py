@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
+
 from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.canonical import dumps
 from shipyard.model.job import JOB_MODES
+from shipyard.model.memory import SlotKey
 from shipyard.model.node import NodeState
-from shipyard.model.observed import Container
+from shipyard.model.observed import Container, HeldRevision
 from shipyard.model.plan import DropRevision, KeepRevision, Notice, RemoveContainer
 from shipyard.model.situation import DesiredStack
 from shipyard.planner.wave import Phase
@@ -35,9 +39,8 @@ def drop_placements(world: World) -> None:
 
 def remove_containers(world: World) -> None:
     """Containers of ours that no placement stands for."""
-    for key in sorted(world.containers):
-        if (key in world.placements or key in world.finished) and not _removing(world, key[0]):
-            continue
+    over = [key for key in world.containers if _is_over(world, key)]
+    for key in sorted(over):
         stack = world.stack(key[0])
         for node, box in world.containers[key]:
             target = f"{key[0]}/{key[1]}.{key[2]}"
@@ -50,6 +53,10 @@ def remove_containers(world: World) -> None:
                 grace = service.container_on(node).stop_grace_period if service else None
                 step = RemoveContainer(box.id, box.name, grace)
                 world.wave.add(node, Phase.REMOVE, target, reason, detail, step)
+
+
+def _is_over(world: World, key: SlotKey) -> bool:
+    return (key not in world.placements and key not in world.finished) or _removing(world, key[0])
 
 
 def _removing(world: World, name: str) -> bool:
@@ -78,9 +85,13 @@ def report_strangers(world: World) -> None:
 def keep_revisions(world: World) -> None:
     """See that enough nodes hold each stack's newest revision, and none an outdated one."""
     ready = sorted(name for name, state in world.states.items() if state == NodeState.READY and name in world.seen)
+    holding: defaultdict[str, dict[str, HeldRevision]] = defaultdict(dict)
+    for name in ready:
+        for held in world.seen[name].revisions:
+            holding[held.stack][name] = held
     for stack in world.situation.stacks:
         if not stack.removing:
-            _keep(world, stack, ready)
+            _keep(world, stack, ready, holding[stack.revision.stack])
     known = {stack.revision.stack for stack in world.situation.stacks if not stack.removing}
     for name in ready:
         for held in world.seen[name].revisions:
@@ -89,21 +100,27 @@ def keep_revisions(world: World) -> None:
                 world.wave.add(name, Phase.TIDY, held.stack, "StackRemoved", why, DropRevision(held.stack))
 
 
-def _keep(world: World, stack: DesiredStack, ready: list[str]) -> None:
+def _keep(world: World, stack: DesiredStack, ready: list[str], holding: dict[str, HeldRevision]) -> None:
+    """`holding`: what ready nodes have of this stack, by node."""
     revision = stack.revision
-    holding = {name: held for name in ready for held in world.seen[name].revisions if held.stack == revision.stack}
     current = {
         name for name, held in holding.items() if (held.number, held.digest) == (revision.number, revision.digest)
     }
-    members = {node for _, nodes in stack.eligible for node in nodes}
     chosen = [name for name in holding if name not in current]
-    candidates = sorted((name for name in ready if name not in holding), key=lambda name: (name not in members, name))
     lacking = COPIES - len(current) - len(chosen)
-    for name in sorted([*chosen, *candidates[: max(lacking, 0)]]):
+    for name in sorted([*chosen, *_more(stack, ready, holding, lacking)]):
         if world.wave.may_act(name):
             step = KeepRevision(revision.stack, revision.number, revision.digest, dumps(revision))
             detail = f"{name} keeps a copy of revision {revision.number}"
             world.wave.add(name, Phase.FETCH, revision.stack, "Copy", detail, step)
+
+
+def _more(stack: DesiredStack, ready: list[str], holding: Collection[str], count: int) -> list[str]:
+    """So many nodes that hold no copy yet: first those on which the stack may run."""
+    if count <= 0:
+        return []
+    members = {node for _, nodes in stack.eligible for node in nodes}
+    return sorted((name for name in ready if name not in holding), key=lambda name: (name not in members, name))[:count]
 
 
 def forgettable(world: World) -> tuple[str, ...]:

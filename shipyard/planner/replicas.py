@@ -34,6 +34,7 @@ from shipyard.planner import (
     loss,
     ordered,
     placing,
+    rest,
     returning,
     slots,
     storage,
@@ -54,6 +55,8 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
     if service.mode == "replicated":  # those beyond its number wait for their turn to go
         placements = [placement for placement in placements if placement.slot <= service.replicas]
     placements = returning.welcome(world, ledger, stack, service, placements)
+    if rest.at_rest(world, ledger, stack, service, placements):
+        return
     conditions = [condition.of(world, stack, service, placement) for placement in placements]
     conditions = _roll(world, ledger, stack, service, conditions)
     held = ordered.held(service, conditions)

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from shipyard.model import labels
 from shipyard.model.job import Job
-from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, SlotKey, StumbleKey, Stumbles
+from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, Rollout, SlotKey, StumbleKey, Stumbles
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedNode, ObservedVolume
 from shipyard.model.situation import DesiredStack, Situation
@@ -66,6 +66,7 @@ class World:
     stumbles: dict[StumbleKey, Stumbles]
     book: NodeBook
     jobs: dict[ServiceKey, Job]
+    rollouts: dict[ServiceKey, Rollout]
     declared: dict[str, Declared]
     containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
     slots_of: dict[ServiceKey, list[SlotKey]] = field(default_factory=dict)
@@ -138,6 +139,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         stumbles={stumbles.key: stumbles for stumbles in memory.stumbles},
         book=book(memory, situation.now, situation.timing.move_share),
         jobs={job.key: job for job in memory.jobs},
+        rollouts={rollout.key: rollout for rollout in memory.rollouts},
         declared=_declared(situation.stacks),
     )
     by_slot: defaultdict[SlotKey, list[tuple[str, Container]]] = defaultdict(list)
