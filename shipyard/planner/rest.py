@@ -37,6 +37,7 @@ QUIET = frozenset(
         "rollback",
         "canary",
         "labels",
+        "depends_on",
         "priority",
         "reschedule",
         "per_replica",
@@ -60,6 +61,8 @@ def at_rest(
 ) -> bool:
     """Whether all replicas run as declared, where they may stay, and nothing is remembered against them."""
     if service.mode not in _MODES or any(getattr(service, name) != default for name, default in _OTHERS):
+        return False
+    if any(other.restart for other in service.depends_on):
         return False
     if (stack.revision.stack, service.name) in world.rollouts:
         return False
