@@ -15,12 +15,6 @@ from shipyard.planner.constraints import problem
 MAX_REPLICAS = 100_000
 
 
-def _mode(value: Value) -> str:
-    if value.data in ("replicated-job", "global-job"):
-        raise value.error(f"{value.data} is not carried out yet; known are replicated and global")
-    return str(word("replicated", "global")(value))
-
-
 def _constraints(value: Value) -> tuple[str, ...]:
     found = []
     for item in value.items("a list of constraints"):
@@ -98,8 +92,20 @@ def _restart_policy(value: Value) -> RestartPolicy:
 
 DEPLOY = Table(
     "deploy",
-    Key("mode", "`replicated`, `global`", "So many replicas, or one on each node.", _mode, "`replicated`"),
-    Key("replicas", "number", "How many, with mode replicated.", whole(0, MAX_REPLICAS), "`1`"),
+    Key(
+        "mode",
+        "`replicated`, `global`, `replicated-job`, `global-job`",
+        "So many replicas, or one on each node; as a job, containers that run to their end.",
+        word("replicated", "global", "replicated-job", "global-job"),
+        "`replicated`",
+    ),
+    Key(
+        "replicas",
+        "number",
+        "How many, with mode replicated; with replicated-job, how many have to end well.",
+        whole(0, MAX_REPLICAS),
+        "`1`",
+    ),
     Key("resources", "mapping", "`limits` and `reservations`.", RESOURCES.read),
     Key("placement", "mapping", "`constraints`, `preferences`, `max_replicas_per_node`.", _placement),
     Key("update_config", "mapping", "`parallelism`, `order`.", _update),
@@ -123,9 +129,10 @@ def replicas(service: Value, deploy: dict[str, Any], scale: int | None) -> int:
             f"says {scale}, deploy.replicas says {wanted}", hint="write only one of them"
         )
     wanted = scale if wanted is None else wanted
-    if deploy.get("mode") == "global" and wanted is not None:
+    mode = deploy.get("mode")
+    if mode in ("global", "global-job") and wanted is not None:
         raise service.child("deploy", None).error(
-            "has mode global, one replica on each node, so replicas can't be said"
+            f"has mode {mode}, one replica on each node, so replicas can't be said"
         )
     return 1 if wanted is None else wanted
 

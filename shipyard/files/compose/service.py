@@ -12,6 +12,7 @@ from shipyard.files.compose import (
     deploy,
     environment,
     health,
+    jobs,
     kernel,
     limits,
     mounts,
@@ -23,6 +24,7 @@ from shipyard.files.compose import (
 )
 from shipyard.files.compose.keys import OWN, Key, Table
 from shipyard.files.compose.value import Value
+from shipyard.model.job import JOB_MODES
 from shipyard.model.spec import ContainerSpec, Limits, PlacementRules, Port, Reschedule, ServiceSpec, UpdatePolicy
 
 SHIPYARD = Table(
@@ -30,6 +32,7 @@ SHIPYARD = Table(
     Key("tags", "text or list", "Tags of this service beside the play's, for `--tags`.", tags.read),
     *scheduling.KEYS,
     *standing.KEYS,
+    *jobs.KEYS,
 )
 SERVICE = Table(
     "a service",
@@ -67,14 +70,17 @@ def service(value: Value, name: str) -> Service | None:
         return None
     deployed, own = got.get("deploy", {}), got.get(OWN, {})
     most, aside = limits.limits(value, got, deployed)
+    wanted = deploy.replicas(value, deployed, got.get("scale"))
+    mode = jobs.mode(value, own, deployed)
     spec = ServiceSpec(
         name=name,
         container=dataclasses.replace(
-            _container(value, name, got, deployed, most),
+            _container(value, name, got, deployed, most, restarting=mode not in JOB_MODES),
             gpus=tuple(each for each in aside.devices if "gpu" in each.capabilities),
         ),
-        mode=deployed.get("mode", "replicated"),
-        replicas=deploy.replicas(value, deployed, got.get("scale")),
+        mode=mode,
+        replicas=wanted if mode == "replicated" else 1,
+        job=jobs.rules(value, mode, wanted, own, deployed, got.get("restart")),
         placement=dataclasses.replace(deployed.get("placement", PlacementRules()), **scheduling.rules(own)),
         priority=own.get("priority", 0),
         reservations=aside,
@@ -88,7 +94,9 @@ def service(value: Value, name: str) -> Service | None:
     return Service(spec, own.get("tags", ())) if len(value.reading.problems) == before else None
 
 
-def _container(value: Value, name: str, got: dict[str, Any], deployed: dict[str, Any], most: Limits) -> ContainerSpec:
+def _container(
+    value: Value, name: str, got: dict[str, Any], deployed: dict[str, Any], most: Limits, *, restarting: bool
+) -> ContainerSpec:
     mounted = {mount.target: mount for mount in (*got.get("volumes", ()), *got.get("tmpfs", ()))}
     mode = got.get("network_mode")
     if mode == "host" and any(port.published not in (None, port.target) for port in got.get("ports", ())):
@@ -102,7 +110,7 @@ def _container(value: Value, name: str, got: dict[str, Any], deployed: dict[str,
         mounts=tuple(mounted[target] for target in sorted(mounted)),
         networks=() if mode else attachments.attach(value, name, got.get("networks", ()), got.get("mac_address")),
         network_mode=mode,
-        restart=deployed.get("restart_policy", got.get("restart")),
+        restart=deployed.get("restart_policy", got.get("restart")) if restarting else None,
         limits=most,
     )
 

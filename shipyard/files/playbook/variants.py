@@ -37,6 +37,7 @@ _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
     (("x-shipyard", "reschedule"), lambda service: service.spec.reschedule),
     (("x-shipyard", "stable_names"), lambda service: service.spec.stable_names),
     (("x-shipyard", "order"), lambda service: service.spec.order),
+    (("x-shipyard", "schedule"), lambda service: service.spec.job),
 )
 """What the scheduler, or another service, has to know before it knows the node."""
 
