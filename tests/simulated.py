@@ -7,7 +7,7 @@ use), so that plans which work here by luck are few. Real runtimes are for tests
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -50,8 +50,10 @@ from shipyard.model.plan import (
     StopContainer,
     UnpauseContainer,
 )
+from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, Pairs
+from shipyard.model.spec import ContainerSpec, Pairs, Revision
+from shipyard.planner import probes
 from shipyard.planner.learn import learn
 from shipyard.planner.plan import plan
 from shipyard.runtime.mounts import carrying
@@ -103,7 +105,8 @@ class SimulatedNode:
 class SimulatedFleet:
     """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked.
 
-    `image_volumes`: where each image declares volumes.
+    `image_volumes`: where each image declares volumes. `answer`: what a probe comes to, and the words of it; `tried`:
+    those of the last pass.
     """
 
     def __init__(self, names: Iterable[str], registry: Iterable[str] = ("app:1", "app:2", "app:3")) -> None:
@@ -114,6 +117,9 @@ class SimulatedFleet:
         self.removed_volumes: list[str] = []
         self.healthy_at_once = True
         self.image_volumes: dict[str, tuple[str, ...]] = {}
+        self.answer: Callable[[Try], tuple[bool | None, str]] = lambda _: (True, "")
+        self.tried: list[Try] = []
+        self.history: tuple[Revision, ...] = ()
         self._ids = (f"{number:064x}" for number in itertools.count(1))
 
     def situation(self, stacks: tuple[DesiredStack, ...]) -> Situation:
@@ -124,11 +130,12 @@ class SimulatedFleet:
             stacks=stacks,
             observed=tuple(self.nodes[name].observed() for name in sorted(self.nodes)),
             memory=self.memory,
+            history=self.history,
         )
 
     def one_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:
         """Observe, plan, execute, record. `killed_after`: actions done before the control machine dies."""
-        decided = plan(self.situation(stacks), waves=1)
+        decided = plan(self.probed(self.situation(stacks)), waves=1)
         self.memory = decided.memory
         outcomes = []
         failed: set[int] = set()
@@ -139,8 +146,28 @@ class SimulatedFleet:
             if outcomes[-1].status is not Status.DONE:
                 failed.add(action.id)
         self.memory = learn(self.memory, outcomes, self.now, self.situation(()).timing)
-        self.now += 1
+        self.sleep(1)
         return decided
+
+    def probed(self, situation: Situation) -> Situation:
+        """The situation with what the probes that are due come to."""
+        self.tried = list(probes.due(situation))
+        results = ((each, (None, each.obstacle) if each.obstacle else self.answer(each)) for each in self.tried)
+        return replace(
+            situation,
+            probed=tuple(
+                Tried(each, passed, words, log="its log" if each.decides and passed is False else "")
+                for each, (passed, words) in results
+            ),
+        )
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes, for containers that run too."""
+        self.now += seconds
+        for node in self.nodes.values():
+            for identity, box in node.boxes.items():
+                if box.state is ContainerState.RUNNING and box.age is not None:
+                    node.boxes[identity] = replace(box, age=box.age + seconds)
 
     def converge(self, stacks: tuple[DesiredStack, ...], *, passes: int = 400) -> Plan:
         """Passes until one plans nothing and nothing waits for time; time flies while waiting."""
@@ -149,10 +176,10 @@ class SimulatedFleet:
             if decided.waves:
                 continue
             timed = [each.until for each in decided.waiting if each.until is not None]
-            starting = [each for each in decided.waiting if each.reason in ("HealthStarting", "Restarting")]
+            starting = [each for each in decided.waiting if each.reason in ("HealthStarting", "Restarting", "Probing")]
             if not timed and not starting:
                 return decided
-            self.now = max(self.now + 1, min(timed, default=self.now + 1))
+            self.sleep(max(1.0, min(timed, default=0.0) - self.now))
             self.tick()
         raise AssertionError(f"no convergence in {passes} passes: {decided}")
 
@@ -274,7 +301,7 @@ class SimulatedFleet:
             spec.image,
             health=Health.NONE if spec.healthcheck is None or self.healthy_at_once else Health.STARTING,
             age=None if clash else 0.0,
-            networks=tuple(ObservedAttachment(each.network, each.aliases) for each in spec.networks),
+            networks=tuple(ObservedAttachment(each.network, each.aliases, "10.0.0.2") for each in spec.networks),
             anonymous=self._anonymous(node, spec),
         )
         node.boxes[identity], node.specs[identity] = box, spec

@@ -21,6 +21,7 @@ COLOURS = {
     "unobserved": "yellow",
     "suspect": "yellow",
     "starting": "yellow",
+    "not ready": "yellow",
     "pending": "yellow",
     "paused": "yellow",
     "restarting": "yellow",

@@ -127,6 +127,70 @@ class Stumbles:
         return (self.stack, self.service, self.node)
 
 
+ProbeName = Literal["startup", "liveness", "readiness"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCount:
+    """How one probe of one container has gone. `probe`: hash of the probe as declared; another one is counted anew.
+
+    `tried`: unix seconds. `passed`: the last try that came to anything, and `row` how many in a row came to the same.
+    `holds`: the verdict, which changes only when a threshold is reached. `words`: of the last failure. `obstacle`: why
+    it could not be tried of late, "" when it could.
+    """
+
+    name: ProbeName
+    probe: str
+    tried: float
+    passed: bool = False
+    row: int = 0
+    holds: bool = False
+    words: str = ""
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The probes of one run of a container: `restarts` and `age` (seconds) tell when it has been started anew."""
+
+    stack: str
+    service: str
+    slot: int
+    container: str
+    node: str
+    restarts: int
+    age: float
+    counts: tuple[ProbeCount, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return (self.stack, self.service, self.slot, self.container)
+
+    def count(self, name: ProbeName) -> ProbeCount | None:
+        """Of this probe, or None before its first try."""
+        return next((count for count in self.counts if count.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many replicas an autoscaled service is to have. `judged`: unix seconds of the last look at its use.
+
+    `wishes`: what its use asked for of late, as (unix seconds, replicas), oldest first. `figures`: what `wanted` was
+    last changed, or left, by.
+    """
+
+    stack: str
+    service: str
+    wanted: int
+    judged: float = 0.0
+    wishes: tuple[tuple[float, int], ...] = ()
+    figures: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.stack, self.service)
+
+
 @dataclass(frozen=True, slots=True)
 class Departed:
     """A replica was moved off a silent node, where this incarnation of it may still be at work.
@@ -191,6 +255,8 @@ class Memory:
     evacuations: tuple[Evacuation, ...] = ()
     fencings: tuple[FailedFencing, ...] = ()
     jobs: tuple[Job, ...] = ()
+    probed: tuple[Probed, ...] = ()
+    scales: tuple[Scale, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

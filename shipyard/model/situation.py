@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shipyard.model.memory import Memory
 from shipyard.model.node import Node
 from shipyard.model.observed import Observation, ObservedNode
+from shipyard.model.probing import Tried
 from shipyard.model.spec import Revision
 
 
@@ -54,6 +55,7 @@ class Situation:
     `history`: older revisions that containers were made from, so that a plan can say what changed.
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
     `remove_volumes`: full names of volumes to remove (`rm --volumes`).
+    `probed`: what the probes that were due came to; None where a plan looks ahead, and all are taken to pass.
     """
 
     cluster: str
@@ -67,6 +69,7 @@ class Situation:
     accept_empty: frozenset[str] = frozenset()
     remove_volumes: frozenset[str] = frozenset()
     timing: Timing = Timing()
+    probed: tuple[Tried, ...] | None = ()
 
     def seen(self) -> dict[str, ObservedNode]:
         """The nodes that answered, by name."""

@@ -42,8 +42,9 @@ class ReplicaStatus:
     """One slot of a service. `node` None: not placed. `state`: a container's (`running`), or
 
     `pending` (nothing there yet) or `unknown` (its node could not be observed). `health`: `none` where the container
-    has no health check; `container`, `container_name`, `revision`: None without one. `addresses`: by network, its key
-    in the file where it is the stack's own. `reason` (CamelCase) and `detail`: why it is not as declared; None and "".
+    has no health check and no probes, `not ready` where a probe says so; `container`, `container_name`, `revision`:
+    None without one. `addresses`: by network, its key in the file where it is the stack's own. `reason` (CamelCase) and
+    `detail`: why it is not as declared; None and "".
     """
 
     slot: int
@@ -61,7 +62,7 @@ class ReplicaStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """`healthy`: those that run and whose health check, where there is one, says so. `update`: see `planner.status`.
+    """`healthy`: those that run and are well, by their health checks and probes. `update`: see `planner.status`.
 
     `image`: what runs, a digest or an id where it could be resolved; `written`: as in the playbook.
     """

@@ -42,7 +42,7 @@ from shipyard.model.situation import Situation
 
 
 def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
-    """The situation after these actions, with no time passed: health checks pass at once, and jobs end well."""
+    """The situation after these actions, with no time passed: health checks and probes pass at once, jobs end well."""
     nodes = {answer.name: answer for answer in situation.observed}
     for action in actions:
         node = nodes[action.node]
@@ -51,7 +51,7 @@ def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
     observed = tuple(
         _settled(nodes[answer.name]) if isinstance(answer, ObservedNode) else answer for answer in situation.observed
     )
-    return replace(situation, observed=observed)
+    return replace(situation, observed=observed, probed=None)
 
 
 def _settled(node: object) -> ObservedNode:

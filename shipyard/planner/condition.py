@@ -12,6 +12,7 @@ from shipyard.model.memory import Failures, Placement
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, RestartPolicy, ServiceSpec
+from shipyard.planner import probes
 from shipyard.planner.world import World
 
 RESTARTS_TOLERATED = 3
@@ -28,7 +29,7 @@ class Kind(StrEnum):
     START = "start"
     UNPAUSE = "unpause"
     LOOPING = "looping"  # the runtime restarts it again and again: stop it, and back off
-    STARTING = "starting"  # its health check has not decided yet
+    STARTING = "starting"  # its health check or a probe has not passed, or its readiness is lost
     READY = "ready"
     COMPLETED = "completed"  # it ended well and is not to be restarted
     FAILED = "failed"  # it ended badly and is not to be restarted
@@ -38,7 +39,8 @@ class Kind(StrEnum):
 class Condition:
     """One slot. `current`: the container of its present incarnation. `strays`: its other containers, with nodes.
 
-    `reason` (CamelCase) and `detail` say why it is of this kind.
+    `reason` (CamelCase) and `detail` say why it is of this kind; `until` (unix seconds) when that is looked at again,
+    None for soon. `unready`: ids of containers of the slot that run, but of which a probe says that they don't serve.
     """
 
     placement: Placement
@@ -48,6 +50,8 @@ class Condition:
     detail: str
     current: Container | None = None
     strays: tuple[tuple[str, Container], ...] = ()
+    until: float | None = None
+    unready: frozenset[str] = frozenset()
 
     @property
     def target(self) -> str:
@@ -59,7 +63,11 @@ class Condition:
         there = [container for _, container in self.strays]
         if self.current is not None:
             there.append(self.current)
-        return any(serves(container) for container in there)
+        return any(self.serves(container) for container in there)
+
+    def serves(self, container: Container) -> bool:
+        """Whether this container of the slot runs, and neither its health check nor a probe says otherwise."""
+        return serves(container) and container.id not in self.unready
 
 
 def serves(container: Container) -> bool:
@@ -87,7 +95,33 @@ def of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Place
         kind, reason, detail = Kind.OUTDATED, "Changed", _what_changed(world, current, placement, spec)
     else:
         kind, reason, detail = _of_container(world, placement, spec, current)
-    return Condition(placement, spec, kind, reason, detail, current, strays)
+    found = Condition(placement, spec, kind, reason, detail, current, strays)
+    return _probed(world, stack, service, found)
+
+
+def _probed(world: World, stack: DesiredStack, service: ServiceSpec, found: Condition) -> Condition:
+    """The same, as far as probes agree; each container is asked what it was made to answer."""
+    situation, where = world.situation, found.placement.node
+    if service.probes == probes.NONE and not situation.history:
+        return found
+    boxes = [*found.strays, *([(where, found.current)] if found.current is not None else [])]
+    verdicts = {
+        box.id: probes.verdict(
+            situation,
+            world.probed,
+            probes.made_with(situation, stack, service, node, box),
+            box,
+            patience=service.update.deadline,
+        )
+        for node, box in boxes
+    }
+    unready = frozenset(identity for identity, verdict in verdicts.items() if not verdict.serves)
+    found = replace(found, unready=unready)
+    if found.kind != Kind.READY or found.current is None:
+        return found
+    own = verdicts[found.current.id]
+    kind = Kind.RECREATE if own.failed else Kind.READY if own.serves else Kind.STARTING
+    return replace(found, kind=kind, reason=own.reason, detail=own.detail, until=own.until)
 
 
 def _why_missing(

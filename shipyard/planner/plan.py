@@ -16,7 +16,7 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
-from shipyard.planner import jobs, leftovers, placing, replicas, storage, stumbling, wiring
+from shipyard.planner import jobs, leftovers, placing, probes, replicas, storage, stumbling, wiring
 from shipyard.planner.assume import assume
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
@@ -58,6 +58,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     world = build(situation, judgement)
     storage.remember(world)
     stumbling.forget(world)
+    probes.count(world)
     leftovers.drop_placements(world)
     jobs.forget(world)
     ledger = Ledger(world)
@@ -93,6 +94,7 @@ def _sorted_waiting(world: World) -> tuple[Waiting, ...]:
 
 def _sorted_notices(world: World, judgement: Judgement) -> tuple[Notice, ...]:
     notices = {*world.wave.notices}
+    notices |= {Notice(target, "ProbeNotTried", why) for target, why in probes.obstacles(world)}
     if judgement.brake:
         notices.add(Notice("fleet", "NetworkDown", judgement.brake))
     for memory in judgement.nodes:

@@ -140,7 +140,7 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
             _let_go(world, each, box)
         case Kind.COMPLETED if box is not None:
             _let_go(world, each, box)
-        case Kind.OUTDATED if box is not None and condition.serves(box):
+        case Kind.OUTDATED if box is not None and each.serves(box):
             _let_go(world, each, box)  # it waits for its turn, or can't be replaced: those before it go all the same
         case Kind.STARTING | Kind.READY if box is not None:
             _keep(world, stack, each, box)
@@ -168,8 +168,8 @@ def _keep(world: World, stack: DesiredStack, each: Condition, box: Container) ->
                 _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
             return
         wiring.mend(world, stack, each.spec, node, box, each.target)
-    if each.kind == Kind.STARTING:
-        world.wave.waiting.append(Waiting(each.target, each.reason, each.detail))
+    if each.reason:
+        world.wave.waiting.append(Waiting(each.target, each.reason, each.detail, each.until))
     _let_go(world, each, box)
 
 
@@ -178,7 +178,7 @@ def _let_go(world: World, each: Condition, box: Container) -> None:
     for where, stray in each.strays:
         if world.book.undecided(each.placement.key, where):
             continue
-        if where != each.placement.node and each.kind == Kind.STARTING and condition.serves(stray):
+        if where != each.placement.node and each.kind == Kind.STARTING and each.serves(stray):
             continue  # it moves, and the old one serves until the new one does
         if where in world.seen and world.wave.may_act(where):
             step = RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period)

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
-from shipyard.model.memory import Failures, NodeMemory, Placement, SlotKey
+from shipyard.model.memory import Failures, NodeMemory, Placement, Probed, SlotKey
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ContainerState, Health, Observation, ObservedNode, Silent
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Pairs, ServiceSpec
 from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
+from shipyard.planner import probes
 from shipyard.planner.world import slot_of
 
 PENDING = "pending"
@@ -50,6 +51,7 @@ class _View:
     memories: Mapping[str, NodeMemory]
     slots: Mapping[tuple[str, str], set[int]]
     placed: Mapping[tuple[str, str], int]
+    probed: Mapping[str, Probed]
 
 
 def fleet_status(situation: Situation, plan: Plan, last_pass: PassSummary | None) -> FleetStatus:
@@ -91,6 +93,7 @@ def _view(situation: Situation, plan: Plan) -> _View:
         memories=remembered | {memory.name: memory for memory in plan.memory.nodes},
         slots=slots,
         placed=Counter((stack, service) for stack, service, _ in after),
+        probed={each.container: each for each in plan.memory.probed},
     )
 
 
@@ -145,7 +148,7 @@ def _stack(stack: DesiredStack, view: _View) -> StackStatus:
 def _service(stack: DesiredStack, service: ServiceSpec, view: _View) -> ServiceStatus:
     name = stack.revision.stack
     slots = _slots(stack, service, view)
-    replicas = tuple(_replica((name, service.name, slot), view) for slot in slots)
+    replicas = tuple(_replica(stack, service, (name, service.name, slot), view) for slot in slots)
     running = [each for each in replicas if each.state == ContainerState.RUNNING]
     return ServiceStatus(
         name=service.name,
@@ -180,7 +183,7 @@ def _desired(stack: DesiredStack, service: ServiceSpec, view: _View) -> int:
     return view.placed.get((stack.revision.stack, service.name), 0)
 
 
-def _replica(key: SlotKey, view: _View) -> ReplicaStatus:
+def _replica(stack: DesiredStack, service: ServiceSpec, key: SlotKey, view: _View) -> ReplicaStatus:
     found = _shown(key, view)
     placement = view.after.get(key) or view.before.get(key)
     reason, detail = view.reasons.get(f"{key[0]}/{key[1]}.{key[2]}", ("", ""))
@@ -194,7 +197,7 @@ def _replica(key: SlotKey, view: _View) -> ReplicaStatus:
         slot=key[2],
         node=found.node,
         state=str(container.state),
-        health=str(container.health),
+        health=_health(stack, service, found, view),
         container=container.id,
         container_name=container.name,
         revision=int(revision) if revision.isascii() and revision.isdigit() else None,
@@ -203,6 +206,17 @@ def _replica(key: SlotKey, view: _View) -> ReplicaStatus:
         reason=reason or None,
         detail=detail,
     )
+
+
+def _health(stack: DesiredStack, service: ServiceSpec, found: _Found, view: _View) -> str:
+    """What the runtime says and, where that is nothing bad, what the probes say."""
+    box = found.container
+    if box.state is not ContainerState.RUNNING or box.health not in (Health.NONE, Health.HEALTHY):
+        return str(box.health)
+    declared = probes.made_with(view.situation, stack, service, found.node, box)
+    if declared == probes.NONE:
+        return str(box.health)
+    return probes.health(probes.verdict(view.situation, view.probed, declared, box))
 
 
 def _shown(key: SlotKey, view: _View) -> _Found | None:

@@ -9,7 +9,17 @@ from operator import attrgetter
 
 from shipyard.model import labels
 from shipyard.model.job import Job
-from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, Rollout, SlotKey, StumbleKey, Stumbles
+from shipyard.model.memory import (
+    Failures,
+    KnownVolume,
+    Memory,
+    Placement,
+    Probed,
+    Rollout,
+    SlotKey,
+    StumbleKey,
+    Stumbles,
+)
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedNode, ObservedVolume
 from shipyard.model.situation import DesiredStack, Situation
@@ -45,13 +55,14 @@ class Declared:
 
 @dataclass(slots=True)
 class World:
-    """One step's working view. `placements`, `failures`, `stumbles` and `jobs` change as decisions fall, and only they.
+    """One step's working view. What is like the memory changes as decisions fall; the rest is read only.
 
     Nothing here may be searched from end to end for one replica: what is looked for has an index.
     `containers`: our well-formed containers by slot, each with its node, sorted by node and id; `slots_of`: the keys of
     that by service. `volumes`: by node and name. `brake`: why nothing may be moved, or "".
     `evicted`: placements that had to make room in this step.
     `finished`: slots of jobs' tasks that have no placement any more, and whose containers are kept.
+    `probed`: by container's id.
     """
 
     situation: Situation
@@ -68,6 +79,7 @@ class World:
     jobs: dict[ServiceKey, Job]
     rollouts: dict[ServiceKey, Rollout]
     declared: dict[str, Declared]
+    probed: dict[str, Probed] = field(default_factory=dict)
     containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
     slots_of: dict[ServiceKey, list[SlotKey]] = field(default_factory=dict)
     strangers: list[tuple[str, Container]] = field(default_factory=list)
@@ -120,6 +132,7 @@ class World:
             volumes=tuple(volume for _, volume in sorted(self.volumes.items())),
             stumbles=tuple(sorted(self.stumbles.values(), key=lambda stumbles: stumbles.key)),
             jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.key)),
+            probed=tuple(sorted(self.probed.values(), key=lambda probed: probed.key)),
         )
 
 
@@ -141,6 +154,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         jobs={job.key: job for job in memory.jobs},
         rollouts={rollout.key: rollout for rollout in memory.rollouts},
         declared=_declared(situation.stacks),
+        probed={probed.container: probed for probed in memory.probed},
     )
     by_slot: defaultdict[SlotKey, list[tuple[str, Container]]] = defaultdict(list)
     for name in sorted(world.seen):

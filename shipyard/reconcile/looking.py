@@ -13,7 +13,7 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
 from shipyard.observe.fleet import observe
 from shipyard.observe.probe import NodeRequest
-from shipyard.planner import plan, storage
+from shipyard.planner import plan, probes, storage
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session, with_revisions
 from shipyard.store.records import StoredNode
@@ -40,9 +40,22 @@ def look(
     answers = _ask(session, membership, situation, asked, images or {}, versions=versions, thorough=thorough)
     situation = replace(situation, observed=answers, now=session.now())
     _check_identity(session, situation)
+    situation = with_revisions(situation, session)
     if images is None:
+        situation = _probe(session, membership, situation)
         situation = _look_for_images(session, membership, situation)
-    return with_revisions(situation, session)
+    return situation
+
+
+def _probe(session: Session, membership: Membership, situation: Situation) -> Situation:
+    """Probes that are due are tried now; where there are none, no node is asked again."""
+    tries = probes.due(situation)
+    if not tries:
+        return situation
+    from shipyard.observe.trying import try_all
+
+    runtimes = {name: node.facts.runtime for name, node in situation.seen().items()}
+    return replace(situation, probed=try_all(session.fleet(membership), tries, runtimes))
 
 
 def _ask(

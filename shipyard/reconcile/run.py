@@ -18,6 +18,7 @@ from shipyard.model.event import Event
 from shipyard.model.plan import Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
+from shipyard.planner import probes
 from shipyard.planner.job_events import job_events
 from shipyard.planner.learn import events, learn, node_events
 from shipyard.planner.plan import plan
@@ -27,7 +28,7 @@ from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session
 from shipyard.runtime.dialects import by_name
 
-TIMED = ("BackOff", "HealthStarting", "JobRunning", "MoveLimit", "NodeReturned", "Restarting")
+TIMED = ("BackOff", "HealthStarting", "JobRunning", "MoveLimit", "NodeReturned", "Probing", "Restarting")
 """Reasons for waiting that time alone ends; others wait for these, or for a node."""
 
 CLOSELY = 3600.0
@@ -133,6 +134,7 @@ def _tell(session: Session, situation: Situation, decided: Plan, progress: Progr
     happened = (
         *node_events(situation.memory, decided.memory, situation.now),
         *job_events(situation.memory, decided.memory, situation.now),
+        *probes.events(situation.memory, decided.memory, situation.now),
     )
     for event in happened:
         progress.on_event(event)

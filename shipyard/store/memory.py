@@ -25,7 +25,9 @@ from shipyard.model.memory import (
     Memory,
     NodeMemory,
     Placement,
+    Probed,
     Rollout,
+    Scale,
     Stumbles,
 )
 from shipyard.model.node import NodeState
@@ -123,6 +125,8 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("evacuations", Evacuation),
     _Bodies("fencings", FailedFencing),
     _Bodies("jobs", Job),
+    _Bodies("probed", Probed),
+    _Bodies("scales", Scale),
 )
 
 

@@ -19,6 +19,20 @@ class Completed:
     stderr: bytes
 
 
+class Wire(Protocol):
+    """Bytes to and from a port on the node's side: a socket, or an ssh channel, which looks like one."""
+
+    def settimeout(self, seconds: float | None, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes:
+        """Some bytes, none at the end. Raises OSError."""
+        ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class NodeConnection(Protocol):
     """One open connection to one node. Not for use by two threads at once.
 
@@ -41,6 +55,13 @@ class NodeConnection(Protocol):
 
     def interact(self, argv: tuple[str, ...], *, tty: bool) -> int:
         """Run a command with this process's own terminal (or pipes) attached (for `exec`); returns the exit status."""
+        ...
+
+    def reach(self, address: str, port: int, *, timeout: float) -> Wire:
+        """Connect by TCP as the node itself would. Several threads may ask at once, once the connection is open.
+
+        Raises OSError with words where nobody listens there; NotObserved where this connection can't be asked.
+        """
         ...
 
     def close(self) -> None:

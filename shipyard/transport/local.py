@@ -8,6 +8,7 @@ import os
 import pwd
 import selectors
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import IO
@@ -15,7 +16,7 @@ from typing import IO
 from shipyard.base import clock
 from shipyard.base.errors import NotObserved
 from shipyard.model.inventory import Become
-from shipyard.transport.connection import MAX_OUTPUT, Completed
+from shipyard.transport.connection import MAX_OUTPUT, Completed, Wire
 from shipyard.transport.conversation import Chunk, Conversation
 from shipyard.transport.program import STOP, Program, attached, script_runner
 
@@ -58,6 +59,10 @@ class LocalConnection:
             return _shell_status(subprocess.run(argv, check=False).returncode)
         except OSError as error:
             raise NotObserved(self.node, f"can't run {argv[0]}: {error.strerror}") from None
+
+    def reach(self, address: str, port: int, *, timeout: float) -> Wire:
+        """See NodeConnection."""
+        return socket.create_connection((address, port), timeout)
 
     def close(self) -> None:
         """Nothing stays open between commands."""

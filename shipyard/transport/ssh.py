@@ -17,7 +17,7 @@ from shipyard.base.errors import NotObserved, TimedOut, Unreachable
 from shipyard.base.text import one_line
 from shipyard.model.inventory import Connection
 from shipyard.transport import terminal
-from shipyard.transport.connection import MAX_OUTPUT, Completed
+from shipyard.transport.connection import MAX_OUTPUT, Completed, Wire
 from shipyard.transport.conversation import Chunk, Conversation
 from shipyard.transport.dialer import Dialer, reason
 from shipyard.transport.options import SshOptions
@@ -26,6 +26,8 @@ from shipyard.transport.resolve import Resolver
 from shipyard.transport.target import Target
 
 _LONGEST_WAIT = 3600.0
+_FORBIDDEN = 1
+"""RFC 4254's reason for a channel that is administratively prohibited."""
 _STARTING = 60.0
 """Seconds for the login shell, PAM and sudo to begin, at most."""
 
@@ -100,6 +102,26 @@ class SshConnection:
             raise Unreachable(self.node, f"the connection broke: {reason(error)}") from None
         finally:
             channel.close()
+
+    def reach(self, address: str, port: int, *, timeout: float) -> Wire:
+        """See NodeConnection. A forwarded channel is no session: sshd's MaxSessions does not count it."""
+        transport = self._transport
+        if transport is None or not transport.is_active():
+            raise NotObserved(self.node, "the connection broke")
+        try:
+            return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=timeout)
+        except paramiko.ChannelException as error:
+            if error.code == _FORBIDDEN:
+                raise NotObserved(
+                    self.node,
+                    f"its sshd forwards no connection to {address} port {port} ({one_line(error.text)})",
+                    hint="see AllowTcpForwarding and PermitOpen in its sshd_config; exec probes need neither",
+                ) from None
+            raise OSError(one_line(error.text)) from None
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if transport.is_active():
+                raise TimeoutError(f"no answer in {timeout:g} s") from None
+            raise NotObserved(self.node, f"the connection broke: {reason(error)}") from None
 
     def close(self) -> None:
         """See NodeConnection."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from shipyard.files.compose import (
     attachments,
+    autoscale,
     basics,
     deploy,
     environment,
@@ -17,6 +18,7 @@ from shipyard.files.compose import (
     limits,
     mounts,
     power,
+    probes,
     refusals,
     scheduling,
     standing,
@@ -25,7 +27,16 @@ from shipyard.files.compose import (
 from shipyard.files.compose.keys import OWN, Key, Table
 from shipyard.files.compose.value import Value
 from shipyard.model.job import JOB_MODES
-from shipyard.model.spec import ContainerSpec, Limits, PlacementRules, Port, Reschedule, ServiceSpec, UpdatePolicy
+from shipyard.model.spec import (
+    ContainerSpec,
+    Limits,
+    PlacementRules,
+    Port,
+    Probes,
+    Reschedule,
+    ServiceSpec,
+    UpdatePolicy,
+)
 
 SHIPYARD = Table(
     OWN,
@@ -33,6 +44,8 @@ SHIPYARD = Table(
     *scheduling.KEYS,
     *standing.KEYS,
     *jobs.KEYS,
+    *probes.KEYS,
+    *autoscale.KEYS,
 )
 SERVICE = Table(
     "a service",
@@ -72,6 +85,8 @@ def service(value: Value, name: str) -> Service | None:
     most, aside = limits.limits(value, got, deployed)
     wanted = deploy.replicas(value, deployed, got.get("scale"))
     mode = jobs.mode(value, own, deployed)
+    probes.check(value, own.get("probes", Probes()), got.get("network_mode"))
+    autoscale.check(value, own.get("autoscale"), deployed, most, aside)
     spec = ServiceSpec(
         name=name,
         container=dataclasses.replace(
@@ -90,6 +105,8 @@ def service(value: Value, name: str) -> Service | None:
         reschedule=own.get("reschedule", Reschedule()),
         stable_names=own.get("stable_names", False),
         order=own.get("order", "parallel"),
+        probes=own.get("probes", Probes()),
+        autoscale=own.get("autoscale"),
     )
     return Service(spec, own.get("tags", ())) if len(value.reading.problems) == before else None
 

@@ -38,6 +38,8 @@ _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
     (("x-shipyard", "stable_names"), lambda service: service.spec.stable_names),
     (("x-shipyard", "order"), lambda service: service.spec.order),
     (("x-shipyard", "schedule"), lambda service: service.spec.job),
+    (("x-shipyard", "probes"), lambda service: service.spec.probes),
+    (("x-shipyard", "autoscale"), lambda service: service.spec.autoscale),
 )
 """What the scheduler, or another service, has to know before it knows the node."""
 

@@ -1,0 +1,40 @@
+"""Trying the probes of replicas: what a pass is to try, and what each try came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shipyard.model.memory import ProbeName, SlotKey
+from shipyard.model.spec import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One probe of one container, to be tried now. `address`, `port`: as the node itself reaches the container.
+
+    `obstacle`: why it can't be tried; "" where it can. `decides`: if it fails, the container is given up, and its
+    last log lines are wanted with the answer.
+    """
+
+    node: str
+    slot: SlotKey
+    container: str
+    name: ProbeName
+    probe: Probe
+    address: str = ""
+    port: int = 0
+    obstacle: str = ""
+    decides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of it. `passed` None: it could not be tried, which says nothing about the container.
+
+    `words`: what was answered, or why there is no answer. `log`: the container's last lines, where they were wanted.
+    """
+
+    attempt: Try
+    passed: bool | None
+    words: str = ""
+    log: str = ""
