@@ -21,7 +21,7 @@ _RUN = re.compile(r"((rev|due|asked)-([0-9]{1,18})(?:-([0-9a-f]{16}))?)\.([0-9]{
 def adopted(world: World, stack: DesiredStack, service: ServiceSpec) -> Job:
     """The job as the nodes know it: without runs where it is new."""
     key = (stack.revision.stack, service.name)
-    slots = {slot for _, _, slot in world.slots_of.get(key, ())} | set(world.placements.of_service(*key))
+    slots = {*world.containers.now_of(*key), *world.placements.now_of(*key)}
     numbers = max(slots, default=0)
     found: dict[str, dict[str, JobTask]] = {}
     for name, task in (*_contained(world, key), *_marked(world, key)):
@@ -44,13 +44,13 @@ def adopted(world: World, stack: DesiredStack, service: ServiceSpec) -> Job:
 def _contained(world: World, key: tuple[str, str]) -> list[tuple[str, JobTask]]:
     """By the labels of containers. That a task is running is only said until its container is looked at."""
     found = []
-    for slot in sorted(world.slots_of.get(key, ())):
-        for node, box in world.containers[slot]:
+    for slot, there in world.containers.of_service(*key).items():
+        for node, box in there:
             name = box.label(labels.RUN) or ""
             parsed = _RUN.fullmatch(name)
             if parsed is not None:
                 machine, spec = world.seen[node].facts.node_id, box.label(labels.SPEC) or ""
-                task = JobTask(slot[2], int(parsed[5]), "running", node, "", machine, spec, int(parsed[6]))
+                task = JobTask(slot, int(parsed[5]), "running", node, "", machine, spec, int(parsed[6]))
                 found.append((name, task))
     return found
 

@@ -39,8 +39,7 @@ def drop_placements(world: World) -> None:
 
 def remove_containers(world: World) -> None:
     """Containers of ours that no placement stands for."""
-    over = [key for key in world.containers if _is_over(world, key)]
-    for key in sorted(over):
+    for key in _over(world):
         stack = world.stack(key[0])
         for node, box in world.containers[key]:
             target = f"{key[0]}/{key[1]}.{key[2]}"
@@ -55,8 +54,16 @@ def remove_containers(world: World) -> None:
                 world.wave.add(node, Phase.REMOVE, target, reason, detail, step)
 
 
-def _is_over(world: World, key: SlotKey) -> bool:
-    return (key not in world.placements and key not in world.finished) or _removing(world, key[0])
+def _over(world: World) -> list[SlotKey]:
+    """Slots that have containers and should have none, sorted."""
+    over: list[SlotKey] = []
+    for service in world.containers.services():
+        there = set(world.containers.now_of(*service))
+        if not _removing(world, service[0]):
+            there.difference_update(world.placements.now_of(*service))
+            there = {slot for slot in there if (*service, slot) not in world.finished}
+        over += [(*service, slot) for slot in sorted(there)]
+    return over
 
 
 def _removing(world: World, name: str) -> bool:

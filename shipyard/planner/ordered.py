@@ -21,7 +21,7 @@ def leaving(world: World, stack: str, service: ServiceSpec, spare: Iterable[int]
     last = sorted(spare)
     if service.order != "ordered" or not last:
         return last
-    going = [key[2] for key in world.slots_of.get((stack, service.name), ()) if key not in world.placements]
+    going = world.containers.now_of(stack, service.name).keys() - world.placements.now_of(stack, service.name).keys()
     return [] if max(going, default=0) > last[-1] else last[-1:]
 
 

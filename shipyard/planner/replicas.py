@@ -318,8 +318,8 @@ def _dependency(world: World, stack: DesiredStack, service: ServiceSpec, each: C
         other = stack.revision.spec.service(name)
         if other is None or (other.mode == "replicated" and other.replicas == 0):
             continue
-        slots_there = world.slots_of.get((stack.revision.stack, name), ())
-        started = any(box.age is not None for key in slots_there for _, box in world.containers[key])
+        slots_there = world.containers.now_of(stack.revision.stack, name).values()
+        started = any(box.age is not None for there in slots_there for _, box in there)
         if not started:
             return Waiting(each.target, "DependsOn", f"waits until {name} has been started")
     return None

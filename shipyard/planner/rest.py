@@ -8,16 +8,16 @@ word (tests/property/test_rest.py). So whatever is not known here is not at rest
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement
-from shipyard.model.observed import ContainerState, Health
+from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ServiceSpec
+from shipyard.model.spec import ContainerSpec, ServiceSpec
 from shipyard.planner import slots, wiring
-from shipyard.planner.scheduling import Ledger
+from shipyard.planner.scheduling import Ledger, filters
 from shipyard.planner.world import World
 
 QUIET = frozenset(
@@ -62,25 +62,42 @@ def at_rest(
     """Whether all replicas run as declared, where they may stay, and nothing is remembered against them."""
     if service.mode not in _MODES or any(getattr(service, name) != default for name, default in _OTHERS):
         return False
-    if any(other.restart for other in service.depends_on):
+    name = stack.revision.stack
+    if (name, service.name) in world.rollouts or any(other.restart for other in service.depends_on):
         return False
-    if (stack.revision.stack, service.name) in world.rollouts:
-        return False
-    return all(_rests(world, ledger, stack, service, placement) for placement in placements)
+    there = world.containers.now_of(name, service.name)
+    welcome = filters.static(world, ledger, service, stack.eligible_for(service.name))[0]
+    ports = bool(service.variants) or bool(filters.ports_of(ledger, name, service, ""))
+    wanted: _Wanted | None = None
+    for placement in placements:
+        spec = service.container_for(placement.node, placement.slot)
+        if wanted is None or wanted.spec is not spec:
+            wanted = _Wanted(spec, spec_hash(spec), wiring.expected(world, stack, spec))
+        boxes = there.get(placement.slot, ())
+        if len(boxes) != 1 or boxes[0][0] != placement.node or not _well(world, wanted, placement, boxes[0][1]):
+            return False
+        if (ports or placement.node not in welcome) and slots.why_move(world, ledger, stack, service, placement):
+            return False
+    return True
 
 
-def _rests(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> bool:
-    key, node = placement.key, placement.node
-    there = world.containers.get(key, ())
-    if len(there) != 1 or there[0][0] != node or key in world.failures:
-        return False
-    box = there[0][1]
-    if box.state is not ContainerState.RUNNING or box.health not in _WELL or box.restarts:
-        return False
-    spec = service.container_for(node, placement.slot)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What all containers of one spec are compared with."""
+
+    spec: ContainerSpec
+    hash: str
+    wiring: wiring.Wiring | None
+
+
+def _well(world: World, wanted: _Wanted, placement: Placement, box: Container) -> bool:
     return (
-        box.label(labels.SPEC) == spec_hash(spec)
+        box.state is ContainerState.RUNNING
+        and box.health in _WELL
+        and not box.restarts
+        and box.label(labels.SPEC) == wanted.hash
         and box.name == world.name_of(placement)
-        and wiring.in_order(world, stack, spec, node, box)
-        and not slots.why_move(world, ledger, stack, service, placement)
+        and wanted.wiring is not None
+        and wanted.wiring.in_order(world, placement.node, box)
+        and placement.key not in world.failures
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from dataclasses import dataclass
 
 from shipyard.model import labels
 from shipyard.model.canonical import SPEC_VERSION, digest, dumps
@@ -59,27 +60,46 @@ def _outdated(network: NetworkSpec, there: ObservedNetwork) -> bool:
     return not network.external and dict(there.labels).get(labels.SPEC) != network_hash(network)
 
 
-def in_order(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, box: Container) -> bool:
-    """Whether surely nothing about a container's networks needs a step, found with few comparisons.
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How containers of one spec should be attached. `attached`: with the hash of what each network is made from.
 
-    That is so for nearly all of them. False only means that `lost_network` and `mend` have to look closely.
+    None where the network is not ours to see to (`network_mode`).
     """
-    if spec.network_mode is not None:
+
+    attached: tuple[tuple[Attachment, str], ...] | None
+
+    def in_order(self, world: World, node: str, box: Container) -> bool:
+        """Whether surely nothing about a container's networks needs a step, found with few comparisons.
+
+        That is so for nearly all of them. False only means that `lost_network` and `mend` have to look closely.
+        """
+        if self.attached is None:
+            return True
+        if len(self.attached) != len(box.networks):
+            return False
+        made_from = world.stock(node).ours
+        for (wanted, made), there in zip(self.attached, box.networks, strict=True):
+            if wanted.network != there.network or made_from.get(wanted.network) != made:
+                return False
+            if (wanted.aliases != there.aliases or wanted.ipv4_address) and _differs(
+                wanted, there.aliases, there.ipv4_address
+            ):
+                return False
         return True
-    if len(spec.networks) != len(box.networks):
-        return False
-    made_from = world.stock(node).ours
-    for wanted, there in zip(spec.networks, box.networks, strict=True):
+
+
+def expected(world: World, stack: DesiredStack, spec: ContainerSpec) -> Wiring | None:
+    """For all containers of this spec. None where each takes a close look: external networks, and undeclared ones."""
+    if spec.network_mode is not None:
+        return Wiring(None)
+    attached = []
+    for wanted in spec.networks:
         network = world.network(stack.revision.stack, wanted.network)
-        if wanted.network != there.network or network is None or network.external:
-            return False
-        if made_from.get(network.name) != network_hash(network):
-            return False
-        if (wanted.aliases != there.aliases or wanted.ipv4_address) and _differs(
-            wanted, there.aliases, there.ipv4_address
-        ):
-            return False
-    return True
+        if network is None or network.external:
+            return None
+        attached.append((wanted, network_hash(network)))
+    return Wiring(tuple(attached))
 
 
 def _problem(world: World, network: NetworkSpec, there: ObservedNetwork | None, node: str) -> tuple[str, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -26,7 +25,7 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import NetworkSpec, ServiceSpec
 from shipyard.planner.nodebook import NodeBook, book
 from shipyard.planner.nodes import Judgement
-from shipyard.planner.placements import Placements, ServiceKey
+from shipyard.planner.placements import BySlot, Placements, ServiceKey
 from shipyard.planner.wave import Wave
 
 
@@ -58,8 +57,8 @@ class World:
     """One step's working view. What is like the memory changes as decisions fall; the rest is read only.
 
     Nothing here may be searched from end to end for one replica: what is looked for has an index.
-    `containers`: our well-formed containers by slot, each with its node, sorted by node and id; `slots_of`: the keys of
-    that by service. `volumes`: by node and name. `brake`: why nothing may be moved, or "".
+    `containers`: our well-formed containers by slot, each with its node, sorted by node and id.
+    `volumes`: by node and name. `brake`: why nothing may be moved, or "".
     `evicted`: placements that had to make room in this step.
     `finished`: slots of jobs' tasks that have no placement any more, and whose containers are kept.
     `probed`: by container's id.
@@ -80,8 +79,7 @@ class World:
     rollouts: dict[ServiceKey, Rollout]
     declared: dict[str, Declared]
     probed: dict[str, Probed] = field(default_factory=dict)
-    containers: dict[SlotKey, list[tuple[str, Container]]] = field(default_factory=dict)
-    slots_of: dict[ServiceKey, list[SlotKey]] = field(default_factory=dict)
+    containers: BySlot[list[tuple[str, Container]]] = field(default_factory=BySlot)
     strangers: list[tuple[str, Container]] = field(default_factory=list)
     evicted: dict[SlotKey, Placement] = field(default_factory=dict)
     finished: set[SlotKey] = field(default_factory=set)
@@ -156,17 +154,15 @@ def build(situation: Situation, judgement: Judgement) -> World:
         declared=_declared(situation.stacks),
         probed={probed.container: probed for probed in memory.probed},
     )
-    by_slot: defaultdict[SlotKey, list[tuple[str, Container]]] = defaultdict(list)
+    by_service: dict[ServiceKey, dict[int, list[tuple[str, Container]]]] = {}
     for name in sorted(world.seen):
         for container in sorted(world.seen[name].containers, key=_id):
             key = slot_of(container)
             if key is None:
                 world.strangers.append((name, container))
             else:
-                by_slot[key].append((name, container))
-    world.containers = dict(by_slot)
-    for key in by_slot:
-        world.slots_of.setdefault(key[:2], []).append(key)
+                by_service.setdefault(key[:2], {}).setdefault(key[2], []).append((name, container))
+    world.containers = BySlot(by_service)
     return world
 
 

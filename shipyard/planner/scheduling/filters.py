@@ -64,10 +64,11 @@ def static(
 ) -> tuple[dict[str, None], dict[str, Refusal]]:
     """The nodes (in order) that pass all static filters, and why the others don't.
 
-    Worked out once for services that are alike.
+    Worked out once for services that are alike. The situation has one tuple for all services of a pattern, and keeps
+    it: so which it is says what is in it, without reading thousands of names.
     """
     rules = service.placement
-    alike = (eligible, rules.constraints, rules.tolerations, service.rendered if service.per_node else None)
+    alike = (id(eligible), rules.constraints, rules.tolerations, service.rendered if service.per_node else None)
     found = ledger.static.get(alike)
     if found is None:
         refused: dict[str, Refusal] = {}
