@@ -102,6 +102,12 @@ def expected(world: World, stack: DesiredStack, spec: ContainerSpec) -> Wiring |
     return Wiring(tuple(attached))
 
 
+def in_order(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, box: Container) -> bool:
+    """Whether `lost_network` and `mend` have nothing to say about this container."""
+    wanted = expected(world, stack, spec)
+    return wanted is not None and wanted.in_order(world, node, box)
+
+
 def _problem(world: World, network: NetworkSpec, there: ObservedNetwork | None, node: str) -> tuple[str, str] | None:
     if network.external:
         missing = f"the external network {network.name} does not exist on {node}"
