@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "apply": Entry("shipyard.cli.apply:apply", "Make the fleet what these playbooks say."),
         "reconcile": Entry("shipyard.cli.reconcile:reconcile", "Mend what has drifted from what was applied."),
         "rm": Entry("shipyard.cli.rm:rm", "Remove a stack from the fleet."),
+        "job": Entry("shipyard.cli.job:job", "List jobs, run one now, show what a run printed."),
         "volume": Entry("shipyard.cli.volume:volume", "Take existing volumes into a stack."),
     },
     "Look": {

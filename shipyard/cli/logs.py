@@ -33,7 +33,7 @@ TIMEOUT = 120.0
 """Seconds for a node to print the logs asked for."""
 
 
-def _tail(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+def tail_of(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
     if value == "all":
         return None
     if not (value.isascii() and value.isdigit()):
@@ -51,7 +51,9 @@ Examples:
 )
 @click.argument("target", metavar="STACK[/SERVICE[.SLOT]]")
 @click.option("-f", "--follow", is_flag=True, help="Go on, and show what is written next.")
-@click.option("-n", "--tail", default="100", show_default=True, callback=_tail, metavar="N|all", help="Lines of each.")
+@click.option(
+    "-n", "--tail", default="100", show_default=True, callback=tail_of, metavar="N|all", help="Lines of each."
+)
 @click.option("--since", metavar="T", help="Only what is newer: 10m, or 2026-11-22T10:00:00Z.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
 @pass_app
@@ -60,10 +62,23 @@ def logs(app: App, target: str, follow: bool, tail: int | None, since: str | Non
     with opened(app) as fleet:
         status, code = observed(fleet)
         found = select(status, target)
-        printer = Printer(app.out, found, timestamps=timestamps)
-        if follow:
-            return _follow(app, fleet, _by_node(fleet, found, tail, since, follow=True), printer)
-        return _read(app, fleet, _by_node(fleet, found, tail, since, follow=False), printer) or code
+        return show(app, fleet, found, follow=follow, tail=tail, since=since, timestamps=timestamps) or code
+
+
+def show(
+    app: App,
+    fleet: Operations,
+    found: list[Named],
+    *,
+    follow: bool,
+    tail: int | None,
+    since: str | None,
+    timestamps: bool,
+) -> int:
+    """The logs of these containers; the exit code tells of nodes that failed."""
+    printer = Printer(app.out, found, timestamps=timestamps)
+    wanted = _by_node(fleet, found, tail, since, follow=follow)
+    return _follow(app, fleet, wanted, printer) if follow else _read(app, fleet, wanted, printer)
 
 
 class Printer:

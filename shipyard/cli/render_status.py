@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shipyard.base.clock import iso
 from shipyard.cli.layout import ago, cell, heading, known, list_of, soon
 from shipyard.cli.output import Line, Output
+from shipyard.model.job import JOB_MODES
 from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def service_json(service: ServiceStatus) -> dict[str, Any]:
         "desired": service.desired,
         "running": service.running,
         "healthy": service.healthy,
+        **({"completed": service.completed, "failed": service.failed} if service.mode in JOB_MODES else {}),
         "update": service.update,
         "replicas": [replica_json(replica) for replica in service.replicas],
     }
@@ -182,13 +184,22 @@ def services_table(stacks: Iterable[StackStatus]) -> Table:
 
 
 def up(stack: StackStatus, service: ServiceStatus, *, wide: bool) -> Any:
-    """`3/3`, or `2/3 updating`."""
+    """`3/3`, or `2/3 updating`; of a job `1/1 done`."""
+    if service.mode in JOB_MODES and not stack.removing:
+        return _done(service)
     words = f"{service.running}/{service.desired}"
     if wide and stack.removing:
         words += " removing"
     elif wide and service.update != "completed":
         words += f" {service.update}"
     return styled(words, "green" if service.healthy == service.desired else "yellow")
+
+
+def _done(service: ServiceStatus) -> Any:
+    """`1/1 done`, of a job's newest run; a job that was never run has none."""
+    words = f"{service.completed}/{service.desired} done" if service.desired else "-"
+    words += f", {service.failed} failed" if service.failed else ""
+    return styled(words, "red" if service.failed else "green" if service.completed == service.desired else "yellow")
 
 
 def _replica_cells(replica: ReplicaStatus, *, wide: bool) -> list[Any]:

@@ -58,6 +58,16 @@ class DrainRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRequest:
+    """`job run`. `wait` False: one pass, then leave the rest to `reconcile`."""
+
+    stack: str
+    service: str
+    wait: bool = True
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeCheck:
     """What `nodes check` found out about one node. `problems`: sentence and how to mend it ("" where that is plain)."""
 

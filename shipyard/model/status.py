@@ -64,6 +64,8 @@ class ReplicaStatus:
 class ServiceStatus:
     """`healthy`: those that run and are well, by their health checks and probes. `update`: see `planner.status`.
 
+    Of a job, `desired`, `completed` and `failed` are about its newest run.
+
     `image`: what runs, a digest or an id where it could be resolved; `written`: as in the playbook.
     """
 
@@ -76,6 +78,56 @@ class ServiceStatus:
     image: str = ""
     replicas: tuple[ReplicaStatus, ...] = ()
     written: str = ""
+    completed: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobTaskStatus:
+    """One container of a run. `state`: see `model.job`. `container`: None where none is seen."""
+
+    slot: int
+    state: str
+    node: str | None = None
+    attempt: int = 1
+    started: float = 0.0
+    ended: float = 0.0
+    exit_code: int | None = None
+    container: str | None = None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRunStatus:
+    """One run. `cause`: `spec`, `schedule` or `request`. `wanted`: containers that have to end well. Times: 0, none."""
+
+    number: int
+    state: str
+    cause: str
+    due: float = 0.0
+    began: float = 0.0
+    started: float = 0.0
+    ended: float = 0.0
+    wanted: int = 1
+    completed: int = 0
+    failed: int = 0
+    reason: str = ""
+    message: str = ""
+    tasks: tuple[JobTaskStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A job with its runs, newest first. `next_due`: None without a schedule."""
+
+    stack: str
+    service: str
+    mode: str
+    schedule: str = ""
+    timezone: str = "UTC"
+    next_due: float | None = None
+    runs: tuple[JobRunStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
+from shipyard.model.job import JOB_MODES, Job
 from shipyard.model.memory import Failures, NodeMemory, Placement, Probed, SlotKey
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ContainerState, Health, Observation, ObservedNode, Silent
@@ -21,6 +22,7 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Pairs, ServiceSpec
 from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
 from shipyard.planner import probes
+from shipyard.planner.job_status import counts
 from shipyard.planner.world import slot_of
 
 PENDING = "pending"
@@ -52,6 +54,7 @@ class _View:
     slots: Mapping[tuple[str, str], set[int]]
     placed: Mapping[tuple[str, str], int]
     probed: Mapping[str, Probed]
+    jobs: Mapping[tuple[str, str], Job]
 
 
 def fleet_status(situation: Situation, plan: Plan, last_pass: PassSummary | None) -> FleetStatus:
@@ -94,6 +97,7 @@ def _view(situation: Situation, plan: Plan) -> _View:
         slots=slots,
         placed=Counter((stack, service) for stack, service, _ in after),
         probed={each.container: each for each in plan.memory.probed},
+        jobs={job.key: job for job in plan.memory.jobs},
     )
 
 
@@ -150,16 +154,20 @@ def _service(stack: DesiredStack, service: ServiceSpec, view: _View) -> ServiceS
     slots = _slots(stack, service, view)
     replicas = tuple(_replica(stack, service, (name, service.name, slot), view) for slot in slots)
     running = [each for each in replicas if each.state == ContainerState.RUNNING]
+    job = service.mode in JOB_MODES
+    wanted, completed, failed = counts(view.jobs.get((name, service.name)), service) if job else (0, 0, 0)
     return ServiceStatus(
         name=service.name,
         mode=service.mode,
-        desired=_desired(stack, service, view),
+        desired=wanted if job and not stack.removing else _desired(stack, service, view),
         running=len(running),
         healthy=sum(each.health in (Health.NONE, Health.HEALTHY) for each in running),
-        update=UPDATING if any(_outdated(name, service, slot, view) for slot in slots) else COMPLETED,
+        update=UPDATING if not job and any(_outdated(name, service, slot, view) for slot in slots) else COMPLETED,
         image=service.container.image,
         replicas=replicas,
         written=_written(service),
+        completed=completed,
+        failed=failed,
     )
 
 
@@ -190,7 +198,7 @@ def _replica(stack: DesiredStack, service: ServiceSpec, key: SlotKey, view: _Vie
     if found is None:
         return _absent(key, placement, reason, detail, view)
     container = found.container
-    if not reason and container.state is not ContainerState.RUNNING:
+    if not reason and container.state is not ContainerState.RUNNING and container.label(labels.RUN) is None:
         reason, detail = _ended(container)
     revision = container.label(labels.REVISION) or ""
     return ReplicaStatus(

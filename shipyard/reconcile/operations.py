@@ -17,11 +17,20 @@ from shipyard.base import clock
 from shipyard.base.errors import StoreError, UsageError
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
+from shipyard.model.job import JobRun
 from shipyard.model.memory import KnownVolume
 from shipyard.model.node import Availability
 from shipyard.model.plan import Plan
 from shipyard.model.progress import Ending, Progress
-from shipyard.model.request import ApplyRequest, DrainRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
+from shipyard.model.request import (
+    ApplyRequest,
+    DrainRequest,
+    HostKey,
+    JobRequest,
+    NodeCheck,
+    ReconcileRequest,
+    RemoveRequest,
+)
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision
 from shipyard.model.status import PassSummary
@@ -129,6 +138,12 @@ class Operations:
             return converge(self._session, keeper, wish, progress)
 
         return with_lease(self._session, work)
+
+    def run_job(self, request: JobRequest, progress: Progress) -> tuple[Ending, JobRun]:
+        """Run a job now; returns what became of the run, too."""
+        from shipyard.reconcile import requested
+
+        return requested.run(self._session, request, self.revision(request.stack), progress)
 
     def _given(self, request: ApplyRequest) -> Given:
         from shipyard.files import playbook

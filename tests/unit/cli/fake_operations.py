@@ -10,6 +10,7 @@ from typing import Any
 
 from shipyard.base.errors import ShipyardError
 from shipyard.model.event import Event
+from shipyard.model.job import JobRun
 from shipyard.model.plan import Outcome, Plan, Status
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.request import HostKey, NodeCheck
@@ -30,6 +31,7 @@ class FakeOperations:
     checks: Sequence[NodeCheck] = ()
     keys: Sequence[HostKey] = ()
     left: Sequence[tuple[str, str]] = ()
+    run: JobRun = field(default_factory=lambda: JobRun(3, "asked-1", "request", "", 1, state="succeeded"))
     error: ShipyardError | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -61,6 +63,9 @@ class FakeOperations:
 
     def remove(self, request: Any, progress: Progress) -> Ending:
         return self._run("remove", request, progress)
+
+    def run_job(self, request: Any, progress: Progress) -> tuple[Ending, JobRun]:
+        return self._run("run_job", request, progress), self.run
 
     def last_pass(self) -> PassSummary | None:
         return PassSummary(3, samples.NOW - 5, samples.NOW - 4, "converged")
