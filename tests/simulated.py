@@ -105,8 +105,8 @@ class SimulatedNode:
 class SimulatedFleet:
     """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked.
 
-    `image_volumes`: where each image declares volumes. `answer`: what a probe comes to, and the words of it; `tried`:
-    those of the last pass.
+    `revisions`: every one that was ever wished for, as the store keeps those in use. `image_volumes`: where each image
+    declares volumes. `answer`: what a probe comes to, and the words of it; `tried`: those of the last pass.
     """
 
     def __init__(self, names: Iterable[str], registry: Iterable[str] = ("app:1", "app:2", "app:3")) -> None:
@@ -119,10 +119,12 @@ class SimulatedFleet:
         self.image_volumes: dict[str, tuple[str, ...]] = {}
         self.answer: Callable[[Try], tuple[bool | None, str]] = lambda _: (True, "")
         self.tried: list[Try] = []
-        self.history: tuple[Revision, ...] = ()
+        self.revisions: dict[tuple[str, int], Revision] = {}
         self._ids = (f"{number:064x}" for number in itertools.count(1))
 
     def situation(self, stacks: tuple[DesiredStack, ...]) -> Situation:
+        heads = {(stack.revision.stack, stack.revision.number): stack.revision for stack in stacks}
+        self.revisions |= heads
         return Situation(
             cluster="cafe",
             now=self.now,
@@ -130,7 +132,7 @@ class SimulatedFleet:
             stacks=stacks,
             observed=tuple(self.nodes[name].observed() for name in sorted(self.nodes)),
             memory=self.memory,
-            history=self.history,
+            history=tuple(revision for key, revision in sorted(self.revisions.items()) if key not in heads),
         )
 
     def one_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:

@@ -92,9 +92,16 @@ class KnownVolume:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """How a service's update goes. `revision`: the one it is going to. `since`: unix seconds when it began.
+    """How a service's last update goes, or went. `revision`: the one it is going to (or went to). `since`: when it
+    began, or was resumed; times are unix seconds.
 
-    `state`: Swarm's words. `message`: why it stopped, where it did.
+    `state`: Swarm's words. `message`: why it stopped or goes back, where it does. `target`: a digest of what its
+    containers should be made from: a revision that changes only other services is no other update. `before`: the last
+    revision that was good, 0 for none; `undone`: the one that a rollback leaves. `watched`: new replicas that have
+    become ready, as (slot, since when). `good`: slots whose new replica has stood its test. `failed`: those whose new
+    replica failed. `gated`: the first of them was good, so that others may follow. `last`: when the newest one became
+    ready. `stalled`: seconds of looking without progress; `looked`: when it was last looked at. `canary`: since when
+    all canaries have been ready, 0 while they are not; -1 once they were judged good.
     """
 
     stack: str
@@ -103,10 +110,49 @@ class Rollout:
     state: Literal["updating", "paused", "completed", "rollback_started", "rollback_paused", "rollback_completed"]
     since: float = 0.0
     message: str = ""
+    target: str = ""
+    before: int = 0
+    undone: int = 0
+    watched: tuple[tuple[int, float], ...] = ()
+    good: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()
+    gated: bool = False
+    last: float = 0.0
+    stalled: float = 0.0
+    looked: float = 0.0
+    canary: float = 0.0
 
     @property
     def key(self) -> tuple[str, str]:
         return (self.stack, self.service)
+
+    @property
+    def active(self) -> bool:
+        """Whether it goes on by itself."""
+        return self.state in ("updating", "rollback_started")
+
+    @property
+    def paused(self) -> bool:
+        """Whether it waits for a person."""
+        return self.state in ("paused", "rollback_paused")
+
+    @property
+    def completed(self) -> bool:
+        """Whether it is over."""
+        return self.state in ("completed", "rollback_completed")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person has paused a stack's rollouts: nothing that serves is replaced until `resume`. `author`: user@host."""
+
+    stack: str
+    since: float
+    author: str
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.stack,)
 
 
 StumbleKey = tuple[str, str, str]
@@ -250,6 +296,7 @@ class Memory:
     nodes: tuple[NodeMemory, ...] = ()
     volumes: tuple[KnownVolume, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
+    holds: tuple[Hold, ...] = ()
     stumbles: tuple[Stumbles, ...] = ()
     departed: tuple[Departed, ...] = ()
     evacuations: tuple[Evacuation, ...] = ()

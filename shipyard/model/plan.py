@@ -207,11 +207,26 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """An update that failed asks for a new revision, in which `service` is again what it was in revision `to`.
+
+    `failed`: the stack's revision that is left. `message`: why.
+    """
+
+    stack: str
+    service: str
+    failed: int
+    to: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """`waves`: in order; a wave begins when the one before has ended everywhere. Only the first is sure: the
     others assume that each action before them succeeds.
 
     `unreachable`: nodes that could not be reached (exit 4). `forget`: removed stacks of which nothing is left.
+    `rollbacks`: revisions that the pass is to store, once `memory` is.
     `memory`: what to remember before acting on the first wave.
     """
 
@@ -221,6 +236,7 @@ class Plan:
     notices: tuple[Notice, ...] = ()
     unreachable: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
+    rollbacks: tuple[Rollback, ...] = ()
     memory: Memory = Memory()
 
     @property

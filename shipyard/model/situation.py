@@ -52,7 +52,8 @@ class Situation:
     """`nodes`, `stacks`, `observed`: sorted by name. `limit`: nodes that may be acted on; None for all.
 
     `observed` has one entry for each node that was asked in this pass; a node not asked (outside `limit`) has none.
-    `history`: older revisions that containers were made from, so that a plan can say what changed.
+    `history`: older revisions that replicas still follow, or an update can go back to. `foresight`: this is a later
+    wave of a plan, for which whatever only takes time (a watch over new replicas, a delay) is believed to be over.
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
     `remove_volumes`: full names of volumes to remove (`rm --volumes`).
     `probed`: what the probes that were due came to; None where a plan looks ahead, and all are taken to pass.
@@ -66,6 +67,7 @@ class Situation:
     history: tuple[Revision, ...] = ()
     memory: Memory = Memory()
     limit: frozenset[str] | None = None
+    foresight: bool = False
     accept_empty: frozenset[str] = frozenset()
     remove_volumes: frozenset[str] = frozenset()
     timing: Timing = Timing()

@@ -204,6 +204,8 @@ class ContainerSpec(HashedOnce):
     `entrypoint`, `command`: None keeps the image's; () for entrypoint clears it.
     `environment`: names with values (a name that Compose passes through was read when the file was).
     `network_mode`: host, none or bridge; None when `networks` says where it is.
+    `stamps`: no runtime hears of them, but containers with others are not the same: (`restarted`, when) by
+    `shipyard restart`; (`after NAME`, a digest) for each dependency whose update restarts this service too.
     """
 
     image: str
@@ -256,6 +258,7 @@ class ContainerSpec(HashedOnce):
     gpus: tuple[DeviceRequest, ...] = ()
     networks: tuple[Attachment, ...] = ()
     network_mode: str | None = None
+    stamps: Pairs = ()
 
     __hash__ = HashedOnce.__hash__
 
@@ -415,6 +418,7 @@ class ServiceSpec:
     host variables make it differ. `tags`: the play's and the service's, for `--tags`.
     `per_replica`: full names of the volumes of which each slot has one of its own. `stable_names`: each slot has a host
     name and an alias of its own. `order`: whether slot 2 starts only once slot 1 is ready, and so on.
+    `scaled`: `replicas` is what `shipyard scale` said, and not what the file says.
     """
 
     name: str
@@ -442,6 +446,7 @@ class ServiceSpec:
     per_replica: tuple[str, ...] = ()
     stable_names: bool = False
     order: Literal["parallel", "ordered"] = "parallel"
+    scaled: bool = False
     images: Pairs = ()
     rendered: tuple[str, ...] = ()
 

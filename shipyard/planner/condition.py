@@ -138,12 +138,14 @@ def _why_missing(
 
 def _what_changed(world: World, box: Container, placement: Placement, spec: ContainerSpec) -> str:
     number = box.label(labels.REVISION)
-    for revision in world.situation.history:
-        if revision.stack == placement.stack and str(revision.number) == number:
-            old = revision.spec.service(placement.service)
-            if old is not None:
-                keys = _different(old.container_for(placement.node, placement.slot), spec)
-                return f"{', '.join(keys)} changed since revision {number}" if keys else "its spec changed"
+    known = number is not None and number.isascii() and number.isdigit() and len(number) <= 9
+    revision = world.history.get((placement.stack, int(number))) if number and known else None
+    old = revision.spec.service(placement.service) if revision is not None else None
+    if old is not None:
+        keys = _different(old.container_for(placement.node, placement.slot), spec)
+        if keys == ["stamps"]:
+            return "a restart was asked for"
+        return f"{', '.join(keys)} changed since revision {number}" if keys else "its spec changed"
     return f"made from another spec (revision {one_line(number or 'unknown', 20)})"
 
 

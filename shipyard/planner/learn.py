@@ -9,7 +9,7 @@ from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.event import Event
-from shipyard.model.memory import Failures, Memory, SlotKey
+from shipyard.model.memory import Failures, Memory, Rollout, SlotKey
 from shipyard.model.node import NodeState
 from shipyard.model.plan import CreateContainer, Outcome, PullImage, StartContainer, Status, verb
 from shipyard.model.situation import Timing
@@ -132,6 +132,43 @@ def node_events(before: Memory, after: Memory, now: float) -> tuple[Event, ...]:
         )
         out.append(Event(now, f"Node{node.state.capitalize()}", node.name, message, node.name, warning=not well))
     return tuple(out)
+
+
+def rollout_events(before: Memory, after: Memory, now: float) -> tuple[Event, ...]:
+    """One event per update that began, ended, was stopped or is taken back."""
+    old = {rollout.key: rollout for rollout in before.rollouts}
+    out = []
+    for rollout in after.rollouts:
+        was = old.get(rollout.key)
+        again = was is not None and (was.state, was.target) == (rollout.state, rollout.target)
+        if again or (was is None and rollout.completed) or (was is not None and was.completed and rollout.completed):
+            continue
+        reason, message = _told(rollout)
+        out.append(
+            Event(now, reason, f"{rollout.stack}/{rollout.service}", message, warning=rollout.state in _UNWISHED)
+        )
+    return tuple(out)
+
+
+_UNWISHED = ("paused", "rollback_started", "rollback_paused")
+
+
+def _told(rollout: Rollout) -> tuple[str, str]:
+    """A CamelCase word, and a sentence with the failed replica's log where one failed."""
+    why = f": {rollout.message}" if rollout.message else ""
+    match rollout.state:
+        case "updating":
+            return "UpdateStarted", f"to revision {rollout.revision}"
+        case "completed":
+            return "UpdateCompleted", f"revision {rollout.revision} runs"
+        case "paused":
+            return "UpdatePaused", f"the update to revision {rollout.revision} stopped{why}"
+        case "rollback_started":
+            return "RollbackStarted", f"from revision {rollout.undone} back to what revision {rollout.before} was{why}"
+        case "rollback_paused":
+            return "RollbackPaused", f"going back from revision {rollout.undone} stopped{why}"
+        case "rollback_completed":
+            return "RollbackCompleted", f"revision {rollout.revision} runs, as revision {rollout.before} did"
 
 
 _FINE = (NodeState.READY, NodeState.UNKNOWN)

@@ -16,7 +16,7 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
-from shipyard.planner import jobs, leftovers, placing, probes, replicas, storage, stumbling, wiring
+from shipyard.planner import jobs, judging, leftovers, placing, probes, replicas, storage, stumbling, wiring
 from shipyard.planner.assume import assume
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
@@ -40,7 +40,7 @@ def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
         done.append(actions)
         if len(done) >= waves:
             break
-        situation = assume(replace(situation, memory=now), actions)
+        situation = assume(replace(situation, memory=now, foresight=True), actions)
         world, now = _step(situation, judgement)
     silent = tuple(answer.name for answer in situation.observed if isinstance(answer, Silent) and not answer.connected)
     return Plan(
@@ -50,6 +50,7 @@ def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
         notices=_sorted_notices(first, judgement),
         unreachable=silent,
         forget=leftovers.forgettable(first) if not done else (),
+        rollbacks=tuple(first.rollbacks),
         memory=memory,
     )
 
@@ -61,6 +62,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     probes.count(world)
     leftovers.drop_placements(world)
     jobs.forget(world)
+    judging.forget(world)
     ledger = Ledger(world)
     placing.settle(world, ledger)
     for stack in situation.stacks:

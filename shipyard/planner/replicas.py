@@ -1,7 +1,7 @@
-"""What becomes of each replica of a service in this wave.
+"""What becomes of each replica of a service in this wave: made, started, put right, removed, or left alone.
 
-A rolling update is no script: a replica whose container differs gets a new incarnation, as many at once as the
-policy allows while others are not ready; from then on it is simply one whose container is missing.
+Which of them an update reaches is decided in `rollout`; from then on such a replica is simply one whose container is
+missing.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from dataclasses import replace
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
-from shipyard.model.memory import Placement
-from shipyard.model.node import Availability
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import (
     Blocked,
@@ -31,11 +29,12 @@ from shipyard.planner import (
     anonymous,
     backoff,
     condition,
+    dependencies,
     loss,
     ordered,
-    placing,
     rest,
     returning,
+    rollout,
     slots,
     storage,
     stumbling,
@@ -43,10 +42,9 @@ from shipyard.planner import (
 )
 from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.scheduling import Ledger
+from shipyard.planner.succession import both_at_once, may_go, policy_of
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
-
-BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kind.STARTING, Kind.FAILED)
 
 
 def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
@@ -57,66 +55,15 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
     placements = returning.welcome(world, ledger, stack, service, placements)
     if rest.at_rest(world, ledger, stack, service, placements):
         return
-    conditions = [condition.of(world, stack, service, placement) for placement in placements]
-    conditions = _roll(world, ledger, stack, service, conditions)
-    held = ordered.held(service, conditions)
-    for each in conditions:
+    turns = rollout.roll(world, ledger, stack, service, placements)
+    held = ordered.held(service, [turn.condition for turn in turns])
+    for turn in turns:
+        each = turn.condition
         condition.forget_if_well(world, each)
-        if each.placement.slot in held:
-            world.wave.waiting.append(held[each.placement.slot])
+        if turn.slot in held:
+            world.wave.waiting.append(held[turn.slot])
         elif world.wave.may_act(each.placement.node):
-            _act(world, stack, service, each)
-
-
-def _roll(
-    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, conditions: Sequence[Condition]
-) -> list[Condition]:
-    """Give new incarnations (or nodes) to replicas that need them, as far as the update policy allows."""
-    busy = sum(each.kind in BUSY or (each.kind == Kind.OUTDATED and not each.serving) for each in conditions)
-    budget = max(service.update.parallelism - busy, 0) if service.update.parallelism else len(conditions)
-    after = list(conditions)
-    todo = []
-    for index, each in enumerate(conditions):
-        why = slots.why_move(world, ledger, stack, service, each.placement)
-        if why or each.kind == Kind.OUTDATED:
-            waits = each.serving and not _hurried(world, each.placement.node)
-            turn = -each.placement.slot if service.order == "ordered" else each.placement.slot
-            todo.append((waits, turn, index, why))
-    for serving, _, index, why in sorted(todo):
-        each = conditions[index]
-        if serving and budget <= 0:
-            detail = "waits for its turn in the rolling update"
-            world.wave.waiting.append(Waiting(each.target, "RollingUpdate", detail))
-            continue
-        if not world.wave.may_act(each.placement.node):
-            continue
-        fresh = _renewed(world, ledger, stack, service, each, why)
-        if fresh is not None:
-            after[index] = condition.of(world, stack, service, fresh)
-            budget -= serving
-    return after
-
-
-def _hurried(world: World, node: str) -> bool:
-    """Whether the time in which a drain is gentle is over."""
-    said = world.nodes.get(node)
-    return said is not None and said.availability == Availability.DRAIN and 0 < said.drain_until <= world.now
-
-
-def _renewed(
-    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition, why: str
-) -> Placement | None:
-    if not why:
-        return slots.renew(world, each.placement, stack.revision.number)
-    volume = storage.pinned(world, stack, service, each.placement)
-    if volume:
-        detail = f"{why}, but its volume {volume} is there and does not move"
-        world.wave.blocked.append(Blocked(each.target, "PinnedByVolume", detail))
-        return None
-    fresh = placing.move(world, ledger, stack, service, each.placement)
-    if fresh is not None:
-        returning.note(world, each.placement)
-    return fresh
+            _act(world, turn.stack, turn.service, each)
 
 
 def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
@@ -137,13 +84,14 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
             world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step)
         case Kind.FAILED if box is not None:
             world.wave.blocked.append(Blocked(each.target, each.reason, each.detail))
-            _let_go(world, each, box)
+            _let_go(world, stack, service, each, box)
         case Kind.COMPLETED if box is not None:
-            _let_go(world, each, box)
+            _let_go(world, stack, service, each, box)
         case Kind.OUTDATED if box is not None and each.serves(box):
-            _let_go(world, each, box)  # it waits for its turn, or can't be replaced: those before it go all the same
+            # it waits for its turn, or can't be replaced: those before it go all the same
+            _let_go(world, stack, service, each, box)
         case Kind.STARTING | Kind.READY if box is not None:
-            _keep(world, stack, each, box)
+            _keep(world, stack, service, each, box)
         case _:
             pass
 
@@ -156,31 +104,29 @@ def _unseen(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
         world.wave.waiting.append(held or Waiting(each.target, each.reason, each.detail))
 
 
-def _keep(world: World, stack: DesiredStack, each: Condition, box: Container) -> None:
+def _keep(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
     """It runs; see to its wiring, and let its older containers go."""
     node = each.placement.node
     if not wiring.in_order(world, stack, each.spec, node, box):
         if lost := wiring.lost_network(world, stack, each.spec, node, box):
             fresh = slots.renew(world, each.placement, each.placement.revision)
-            service = stack.revision.spec.service(fresh.service)
-            if service is not None:
-                again = condition.of(world, stack, service, fresh)
-                _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
+            again = condition.of(world, stack, service, fresh)
+            _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
             return
         wiring.mend(world, stack, each.spec, node, box, each.target)
     if each.reason:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail, each.until))
-    _let_go(world, each, box)
+    _let_go(world, stack, service, each, box)
 
 
-def _let_go(world: World, each: Condition, box: Container) -> None:
-    """Its older containers, which are of no use now that this one has run."""
+def _let_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
+    """Its older containers, as far as they are of no use now that this one has run."""
     for where, stray in each.strays:
         if world.book.undecided(each.placement.key, where):
             continue
         if where != each.placement.node and each.kind == Kind.STARTING and each.serves(stray):
             continue  # it moves, and the old one serves until the new one does
-        if where in world.seen and world.wave.may_act(where):
+        if where in world.seen and world.wave.may_act(where) and may_go(world, stack, service, each, stray):
             step = RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period)
             detail = f"{box.name} has taken its place"
             world.wave.add(where, Phase.REMOVE, each.target, "Superseded", detail, step)
@@ -251,10 +197,15 @@ def _create(
     """Everything one new container needs, in order; what it takes the place of goes only when that is there."""
     reason, detail = why or (each.reason, each.detail)
     wait = None if retry else slots.in_backoff(world, each.placement, service)
-    wait = wait or _returned(world, each) or _dependency(world, stack, service, each)
+    wait = wait or _returned(world, each)
     if wait is not None:
         world.wave.waiting.append(wait)
         return
+    if not each.strays and each.placement.incarnation == 1:
+        unmet = dependencies.unmet(world, stack, service, update=False)
+        if unmet is not None:
+            unmet.tell(world, each.target)
+            return
     node, spec = each.placement.node, each.spec
     fetched = fetch(world, stack, spec, node, each.target)
     volumes = None if fetched is None else storage.ensure(world, stack, spec, node, each.target)
@@ -262,11 +213,13 @@ def _create(
     if fetched is None or volumes is None or networks is None:
         return
     elsewhere = [(where, box) for where, box in each.strays if where != node and where in world.seen]
-    if elsewhere and service.update.order == "stop-first":
+    if elsewhere and policy_of(world, stack, service).order == "stop-first":
         if not fetched:
             _make_room(world, each, elsewhere, "Moved", ())
         return
     here = [stray for stray in each.strays if stray[0] == node]
+    if both_at_once(world, stack, service, each):
+        here = [(where, stray) for where, stray in here if not each.serves(stray)]
     keep, holders = anonymous.carried(stack, spec, [box for _, box in here])
     gone = _make_room(world, each, here, reason, fetched, holders)
     step = CreateContainer(world.name_of(each.placement), spec, said(world, stack, service, each), keep)
@@ -307,21 +260,6 @@ def _returned(world: World, each: Condition) -> Waiting | None:
     for where, box in each.strays:
         if where in world.seen and world.book.undecided(each.placement.key, where):
             return Waiting(each.target, "NodeReturned", f"waits for {box.name}, which is still on {where}")
-    return None
-
-
-def _dependency(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> Waiting | None:
-    """At a replica's first start, what it depends on must have been started (Compose's `service_started`)."""
-    if each.strays or each.placement.incarnation > 1:
-        return None
-    for name in (dependency.service for dependency in service.depends_on):
-        other = stack.revision.spec.service(name)
-        if other is None or (other.mode == "replicated" and other.replicas == 0):
-            continue
-        slots_there = world.containers.now_of(stack.revision.stack, name).values()
-        started = any(box.age is not None for there in slots_there for _, box in there)
-        if not started:
-            return Waiting(each.target, "DependsOn", f"waits until {name} has been started")
     return None
 
 

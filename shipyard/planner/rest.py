@@ -43,6 +43,7 @@ QUIET = frozenset(
         "per_replica",
         "stable_names",
         "order",
+        "scaled",
         "images",
         "rendered",
     }
@@ -63,7 +64,8 @@ def at_rest(
     if service.mode not in _MODES or any(getattr(service, name) != default for name, default in _OTHERS):
         return False
     name = stack.revision.stack
-    if (name, service.name) in world.rollouts or any(other.restart for other in service.depends_on):
+    update = world.rollouts.get((name, service.name))
+    if update is None or not update.completed or update.revision != stack.revision.number:
         return False
     there = world.containers.now_of(name, service.name)
     welcome = filters.static(world, ledger, service, stack.eligible_for(service.name))[0]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement
 from shipyard.model.node import Availability
+from shipyard.model.observed import Container
 from shipyard.model.plan import Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
 from shipyard.planner import loss
 from shipyard.planner.scheduling import Ledger, standing_refusal
 from shipyard.planner.world import World
+
+TAKEN_BACK = 100
+"""How many incarnations back a container that is still there is looked for."""
 
 
 def put(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, slot: int, node: str) -> Placement:
@@ -51,6 +57,23 @@ def renew(world: World, placement: Placement, revision: int) -> Placement:
     fresh = _unused(world, _next(placement, placement.node, revision))
     world.placements[fresh.key] = fresh
     return fresh
+
+
+def retargeted(world: World, placement: Placement, revision: int) -> Placement:
+    """The same incarnation, to be made from another revision: it has no container yet."""
+    fresh = replace(placement, revision=revision)
+    world.placements[fresh.key] = fresh
+    return fresh
+
+
+def taken_back(world: World, placement: Placement, box: Container, revision: int) -> Placement | None:
+    """An earlier incarnation again, whose container is still there and as wished for; None when it is none of them."""
+    for incarnation in range(placement.incarnation - 1, max(placement.incarnation - TAKEN_BACK, 0), -1):
+        earlier = replace(placement, incarnation=incarnation, revision=revision)
+        if world.name_of(earlier) == box.name:
+            world.placements[earlier.key] = earlier
+            return earlier
+    return None
 
 
 def follow(

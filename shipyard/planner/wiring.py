@@ -33,7 +33,7 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
     """Drafts that make the networks of a container; None (reason in the wave's blocked) when one can't be had."""
     drafts: list[Draft] = []
     for attachment in spec.networks:
-        network = world.network(stack.revision.stack, attachment.network)
+        network = _declared(world, stack, attachment.network)
         if network is None:
             continue
         there = _observed(world, node, network.name)
@@ -46,6 +46,14 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
             if draft is not None:
                 drafts.append(draft)
     return tuple(drafts)
+
+
+def _declared(world: World, stack: DesiredStack, name: str) -> NetworkSpec | None:
+    """As it is declared now; one that only an older revision has, which the replica still follows, as that has it."""
+    network = world.network(stack.revision.stack, name)
+    if network is None and stack is not world.stack(stack.revision.stack):
+        return next((each for each in stack.revision.spec.networks if each.name == name), None)
+    return network
 
 
 def _observed(world: World, node: str, name: str) -> ObservedNetwork | None:
@@ -95,7 +103,7 @@ def expected(world: World, stack: DesiredStack, spec: ContainerSpec) -> Wiring |
         return Wiring(None)
     attached = []
     for wanted in spec.networks:
-        network = world.network(stack.revision.stack, wanted.network)
+        network = _declared(world, stack, wanted.network)
         if network is None or network.external:
             return None
         attached.append((wanted, network_hash(network)))
@@ -170,7 +178,7 @@ def lost_network(world: World, stack: DesiredStack, spec: ContainerSpec, node: s
     """
     for attached in box.networks:
         wanted = any(attachment.network == attached.network for attachment in spec.networks)
-        network = world.network(stack.revision.stack, attached.network)
+        network = _declared(world, stack, attached.network)
         if wanted and network is not None and _observed(world, node, attached.network) is None:
             return attached.network
     return ""
@@ -269,6 +277,7 @@ def _wanted(world: World) -> set[tuple[str, str]]:
         service = world.service(*key)
         if service is not None:
             for placement in world.placements.of_service(*key).values():
-                for attachment in service.container_on(placement.node).networks:
+                followed = world.following.get(placement.key, (None, service))[1]
+                for attachment in followed.container_on(placement.node).networks:
                     wanted.add((placement.node, attachment.network))
     return wanted

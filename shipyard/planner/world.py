@@ -21,8 +21,9 @@ from shipyard.model.memory import (
 )
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedNode, ObservedVolume
+from shipyard.model.plan import Rollback
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import NetworkSpec, ServiceSpec
+from shipyard.model.spec import NetworkSpec, Revision, ServiceSpec
 from shipyard.planner.nodebook import NodeBook, book
 from shipyard.planner.nodes import Judgement
 from shipyard.planner.placements import BySlot, Placements, ServiceKey
@@ -59,7 +60,9 @@ class World:
     Nothing here may be searched from end to end for one replica: what is looked for has an index.
     `containers`: our well-formed containers by slot, each with its node, sorted by node and id.
     `volumes`: by node and name. `brake`: why nothing may be moved, or "".
-    `evicted`: placements that had to make room in this step.
+    `evicted`: placements that had to make room in this step. `rollbacks`: what updates that failed ask for.
+    `following`: for replicas that an update has not reached, what they follow until it does. `history`: older
+    revisions by stack and number.
     `finished`: slots of jobs' tasks that have no placement any more, and whose containers are kept.
     `probed`: by container's id.
     """
@@ -83,6 +86,9 @@ class World:
     strangers: list[tuple[str, Container]] = field(default_factory=list)
     evicted: dict[SlotKey, Placement] = field(default_factory=dict)
     finished: set[SlotKey] = field(default_factory=set)
+    rollbacks: list[Rollback] = field(default_factory=list)
+    history: dict[tuple[str, int], Revision] = field(default_factory=dict)
+    following: dict[SlotKey, tuple[DesiredStack, ServiceSpec]] = field(default_factory=dict)
     _stocks: dict[str, Stock] = field(default_factory=dict)
 
     @property
@@ -131,6 +137,7 @@ class World:
             stumbles=tuple(sorted(self.stumbles.values(), key=lambda stumbles: stumbles.key)),
             jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.key)),
             probed=tuple(sorted(self.probed.values(), key=lambda probed: probed.key)),
+            rollouts=tuple(sorted(self.rollouts.values(), key=lambda rollout: rollout.key)),
         )
 
 
@@ -153,6 +160,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         rollouts={rollout.key: rollout for rollout in memory.rollouts},
         declared=_declared(situation.stacks),
         probed={probed.container: probed for probed in memory.probed},
+        history={(revision.stack, revision.number): revision for revision in situation.history},
     )
     by_service: dict[ServiceKey, dict[int, list[tuple[str, Container]]]] = {}
     for name in sorted(world.seen):

@@ -16,6 +16,7 @@ from shipyard.model.plan import Action, Notice, Outcome, Plan, PullImage, Status
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision, StackSpec
+from shipyard.planner import revising
 from shipyard.planner.plan import plan
 from shipyard.reconcile import images
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
@@ -114,7 +115,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
     if keeper is not None:
         situation, pulled = _pull(session, membership, situation, wants, keeper)
     known, notices = images.resolutions(situation, wants, pulled)
-    resolved = [images.resolve(spec, known) for spec in specs]
+    resolved = [revising.followed(images.resolve(spec, known)) for spec in specs]
     stacks = _desired(session, resolved, heads)
     names = {spec.name for spec in specs}
     situation = replace(wished(situation, wish), stacks=stacks, observed=_resolved_images(situation, known))

@@ -7,7 +7,7 @@ to do is mostly imports.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -144,6 +144,46 @@ class Operations:
         from shipyard.reconcile import requested
 
         return requested.run(self._session, request, self.revision(request.stack), progress)
+
+    def rollback(self, stack: str, number: int | None, timeout: float, progress: Progress) -> Ending:
+        """Store what an earlier revision said as a new one, and run passes."""
+        from shipyard.reconcile import revising
+
+        return self._after(lambda: revising.rollback(self._session, stack, number), "rollback", timeout, progress)
+
+    def restart(self, stack: str, service: str, timeout: float, progress: Progress) -> Ending:
+        """Give every replica of a service a new container, in turn."""
+        from shipyard.reconcile import revising
+
+        return self._after(lambda: revising.restart(self._session, stack, service), "restart", timeout, progress)
+
+    def scale(self, wanted: Mapping[tuple[str, str], int], timeout: float, progress: Progress) -> Ending:
+        """So many replicas of each of these services (stack, service)."""
+        from shipyard.reconcile import revising
+
+        return self._after(lambda: revising.scale(self._session, wanted), "scale", timeout, progress)
+
+    def resume(self, stack: str, timeout: float, progress: Progress) -> Ending:
+        """Let a stack's updates go on, and run passes."""
+        from shipyard.reconcile import revising
+
+        return self._after(lambda: revising.resume(self._session, stack), "resume", timeout, progress)
+
+    def pause(self, stack: str) -> bool:
+        """Hold a stack's updates; returns whether one was under way."""
+        from shipyard.reconcile import revising
+
+        with LeaseKeeper(self._session.store):
+            return revising.pause(self._session, stack)
+
+    def _after(self, change: Callable[[], object], kind: str, timeout: float, progress: Progress) -> Ending:
+        """Passes, once the store says something else."""
+
+        def work(keeper: LeaseKeeper) -> Ending:
+            change()
+            return converge(self._session, keeper, Wish(kind=kind, timeout=timeout), progress)
+
+        return with_lease(self._session, work)
 
     def _given(self, request: ApplyRequest) -> Given:
         from shipyard.files import playbook

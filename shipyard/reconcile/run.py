@@ -15,20 +15,32 @@ from shipyard.base.errors import LeaseHeld, ShipyardError
 from shipyard.execute.run import Interrupted, WaveRefused, execute
 from shipyard.execute.script import Fence
 from shipyard.model.event import Event
-from shipyard.model.plan import Outcome, Plan, Status, Waiting
+from shipyard.model.plan import Blocked, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
 from shipyard.planner import probes
 from shipyard.planner.job_events import job_events
-from shipyard.planner.learn import events, learn, node_events
+from shipyard.planner.learn import events, learn, node_events, rollout_events
 from shipyard.planner.plan import plan
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
 from shipyard.reconcile.looking import look, remember_nodes, revive
 from shipyard.reconcile.membership import Membership
+from shipyard.reconcile.revising import roll_back
 from shipyard.reconcile.session import Session
 from shipyard.runtime.dialects import by_name
 
-TIMED = ("BackOff", "HealthStarting", "JobRunning", "MoveLimit", "NodeReturned", "Probing", "Restarting")
+TIMED = (
+    "BackOff",
+    "Canary",
+    "HealthStarting",
+    "JobRunning",
+    "Monitoring",
+    "MoveLimit",
+    "NodeReturned",
+    "Probing",
+    "Restarting",
+    "UpdateDelay",
+)
 """Reasons for waiting that time alone ends; others wait for these, or for a node."""
 
 CLOSELY = 3600.0
@@ -59,6 +71,7 @@ class Tally:
     passes: int = 0
     changed: int = 0
     failed: int = 0
+    undone: tuple[Blocked, ...] = ()
 
     def count(self, outcomes: Sequence[Outcome]) -> None:
         self.changed += sum(outcome.status == Status.DONE for outcome in outcomes)
@@ -105,6 +118,9 @@ def one_pass(
             tally.count(done)
         elif decided.memory != situation.memory:
             session.store.save_memory(decided.memory)
+        if decided.rollbacks:
+            keeper.check()
+            tally.undone += roll_back(session, situation, decided.rollbacks)
         for stack in decided.forget:
             session.store.forget_stack(stack)
     except LeaseHeld:
@@ -130,11 +146,12 @@ def _settled(session: Session, tally: Tally) -> bool:
 
 
 def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:
-    """Events beside the actions': of nodes and of jobs and, once a run, what is blocked."""
+    """Events beside the actions': of nodes, jobs and updates and, once a run, what is blocked."""
     happened = (
         *node_events(situation.memory, decided.memory, situation.now),
         *job_events(situation.memory, decided.memory, situation.now),
         *probes.events(situation.memory, decided.memory, situation.now),
+        *rollout_events(situation.memory, decided.memory, situation.now),
     )
     for event in happened:
         progress.on_event(event)
@@ -214,7 +231,7 @@ def converge(
         left = deadline - clock.monotonic()
         if wish.once:
             return _finish(progress, tally, decided, wish, timed_out=False)
-        if decided.waves and left > 0:
+        if (decided.waves or decided.rollbacks) and left > 0:
             idle = 0
             continue
         timed = tuple(each for each in decided.waiting if each.reason in TIMED)
@@ -238,6 +255,7 @@ def _pause(waiting: Sequence[Waiting], now: float, idle: int) -> float:
 
 
 def _finish(progress: Progress, tally: Tally, decided: Plan, wish: Wish, *, timed_out: bool) -> Ending:
+    decided = replace(decided, blocked=(*decided.blocked, *tally.undone))
     silent = set(decided.unreachable)
     waiting = tuple(each for each in decided.waiting if not (silent and each.reason == "NodeNotObserved"))
     acted = wish.once and bool(decided.waves)

@@ -137,13 +137,16 @@ def limited(session: Session, pattern: str | None) -> frozenset[str] | None:
 
 
 def with_revisions(situation: Situation, session: Session) -> Situation:
-    """Add the older revisions that containers say they were made from, so that a plan can tell what changed."""
+    """Add the older revisions that replicas were made from, and that updates can go back to."""
     heads = {stack.revision.stack: stack.revision.number for stack in situation.stacks}
-    wanted = set()
+    memory = situation.memory
+    wanted = {(placement.stack, placement.revision) for placement in memory.placements}
+    wanted |= {(each.stack, number) for each in memory.rollouts for number in (each.revision, each.before)}
     for node in situation.seen().values():
         for box in node.containers:
             stack, number = box.label("shipyard.stack") or "", box.label("shipyard.revision") or ""
-            if stack in heads and number.isascii() and number.isdigit() and int(number[:9]) != heads[stack]:
+            if number.isascii() and number.isdigit():
                 wanted.add((stack, int(number[:9])))
-    found = [session.store.revision(stack, number) for stack, number in sorted(wanted)]
+    older = sorted((stack, number) for stack, number in wanted if number and heads.get(stack, number) != number)
+    found = [session.store.revision(stack, number) for stack, number in older]
     return replace(situation, history=tuple(revision for revision in found if revision is not None))

@@ -21,6 +21,7 @@ from shipyard.model.memory import (
     Evacuation,
     FailedFencing,
     Failures,
+    Hold,
     KnownVolume,
     Memory,
     NodeMemory,
@@ -120,6 +121,7 @@ _NODES = _Kind(node_memory, _node_memory, NodeMemory)
 _VOLUMES = _Kind(volumes, KnownVolume, KnownVolume)
 _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("rollouts", Rollout),
+    _Bodies("holds", Hold),
     _Bodies("stumbles", Stumbles),
     _Bodies("departed", Departed),
     _Bodies("evacuations", Evacuation),

@@ -9,16 +9,17 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from shipyard.base.errors import StoreError
 from shipyard.model import canonical
+from shipyard.model.memory import Rollout
 from shipyard.model.spec import Revision, StackSpec
 from shipyard.store import timekeeping
 from shipyard.store.records import Head, RevisionRow
-from shipyard.store.schema import failures, placements, revisions, stacks
+from shipyard.store.schema import failures, placements, remembered, revisions, stacks
 
 if TYPE_CHECKING:
     from shipyard.store.engine import AnyRow
 
 KEPT = 10
-"""Revisions of a stack, beside those that placements still use (Kubernetes' revisionHistoryLimit)."""
+"""Revisions of a stack, beside those that placements and updates still use (Kubernetes' revisionHistoryLimit)."""
 
 Cache = dict[tuple[str, int, str], Revision]
 """Revisions once decoded, by stack, number and digest: they never change, and every pass reads the heads."""
@@ -187,7 +188,15 @@ def _forget_old(connection: Connection, stack: str) -> None:
     mine = revisions.c.stack == stack
     kept = connection.execute(select(numbers).where(mine).order_by(numbers.desc()).limit(KEPT)).scalars().all()
     used = select(placements.c.revision).where(placements.c.stack == stack)
-    connection.execute(delete(revisions).where(mine, numbers < min(kept), numbers.not_in(used)))
+    gone = delete(revisions).where(mine, numbers < min(kept), numbers.not_in(used))
+    connection.execute(gone.where(numbers.not_in(_rolling(connection, stack))))
+
+
+def _rolling(connection: Connection, stack: str) -> set[int]:
+    """The revisions that the stack's updates go to, and those that they can go back to."""
+    bodies = connection.execute(select(remembered.c.body).where(remembered.c.kind == "rollouts")).scalars()
+    rollouts = [canonical.loads(Rollout, body) for body in bodies]
+    return {number for each in rollouts if each.stack == stack for number in (each.revision, each.before)}
 
 
 def _missing_stack(connection: Connection, stack: str) -> StoreError:

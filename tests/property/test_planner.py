@@ -227,14 +227,15 @@ def test_an_update_takes_no_more_replicas_down_than_its_parallelism(
 ) -> None:
     def declared(image: str, number: int) -> tuple[DesiredStack, ...]:
         container = ContainerSpec(image, network_mode="none", healthcheck=Healthcheck(("CMD", "true")))
-        service = ServiceSpec("web", container, replicas=replicas, update=UpdatePolicy(parallelism))
+        policy = UpdatePolicy(parallelism, monitor=1)
+        service = ServiceSpec("web", container, replicas=replicas, update=policy)
         spec = StackSpec("s", (service,))
         return (DesiredStack(Revision("s", number, spec, stack_digest(spec), 0.0, "me"), (("web", NODES),)),)
 
     fleet = SimulatedFleet(NODES)
     fleet.healthy_at_once = healthy
     fleet.converge(declared("app:1", 1))
-    for _ in range(replicas * 3):
+    for _ in range(replicas * 3 + 3):
         fleet.one_pass(declared("app:2", 2))
         ready = [box for _, box in fleet.running() if box.health in (Health.NONE, Health.HEALTHY)]
         assert len(ready) >= replicas - parallelism

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest import mock
 
 from hypothesis import given, settings
@@ -29,7 +30,8 @@ def test_a_close_look_at_what_is_at_rest_would_change_nothing(
     history: list[DesiredStack], faults: list[tuple[str, int]]
 ) -> None:
     fleet = SimulatedFleet(NODES)
-    for stack in history:
+    for number, drawn in enumerate(history, 1):
+        stack = replace(drawn, revision=replace(drawn.revision, number=number))
         fleet.one_pass((stack,))
         fleet.tick()
         fleet.one_pass((stack,))

@@ -41,30 +41,11 @@ def image(value: Value) -> str:
 
 
 def depends_on(value: Value) -> tuple[Dependency, ...]:
-    """Services of the stack, sorted by name, all with the condition service_started."""
+    """Services of the stack, sorted by name; a list asks of each that it was started."""
     if isinstance(value.data, list):
         return tuple(Dependency(name) for name in sorted(texts(value)))
-    for _, entry in value.mapping("a list or a mapping of services"):
-        DEPENDENCY.read(entry)
-    return tuple(Dependency(name) for name in sorted(name for name, _ in value.mapping()))
-
-
-def _condition(value: Value) -> None:
-    said = value.text("service_started")
-    if said in ("service_healthy", "service_completed_successfully"):
-        raise value.error(f"{said} is not carried out yet; known is service_started")
-    if said != "service_started":
-        raise value.expected("service_started")
-
-
-def _required(value: Value) -> None:
-    if not boolean(value):
-        raise value.error("dependencies that are not required are not carried out yet")
-
-
-def _restart_with(value: Value) -> None:
-    if boolean(value):
-        raise value.error("restarting with a dependency is not carried out yet")
+    entries = value.mapping("a list or a mapping of services")
+    return tuple(Dependency(name, **DEPENDENCY.read(entry)) for name, entry in sorted(entries))
 
 
 def _pull_policy(value: Value) -> str:
@@ -78,9 +59,16 @@ def _pull_policy(value: Value) -> str:
 
 DEPENDENCY = Table(
     "a dependency",
-    Key("condition", "`service_started`", "What to wait for.", _condition, "`service_started`"),
-    Key("required", "`true`", "It must be there.", _required, "`true`"),
-    Key("restart", "`false`", "Not restarted with it.", _restart_with, "`false`"),
+    Key(
+        "condition",
+        "`service_started`, `service_healthy`, `service_completed_successfully`",
+        "What to wait for, before the first start and before an update. What must have completed is not restarted "
+        "unless it says so, and runs again when it changes.",
+        word("service_started", "service_healthy", "service_completed_successfully"),
+        "`service_started`",
+    ),
+    Key("required", "boolean", "Whether to wait for what is not declared, or has failed.", boolean, "`true`"),
+    Key("restart", "boolean", "Whether an update of it restarts this service, too.", boolean, "`false`"),
 )
 KEYS = (
     Key("image", "text", "The image. Required.", image),
@@ -120,7 +108,7 @@ KEYS = (
         "the image's, or `SIGTERM`",
     ),
     Key("stop_grace_period", "duration", "Time to stop in before it is killed.", duration, "`10s`"),
-    Key("depends_on", "list or mapping", "Services that are started first (`service_started`).", depends_on),
+    Key("depends_on", "list or mapping", "Services that come first.", depends_on),
     Key(
         "platform",
         "text",

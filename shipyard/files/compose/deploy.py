@@ -6,13 +6,20 @@ from typing import Any
 
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.limits import RESOURCES
-from shipyard.files.compose.scalars import duration, label_pairs, whole, word
+from shipyard.files.compose.scalars import decimal, duration, label_pairs, whole, word
 from shipyard.files.compose.scheduling import preferences
 from shipyard.files.compose.value import Value
 from shipyard.model.spec import PlacementRules, RestartPolicy, UpdatePolicy
 from shipyard.planner.constraints import problem
 
 MAX_REPLICAS = 100_000
+
+
+def _share(value: Value) -> float:
+    share = decimal(value)
+    if share > 1:
+        raise value.error(f"must be from 0 to 1, found {share:g}")
+    return share
 
 
 def _constraints(value: Value) -> tuple[str, ...]:
@@ -43,20 +50,47 @@ PLACEMENT = Table(
         preferences,
     ),
 )
-UPDATE = Table(
-    "update_config",
+_PACE = (
     Key("parallelism", "number", "Replicas replaced at a time; `0` for all.", whole(0), "`1`"),
+    Key("delay", "duration", "Time between a batch that has come up and the next.", duration, "`0s`"),
+    Key("monitor", "duration", "How long a new replica is watched until it counts as good.", duration, "`5s`"),
+    Key(
+        "max_failure_ratio",
+        "number",
+        "The share of new replicas that may fail, from `0` to `1`.",
+        _share,
+        "`0`",
+    ),
     Key(
         "order",
         "`stop-first`, `start-first`",
-        "Which goes first where a replica changes its node; on one node the old makes room.",
+        "Whether the old container stops before the new one starts, or once it is good. A published port, a local "
+        "volume or a name or address of its own demand `stop-first`.",
         word("stop-first", "start-first"),
         "`stop-first`",
     ),
-    not_yet("delay"),
-    not_yet("failure_action"),
-    not_yet("monitor"),
-    not_yet("max_failure_ratio"),
+)
+UPDATE = Table(
+    "update_config",
+    *_PACE,
+    Key(
+        "failure_action",
+        "`pause`, `continue`, `rollback`",
+        "When more new replicas have failed than may: wait for a person, go on, or go back to the last good revision.",
+        word("pause", "continue", "rollback"),
+        "`pause`",
+    ),
+)
+ROLLBACK = Table(
+    "rollback_config",
+    *_PACE,
+    Key(
+        "failure_action",
+        "`pause`, `continue`",
+        "When going back fails.",
+        word("pause", "continue"),
+        "`pause`",
+    ),
 )
 RESTART = Table(
     "restart_policy",
@@ -84,6 +118,10 @@ def _update(value: Value) -> UpdatePolicy:
     return UpdatePolicy(**UPDATE.read(value))
 
 
+def _rollback(value: Value) -> UpdatePolicy:
+    return UpdatePolicy(**ROLLBACK.read(value))
+
+
 def _restart_policy(value: Value) -> RestartPolicy:
     got = RESTART.read(value)
     got["max_attempts"] = got.get("max_attempts") or None
@@ -108,7 +146,8 @@ DEPLOY = Table(
     ),
     Key("resources", "mapping", "`limits` and `reservations`.", RESOURCES.read),
     Key("placement", "mapping", "`constraints`, `preferences`, `max_replicas_per_node`.", _placement),
-    Key("update_config", "mapping", "`parallelism`, `order`.", _update),
+    Key("update_config", "mapping", "How replicas are replaced when the service changes.", _update),
+    Key("rollback_config", "mapping", "How they are when an update is taken back.", _rollback),
     Key(
         "restart_policy",
         "mapping",
@@ -117,7 +156,6 @@ DEPLOY = Table(
     ),
     Key("labels", "mapping or list", "Labels of the service, not of its containers.", label_pairs),
     not_yet("endpoint_mode"),
-    not_yet("rollback_config"),
 )
 
 

@@ -20,6 +20,7 @@ from shipyard.files.compose import (
     power,
     probes,
     refusals,
+    rollout,
     scheduling,
     standing,
     tags,
@@ -46,6 +47,7 @@ SHIPYARD = Table(
     *jobs.KEYS,
     *probes.KEYS,
     *autoscale.KEYS,
+    *rollout.KEYS,
 )
 SERVICE = Table(
     "a service",
@@ -99,7 +101,9 @@ def service(value: Value, name: str) -> Service | None:
         placement=dataclasses.replace(deployed.get("placement", PlacementRules()), **scheduling.rules(own)),
         priority=own.get("priority", 0),
         reservations=aside,
-        update=deployed.get("update_config", UpdatePolicy()),
+        update=_policy(deployed.get("update_config", UpdatePolicy()), own),
+        rollback=_policy(deployed.get("rollback_config", UpdatePolicy()), own),
+        canary=own.get("canary"),
         labels=deployed.get("labels", ()),
         depends_on=got.get("depends_on", ()),
         reschedule=own.get("reschedule", Reschedule()),
@@ -109,6 +113,10 @@ def service(value: Value, name: str) -> Service | None:
         autoscale=own.get("autoscale"),
     )
     return Service(spec, own.get("tags", ())) if len(value.reading.problems) == before else None
+
+
+def _policy(policy: UpdatePolicy, own: dict[str, Any]) -> UpdatePolicy:
+    return dataclasses.replace(policy, deadline=own.get("progress_deadline", policy.deadline))
 
 
 def _container(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from shipyard.base.errors import FileError
 from shipyard.files.compose.tags import selected
-from shipyard.model.spec import ConfigSpec, NetworkSpec, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.spec import ConfigSpec, NetworkSpec, RestartPolicy, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.planner.revising import carried_over
 
 T = TypeVar("T", NetworkSpec, VolumeSpec)
 
@@ -44,8 +45,9 @@ def merge(
             services.append(service)
     dropped = tuple(sorted(before.keys() - {service.name for service in services}))
     _check_dependencies(services)
+    services = _ending(services)
     stack = StackSpec(loaded.name, tuple(services), *_resources(previous, loaded, services))
-    return Merged(stack, dropped, tuple(_moved(before, services)))
+    return Merged(stack, dropped, (*_moved(before, services), *_unscaled(before, services)))
 
 
 def _chosen(
@@ -53,7 +55,9 @@ def _chosen(
 ) -> ServiceSpec | None:
     """The one to carry on with, or None for neither."""
     if new is not None:
-        return new if selected(new.tags, tags) else old
+        if not selected(new.tags, tags):
+            return old
+        return new if old is None else carried_over(new, old)
     if old is None or not selected(old.tags, tags):
         return old
     return None if prune or old.file in files else old
@@ -91,7 +95,7 @@ def _configs(configs: Iterable[ConfigSpec], used: set[tuple[str, str]]) -> tuple
 def _check_dependencies(services: list[ServiceSpec]) -> None:
     names = {service.name for service in services}
     for service in services:
-        for needed in (dependency.service for dependency in service.depends_on):
+        for needed in (dependency.service for dependency in service.depends_on if dependency.required):
             if needed not in names:
                 raise FileError(
                     f"needs the service {needed!r}, which is declared neither in these files nor by others before",
@@ -99,6 +103,43 @@ def _check_dependencies(services: list[ServiceSpec]) -> None:
                     key=f"services.{service.name}.depends_on",
                     hint=f"there are {', '.join(sorted(names))}",
                 )
+
+
+def _ending(services: list[ServiceSpec]) -> list[ServiceSpec]:
+    """What others wait for to complete has to end: it is not restarted where nothing is said (Compose's default)."""
+    waits = {
+        need.service: service
+        for service in services
+        for need in service.depends_on
+        if need.condition == "service_completed_successfully"
+    }
+    return [_ends(service, waits[service.name]) if service.name in waits else service for service in services]
+
+
+def _ends(service: ServiceSpec, who: ServiceSpec) -> ServiceSpec:
+    if service.mode in ("replicated-job", "global-job"):
+        return service
+    for spec in (service.container, *(made for _, made in service.variants)):
+        if spec.restart is not None and spec.restart.condition not in ("none", "on-failure"):
+            raise FileError(
+                f"is restarted whenever it ends, and so never completes, for which {who.name} waits",
+                file=service.file,
+                key=f"services.{service.name}.restart",
+                hint='write restart: "no", or on-failure',
+            )
+    once = RestartPolicy("none")
+    return replace(
+        service,
+        container=replace(service.container, restart=service.container.restart or once),
+        variants=tuple((node, replace(made, restart=made.restart or once)) for node, made in service.variants),
+    )
+
+
+def _unscaled(before: dict[str, ServiceSpec], services: list[ServiceSpec]) -> Iterable[str]:
+    for service in services:
+        old = before.get(service.name)
+        if old is not None and old.scaled and not service.scaled and old.replicas != service.replicas:
+            yield f"{service.name} was scaled to {old.replicas}; the file says {service.replicas}, and wins"
 
 
 def _moved(before: dict[str, ServiceSpec], services: list[ServiceSpec]) -> Iterable[str]:

@@ -28,6 +28,7 @@ _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
     (("deploy", "placement"), lambda service: service.spec.placement),
     (("deploy", "resources", "reservations"), lambda service: service.spec.reservations),
     (("deploy", "update_config"), lambda service: service.spec.update),
+    (("deploy", "rollback_config"), lambda service: service.spec.rollback),
     (("deploy", "labels"), lambda service: service.spec.labels),
     (("depends_on",), lambda service: service.spec.depends_on),
     (("networks",), _networks),
@@ -40,6 +41,7 @@ _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
     (("x-shipyard", "schedule"), lambda service: service.spec.job),
     (("x-shipyard", "probes"), lambda service: service.spec.probes),
     (("x-shipyard", "autoscale"), lambda service: service.spec.autoscale),
+    (("x-shipyard", "canary"), lambda service: service.spec.canary),
 )
 """What the scheduler, or another service, has to know before it knows the node."""
 

@@ -8,12 +8,13 @@ from shipyard.model.canonical import stack_digest
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec, UpdatePolicy
 from tests.simulated import SimulatedFleet
 
 
 def declared(number: int, image: str) -> tuple[DesiredStack, ...]:
-    service = ServiceSpec("web", ContainerSpec(image, network_mode="none"), replicas=3)
+    container = ContainerSpec(image, network_mode="none")
+    service = ServiceSpec("web", container, replicas=3, update=UpdatePolicy(monitor=0))
     stack = StackSpec("s", (service,))
     return (DesiredStack(Revision("s", number, stack, stack_digest(stack), 0.0, "me"), (("web", ("n1", "n2")),)),)
 

@@ -79,8 +79,8 @@ SAMPLES: dict[str, Any] = {
     "gpus": (DeviceRequest(("gpu",), count=None),),
     "network_mode": "host",
 }
-NOT_ITS_OWN = {"pull_policy"}
-"""Images are pulled in a step before."""
+NOT_ITS_OWN = {"pull_policy", "stamps"}
+"""Images are pulled in a step before; stamps only make one spec another."""
 
 LIMITS: dict[str, Any] = {
     "cpus": 0.5,

@@ -1,0 +1,116 @@
+"""New revisions out of old ones: an update taken back, a service scaled, a service restarted.
+
+Pure edits of a stack's desired state. Whoever stores one gives it the next number; none is ever changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from shipyard.model.spec import ContainerSpec, NetworkSpec, Pairs, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.planner.turns import target
+
+RESTARTED = "restarted"
+"""The stamp that `shipyard restart` leaves on containers; applying a file again keeps it."""
+AFTER = "after "
+"""Begins the stamp that names a dependency whose update restarts this service too."""
+
+T = TypeVar("T", NetworkSpec, VolumeSpec)
+
+
+def scaled(spec: StackSpec, name: str, replicas: int) -> StackSpec:
+    """With so many replicas of a service, by command and not by file."""
+    return _with(spec, name, lambda service: replace(service, replicas=replicas, scaled=True))
+
+
+def restarted(spec: StackSpec, name: str, stamp: str) -> StackSpec:
+    """With another stamp on a service's containers, which makes them other ones: so they are replaced in turn."""
+    return followed(_with(spec, name, lambda service: _stamped(service, RESTARTED, stamp)))
+
+
+def carried_over(new: ServiceSpec, old: ServiceSpec) -> ServiceSpec:
+    """A service as a file declares it, with the stamp that it was restarted with."""
+    stamp = dict(old.container.stamps).get(RESTARTED)
+    return _stamped(new, RESTARTED, stamp) if stamp else new
+
+
+def followed(spec: StackSpec) -> StackSpec:
+    """Each service that restarts with a dependency (`restart: true`) carries a stamp of what that is made from."""
+    by_name = {service.name: service for service in spec.services}
+    done: dict[str, ServiceSpec] = {}
+
+    def stamped(service: ServiceSpec) -> ServiceSpec:
+        if service.name not in done:
+            done[service.name] = service  # cycles are refused when files are read; one stored all the same ends here
+            kept = _mapped(service, lambda spec: replace(spec, stamps=_without(spec.stamps, AFTER)))
+            for need in service.depends_on:
+                other = by_name.get(need.service)
+                if need.restart and other is not None:
+                    kept = _stamped(kept, f"{AFTER}{need.service}", target(stamped(other)))
+            done[service.name] = kept
+        return done[service.name]
+
+    return replace(spec, services=tuple(stamped(service) for service in spec.services))
+
+
+def undone(head: StackSpec, before: StackSpec, names: Iterable[str]) -> StackSpec:
+    """The newest revision, with these services as they were before; what was scaled since stays so."""
+    back: dict[str, ServiceSpec] = {}
+    there = {service.name for service in head.services}
+    for name in names:
+        old, now = before.service(name), head.service(name)
+        if old is None or now is None:
+            continue
+        needs = tuple(need for need in old.depends_on if need.service in there)
+        old = replace(old, depends_on=needs)
+        back[name] = replace(old, replicas=now.replicas, scaled=True) if now.scaled else old
+    services = tuple(back.get(service.name, service) for service in head.services)
+    containers = [spec for service in back.values() for spec in _containers(service)]
+    configs = {(config.name, config.digest): config for config in (*before.configs, *head.configs)}
+    used = {
+        (mount.name, mount.digest) for service in services for spec in _containers(service) for mount in spec.configs
+    }
+    return followed(
+        replace(
+            head,
+            services=services,
+            networks=_joined(
+                head.networks, before.networks, {at.network for spec in containers for at in spec.networks}
+            ),
+            volumes=_joined(
+                head.volumes, before.volumes, {mount.source for spec in containers for mount in spec.mounts}
+            ),
+            configs=tuple(configs[key] for key in sorted(configs) if key in used),
+        )
+    )
+
+
+def _joined(head: tuple[T, ...], before: tuple[T, ...], used: set[str | None] | set[str]) -> tuple[T, ...]:
+    by_name = {each.name: each for each in before if each.name in used}
+    by_name.update({each.name: each for each in head})
+    return tuple(by_name[name] for name in sorted(by_name))
+
+
+def _with(spec: StackSpec, name: str, change: Callable[[ServiceSpec], ServiceSpec]) -> StackSpec:
+    services = tuple(change(service) if service.name == name else service for service in spec.services)
+    return replace(spec, services=services)
+
+
+def _stamped(service: ServiceSpec, key: str, value: str) -> ServiceSpec:
+    return _mapped(service, lambda spec: replace(spec, stamps=tuple(sorted({**dict(spec.stamps), key: value}.items()))))
+
+
+def _without(stamps: Pairs, prefix: str) -> Pairs:
+    return tuple(pair for pair in stamps if not pair[0].startswith(prefix))
+
+
+def _mapped(service: ServiceSpec, change: Callable[[ContainerSpec], ContainerSpec]) -> ServiceSpec:
+    variants = tuple((node, change(spec)) for node, spec in service.variants)
+    return replace(service, container=change(service.container), variants=variants)
+
+
+def _containers(service: ServiceSpec) -> list[ContainerSpec]:
+    members = [member.container for member in service.members]
+    return [service.container, *(spec for _, spec in service.variants), *members]

@@ -1,0 +1,206 @@
+"""Which replicas an update replaces in this wave: few at a time, the first alone until it has proven good.
+
+A rolling update is no script. A replica whose turn it is gets a new incarnation, and from then on is simply one whose
+container is missing. Moves to other nodes are counted with it: both take something away that serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shipyard.model import labels
+from shipyard.model.canonical import spec_hash
+from shipyard.model.memory import Placement, Rollout
+from shipyard.model.node import Availability
+from shipyard.model.plan import Blocked, Notice, Waiting
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ServiceSpec
+from shipyard.planner import dependencies, judging, placing, returning, slots, storage, succession
+from shipyard.planner.condition import Kind
+from shipyard.planner.scheduling import Ledger
+from shipyard.planner.turns import Turn, target, turn_of
+from shipyard.planner.world import World
+
+BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kind.STARTING, Kind.FAILED)
+
+
+def roll(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placements: Sequence[Placement]
+) -> list[Turn]:
+    """Every replica beside what it follows, once those whose turn it is follow the newest revision."""
+    turns = [turn_of(world, stack, service, placement) for placement in placements]
+    rollout = judging.judge(world, stack, service, turns)
+    if rollout is not None and rollout.target != target(service):
+        detail = f"goes back to revision {rollout.before}: {rollout.message}"
+        world.wave.waiting.append(Waiting(f"{rollout.stack}/{rollout.service}", "RollingBack", detail))
+        return []
+    if rollout is not None:
+        _tell(world, stack, service, turns, rollout)
+    todo = []
+    for index, turn in enumerate(turns):
+        why = slots.why_move(world, ledger, stack, service, turn.condition.placement)
+        if why or turn.outdated:
+            waits = _costs(turn) and not (why and _hurried(world, turn.condition.placement.node))
+            todo.append((waits, -turn.slot if service.order == "ordered" else turn.slot, index, why))
+    room = Room(world, stack, service, turns, rollout) if todo else None
+    for costs, _, index, why in sorted(todo):
+        turn = turns[index]
+        if room is None or not world.wave.may_act(turn.condition.placement.node):
+            continue
+        if why and not room.may_move(costs=costs):
+            room.wait(turn)
+            continue
+        if not why and not room.may_replace(turn):
+            continue
+        fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating)
+        if fresh is not None:
+            turns[index] = turn_of(world, stack, service, fresh)
+            room.take(costs=costs)
+    return turns
+
+
+def _hurried(world: World, node: str) -> bool:
+    """Whether the time in which a drain is gentle is over."""
+    said = world.nodes.get(node)
+    return said is not None and said.availability == Availability.DRAIN and 0 < said.drain_until <= world.now
+
+
+class Room:
+    """How many replicas may still be replaced in this wave. `updating`: whether the update goes on at all."""
+
+    def __init__(
+        self, world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout | None
+    ) -> None:
+        self._world, self._rollout = world, rollout
+        held = any(hold.stack == stack.revision.stack for hold in world.situation.memory.holds)
+        self.updating = rollout is not None and rollout.active and not held
+        policy = succession.policy_of(world, stack, service)
+        tolerated = rollout.failed if rollout is not None and rollout.active else ()
+        busy = sum(_busy(turn) and turn.slot not in tolerated for turn in turns)
+        self._left = max(policy.parallelism - busy, 0) if policy.parallelism else len(turns)
+        self._trials = _trials(service, turns, rollout)
+        self._at_stake = any(turn.outdated and _costs(turn) for turn in turns)
+        self._delayed = 0.0
+        if rollout is not None and policy.delay and rollout.last and not world.situation.foresight:
+            self._delayed = rollout.last + policy.delay
+        waits = self.updating and any(turn.outdated for turn in turns)
+        self._unmet = dependencies.unmet(world, stack, service, update=True) if waits else None
+
+    def may_move(self, *, costs: bool) -> bool:
+        """Whether one more replica may leave its node."""
+        return not costs or self._left > 0
+
+    def may_replace(self, turn: Turn) -> bool:
+        """Whether one more replica may be updated; says why not where it may not."""
+        if not self.updating:
+            return False
+        if self._unmet is not None:
+            self._unmet.tell(self._world, turn.condition.target)
+            return False
+        if self._trials <= 0 and self._at_stake:
+            self.wait(turn, "waits until the first new replicas have proven good")
+            return False
+        if not _costs(turn):
+            return True
+        if self._delayed > self._world.now:
+            detail = "waits for the time between two batches (update_config.delay)"
+            self._world.wave.waiting.append(Waiting(turn.condition.target, "UpdateDelay", detail, self._delayed))
+            return False
+        if self._left <= 0:
+            self.wait(turn)
+            return False
+        return True
+
+    def wait(self, turn: Turn, detail: str = "waits for its turn in the rolling update") -> None:
+        """Say so, of a replica whose turn it is not."""
+        self._world.wave.waiting.append(Waiting(turn.condition.target, "RollingUpdate", detail))
+
+    def take(self, *, costs: bool) -> None:
+        """One is replaced, or leaves its node."""
+        self._left -= costs
+        self._trials -= 1
+
+
+def _costs(turn: Turn) -> bool:
+    """Whether replacing it takes something away: what is broken, or not the newest of its slot's, is free."""
+    return turn.serving and not _busy(turn)
+
+
+def _busy(turn: Turn) -> bool:
+    return turn.kind in BUSY or (turn.kind == Kind.OUTDATED and not turn.serving)
+
+
+def _trials(service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout | None) -> int:
+    """How many more may follow the new revision while it is not known to be good: one, or as many as are canaries."""
+    if rollout is None or not rollout.active:
+        return 0
+    judged = {*rollout.good, *rollout.failed}
+    most = len(turns)
+    if not rollout.gated:
+        most = 1 - sum(not turn.outdated and turn.slot not in judged for turn in turns)
+    if service.canary is not None and rollout.state == "updating" and rollout.canary != judging.JUDGED:
+        most = min(most, service.canary.replicas - sum(not turn.outdated for turn in turns))
+    return most
+
+
+def _renewed(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, turn: Turn, why: str, *, updating: bool
+) -> Placement | None:
+    placement = turn.condition.placement
+    number = stack.revision.number if updating or not turn.outdated else placement.revision
+    if why:
+        volume = storage.pinned(world, stack, service, placement)
+        if volume:
+            detail = f"{why}, but its volume {volume} is there and does not move"
+            world.wave.blocked.append(Blocked(turn.condition.target, "PinnedByVolume", detail))
+            return None
+        fresh = placing.move(world, ledger, stack, service, placement)
+        if fresh is None:
+            return None
+        returning.note(world, placement)
+        return slots.retargeted(world, fresh, number)
+    wanted = spec_hash(service.container_for(placement.node, placement.slot))
+    for node, box in turn.condition.strays:
+        if node == placement.node and turn.condition.serves(box) and box.label(labels.SPEC) == wanted:
+            back = slots.taken_back(world, placement, box, number)
+            if back is not None:
+                return back
+    if turn.condition.current is None and not turn.condition.strays:
+        return slots.retargeted(world, placement, number)
+    return slots.renew(world, placement, number)
+
+
+def _tell(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout) -> None:
+    """What people wait for, or have to decide on."""
+    name = f"{rollout.stack}/{rollout.service}"
+    hold = next((hold for hold in world.situation.memory.holds if hold.stack == rollout.stack), None)
+    if rollout.paused:
+        detail = (
+            f"{_words(rollout)}. `shipyard resume {rollout.stack}` tries again, "
+            f"`shipyard rollback {rollout.stack}` goes back"
+        )
+        reason = "UpdatePaused" if rollout.state == "paused" else "RollbackPaused"
+        world.wave.blocked.append(Blocked(name, reason, detail))
+    elif hold is not None and rollout.active:
+        detail = f"paused by {hold.author}; `shipyard resume {rollout.stack}` goes on"
+        world.wave.blocked.append(Blocked(name, "UpdatePaused", detail))
+    if not rollout.active:
+        return
+    policy = succession.policy_of(world, stack, service)
+    for slot, since in rollout.watched:
+        detail = f"new, and watched for {policy.monitor:g} s"
+        world.wave.waiting.append(Waiting(f"{name}.{slot}", "Monitoring", detail, since + policy.monitor))
+    if service.canary is not None and rollout.canary > 0:
+        detail = f"canaries are watched for {service.canary.period:g} s"
+        world.wave.waiting.append(Waiting(name, "Canary", detail, rollout.canary + service.canary.period))
+    if policy.order == "start-first":
+        why = succession.conflict(stack, service, service.container)
+        if why and any(turn.outdated for turn in turns):
+            detail = f"each replica is stopped before its successor starts: {why}, so start-first can't be had"
+            world.wave.notices.append(Notice(name, "StopFirst", detail))
+
+
+def _words(rollout: Rollout) -> str:
+    stopped = "the update to" if rollout.state == "paused" else "going back from"
+    number = rollout.revision if rollout.state == "paused" else rollout.undone
+    return f"{stopped} revision {number} stopped: {rollout.message or 'it was paused'}"

@@ -1,0 +1,319 @@
+"""Updates, pass by pass in virtual time: how many at once, who goes first, what a failure leads to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from shipyard.model.observed import ContainerState
+from shipyard.model.plan import CreateContainer, RemoveContainer
+from shipyard.model.spec import Canary, Mount, Port, UpdatePolicy, VolumeSpec
+from tests.rolling import CHECKED, Control, service
+
+
+@pytest.fixture
+def control() -> Control:
+    return Control()
+
+
+def deployed(control: Control, **more: Any) -> None:
+    control.apply(service("app:1", **more))
+    control.run()
+    assert control.rollout().state == "completed"
+
+
+def test_the_first_goes_alone_and_the_others_follow_once_it_has_stood_its_test(control: Control) -> None:
+    deployed(control, replicas=5, parallelism=2)
+    control.apply(service("app:2", replicas=5, parallelism=2, monitor=4))
+    began, counts = control.fleet.now, []
+    while control.images().get("app:2", 0) < 5:
+        control.step()
+        counts.append(control.images().get("app:2", 0))
+        assert control.serving() >= 3
+    assert counts[:5] == [1, 1, 1, 1, 1]
+    assert sorted(set(counts)) == [1, 3, 5]
+    assert control.fleet.now - began < 12
+    control.run()
+    assert control.rollout().state == "completed"
+    assert not control.last.blocked
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "images", "revisions"),
+    [
+        ({}, "paused", {"app:1": 4}, 2),
+        ({"failure_action": "rollback"}, "rollback_completed", {"app:1": 5}, 3),
+        ({"failure_action": "continue"}, "completed", {}, 2),
+        ({"max_failure_ratio": 0.2}, "paused", {"app:1": 3}, 2),
+        ({"max_failure_ratio": 0.2, "failure_action": "rollback"}, "rollback_completed", {"app:1": 5}, 3),
+        ({"max_failure_ratio": 1.0}, "completed", {}, 2),
+        ({"order": "start-first"}, "paused", {"app:1": 5}, 2),
+        ({"order": "start-first", "failure_action": "rollback"}, "rollback_completed", {"app:1": 5}, 3),
+        ({"parallelism": 0}, "paused", {"app:1": 4}, 2),
+        ({"canary": Canary(2, 8)}, "rollback_completed", {"app:1": 5}, 3),
+    ],
+)
+@pytest.mark.parametrize("how", ["bad", "sick"])
+def test_what_a_bad_revision_comes_to(
+    control: Control, policy: dict[str, Any], state: str, images: dict[str, int], revisions: int, how: str
+) -> None:
+    control.fleet.healthy_at_once = False
+    deployed(control, replicas=5, healthcheck=CHECKED)
+    getattr(control, how).add("app:2")
+    control.apply(service("app:2", replicas=5, healthcheck=CHECKED, **policy))
+    for _ in range(40):
+        control.step()
+    good = {image: count for image, count in control.images().items() if image == "app:1"}
+    assert (control.rollout().state, good, len(control.revisions)) == (state, images, revisions)
+    if state != "completed":
+        assert "failed on n" in control.rollout().message
+        assert "no database" in control.rollout().message
+    if state == "paused":
+        (blocked,) = [each for each in control.last.blocked if each.target == "s/web"]
+        assert blocked.reason == "UpdatePaused"
+        assert "shipyard resume s" in blocked.detail
+    if state == "rollback_completed":
+        assert control.head.spec == control.revisions[0].spec
+        assert (control.rollout().undone, control.rollout().revision) == (2, 3)
+        assert not control.run().waves
+
+
+def test_one_that_crashes_while_it_is_watched_has_failed(control: Control) -> None:
+    deployed(control)
+    control.apply(service("app:2"))
+    control.step()
+    ((node, box),) = [(node, box) for node, box in control.boxes() if box.image == "app:2"]
+    control.step()
+    control.change(node, box, restarts=1)
+    control.step()
+    assert control.rollout().state == "paused"
+    assert "the runtime restarted it once" in control.rollout().message
+
+
+def test_one_that_crashes_after_that_has_not(control: Control) -> None:
+    deployed(control)
+    control.apply(service("app:2"))
+    while not control.rollout().gated or control.rollout().revision != 2:
+        control.step()
+    slot = control.rollout().good[0]
+    for node, box in control.boxes():
+        if box.image == "app:2" and box.label("shipyard.slot") == str(slot):
+            control.change(node, box, state=ContainerState.EXITED, exit_code=1)
+    control.run()
+    assert control.rollout().state == "completed"
+    assert control.images() == {"app:2": 3}
+
+
+def test_start_first_keeps_the_old_one_until_the_new_one_is_good_also_on_its_node(control: Control) -> None:
+    deployed(control, order="start-first", healthcheck=CHECKED)
+    control.apply(service("app:2", order="start-first", healthcheck=CHECKED))
+    control.fleet.healthy_at_once = False
+    for _ in range(40):
+        control.step()
+        for wave in control.last.waves:
+            new = {action.target for action in wave if isinstance(action.step, CreateContainer)}
+            old = {action.target for action in wave if isinstance(action.step, RemoveContainer)}
+            assert not new & old
+        assert control.serving() == 3
+    assert control.images() == {"app:2": 3}
+    assert not control.last.waves
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"ports": (Port(80, 8080),)}, "publishes port 8080"),
+        ({"mounts": (Mount("volume", "/data", "s_data"),)}, "local volume s_data"),
+        ({"network_mode": "host"}, "its node's own network"),
+        ({"stable_names": True}, "its name is its own"),
+    ],
+)
+def test_start_first_becomes_stop_first_where_both_can_not_be(
+    control: Control, more: dict[str, Any], words: str
+) -> None:
+    def apply(image: str) -> None:
+        control.apply(service(image, order="start-first", **more))
+        spec = replace(control.head.spec, volumes=(VolumeSpec("s_data", "data"),))
+        control.revisions[-1] = replace(control.head, spec=spec)
+
+    apply("app:1")
+    control.run()
+    apply("app:2")
+    control.step()
+    (notice,) = [each for each in control.last.notices if each.reason == "StopFirst"]
+    assert words in notice.detail
+    control.run()
+    assert control.images() == {"app:2": 3}
+
+
+def test_a_failed_start_first_update_is_taken_back_to_what_never_stopped(control: Control) -> None:
+    policy = {"order": "start-first", "failure_action": "rollback"}
+    deployed(control, **policy)
+    before = {box.id for _, box in control.boxes()}
+    control.bad.add("app:2")
+    control.apply(service("app:2", **policy))
+    for _ in range(60):
+        control.step()
+        assert control.serving() == 3
+    assert {box.id for _, box in control.boxes()} == before
+    assert control.rollout().state == "rollback_completed"
+
+
+def test_what_a_paused_update_has_not_reached_is_mended_as_it_was(control: Control) -> None:
+    deployed(control)
+    control.bad.add("app:2")
+    control.apply(service("app:2"))
+    for _ in range(10):
+        control.step()
+    assert control.rollout().state == "paused"
+    for node, box in control.boxes():
+        if box.image == "app:1":
+            del control.fleet.nodes[node].boxes[box.id]
+    for _ in range(3):
+        control.step()
+    assert control.images() == {"app:1": 2}
+    control.bad.clear()
+    control.fleet.now += 300
+    for _ in range(3):
+        control.step()
+    assert control.images() == {"app:1": 2, "app:2": 1}
+
+
+def test_a_person_pauses_and_lets_go_on(control: Control) -> None:
+    deployed(control)
+    control.apply(service("app:2"))
+    control.step()
+    control.hold()
+    for _ in range(30):
+        control.step()
+    assert control.images() == {"app:1": 2, "app:2": 1}
+    assert [each.reason for each in control.last.blocked] == ["UpdatePaused"]
+    control.fleet.memory = replace(control.fleet.memory, holds=())
+    control.run()
+    assert control.images() == {"app:2": 3}
+
+
+def test_an_update_in_which_nothing_comes_up_fails_at_its_deadline(control: Control) -> None:
+    control.fleet.healthy_at_once = False
+    deployed(control, healthcheck=CHECKED)
+    control.slow.add("app:2")
+    control.apply(service("app:2", healthcheck=CHECKED, deadline=100))
+    began = control.fleet.now
+    while control.step() and control.rollout().state in ("completed", "updating"):
+        assert control.fleet.now - began < 120
+    assert control.fleet.now - began > 95
+    assert "no progress for 100 s: s/web.1" in control.rollout().message
+
+
+def test_time_in_which_nobody_looked_does_not_count_to_the_deadline(control: Control) -> None:
+    control.fleet.healthy_at_once = False
+    deployed(control, healthcheck=CHECKED)
+    control.slow.add("app:2")
+    control.apply(service("app:2", healthcheck=CHECKED, deadline=100))
+    control.step()
+    control.fleet.now += 3 * 24 * 3600
+    control.step()
+    assert control.rollout().state == "updating"
+
+
+def test_batches_are_apart_by_the_delay(control: Control) -> None:
+    deployed(control)
+    control.apply(service("app:2", delay=30, monitor=0))
+    times = []
+    for _ in range(90):
+        if any(isinstance(action.step, CreateContainer) for action in control.step().actions):
+            times.append(control.fleet.now)
+    assert len(times) == 3
+    assert all(30 <= later - earlier <= 33 for earlier, later in pairwise(times))
+
+
+def test_canaries_are_watched_before_the_others_follow(control: Control) -> None:
+    deployed(control, replicas=5)
+    control.apply(service("app:2", replicas=5, canary=Canary(2, 600), monitor=1))
+    began = control.fleet.now
+    while control.images().get("app:2", 0) <= 2:
+        control.step()
+        assert control.serving() >= 4
+    assert 600 < control.fleet.now - began < 620
+    control.run()
+    assert control.images() == {"app:2": 5}
+    assert control.rollout().state == "completed"
+
+
+def test_a_pass_that_is_killed_before_it_stores_the_rollback_leaves_it_to_the_next(control: Control) -> None:
+    deployed(control)
+    control.bad.add("app:2")
+    control.apply(service("app:2", failure_action="rollback"))
+    while not control.step(stores=False).rollbacks:
+        pass
+    assert len(control.revisions) == 2
+    assert control.step(stores=False).rollbacks
+    control.run()
+    assert len(control.revisions) == 3
+    assert control.images() == {"app:1": 3}
+    assert control.rollout().state == "rollback_completed"
+
+
+def test_only_the_service_that_failed_is_taken_back(control: Control) -> None:
+    control.apply(service("app:1"), service("app:1", "api"))
+    control.run()
+    control.bad.add("app:2")
+    control.apply(service("app:2", failure_action="rollback"), service("app:3", "api"))
+    control.run()
+    assert control.images() == {"app:1": 3}
+    assert control.images("api") == {"app:3": 3}
+
+
+def test_there_is_no_way_back_from_what_was_first(control: Control) -> None:
+    control.bad.add("app:1")
+    control.apply(service("app:1"))
+    for _ in range(5):
+        control.step()
+    control.bad.add("app:2")
+    control.apply(service("app:2", failure_action="rollback"))
+    for _ in range(5):
+        control.step()
+    assert control.rollout().state == "paused"
+    assert "no earlier revision that was good" in control.rollout().message
+
+
+def test_a_mended_revision_replaces_a_broken_one_without_waiting(control: Control) -> None:
+    deployed(control)
+    control.bad.add("app:2")
+    control.apply(service("app:2"))
+    for _ in range(10):
+        control.step()
+    control.apply(service("app:3"))
+    control.run()
+    assert control.images() == {"app:3": 3}
+    assert control.rollout().before == 1
+
+
+def test_a_revision_of_other_services_leaves_an_update_as_it_is(control: Control) -> None:
+    deployed(control)
+    control.bad.add("app:2")
+    control.apply(service("app:2"))
+    for _ in range(10):
+        control.step()
+    assert control.rollout().state == "paused"
+    control.apply(service("app:2"), service("app:1", "api"))
+    for _ in range(20):
+        control.step()
+    assert (control.rollout().state, control.rollout().revision) == ("paused", 3)
+    assert control.images()["app:1"] == 2
+
+
+def test_rollback_config_is_for_the_way_back(control: Control) -> None:
+    more = {"rollback": UpdatePolicy(parallelism=0), "update": UpdatePolicy(monitor=0, failure_action="rollback")}
+    deployed(control, replicas=6, **more)
+    control.apply(service("app:2", replicas=6, **more))
+    while control.images().get("app:2", 0) < 5:
+        control.step()
+    control.bad.add("app:2")
+    while not control.step().rollbacks:
+        pass
+    control.step()
+    assert control.images() == {"app:1": 6}
