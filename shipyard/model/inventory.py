@@ -69,6 +69,7 @@ class Inventory:
     """All sources together. `hosts` are in the order in which the sources name them.
 
     `implicit_localhost`: this machine where no source names it; in no group, matched by its names only.
+    `connect_timeout`: seconds in which a host must be connected to, where no variable says.
     `members`: the hosts of each group, its descendants' included, in Ansible's order (the group's own first).
     """
 
@@ -77,6 +78,7 @@ class Inventory:
     sources: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     implicit_localhost: Host | None = None
+    connect_timeout: float = 10.0
     members: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
     _by_name: Mapping[str, Host] = field(init=False, repr=False, compare=False)
 

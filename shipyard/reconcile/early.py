@@ -6,7 +6,7 @@ This imports little. What it finds wrong it leaves to whoever comes after to fin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError
@@ -38,6 +38,12 @@ class Opening:
         return self.options.trusted
 
 
+def read_inventory(settings: Settings, playbook_dirs: Sequence[Path], *, trusted: bool) -> Inventory:
+    """The inventory that the settings name. Raises FileError."""
+    found = load_inventory(settings.inventory, cwd=settings.root, playbook_dirs=playbook_dirs, trusted=trusted)
+    return replace(found, connect_timeout=settings.timeouts.connect)
+
+
 def begin(
     settings: Settings,
     *,
@@ -55,7 +61,7 @@ def begin(
         )
     folders = tuple(sorted({(settings.root / Path(name)).absolute().parent for name in playbooks}))
     options = SshOptions(trusted=is_trusted(settings.root), passphrase=passphrase)
-    inventory = load_inventory(settings.inventory, cwd=settings.root, playbook_dirs=folders, trusted=options.trusted)
+    inventory = read_inventory(settings, folders, trusted=options.trusted)
     hosts = {host.name: host for host in inventory.hosts} if call else {}
     known = known_nodes(settings.database) if call else ()
     connections = {name: connection_of(inventory, hosts[name]) for name in known if name in hosts}

@@ -10,13 +10,12 @@ from types import TracebackType
 from shipyard.base import clock
 from shipyard.base.errors import ConfigError
 from shipyard.files.config import Settings
-from shipyard.files.inventory import load as load_inventory
 from shipyard.files.patterns import match
 from shipyard.files.registries import Credentials
 from shipyard.model.inventory import Connection, Inventory
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision
-from shipyard.reconcile.early import Opening
+from shipyard.reconcile.early import Opening, read_inventory
 from shipyard.reconcile.membership import Membership, members
 from shipyard.store.store import Store
 from shipyard.transport.fleet import Fleet
@@ -46,12 +45,7 @@ class Session:
 
     def reload_inventory(self) -> None:
         """Read the inventory again."""
-        self.inventory = load_inventory(
-            self.settings.inventory,
-            cwd=self.settings.root,
-            playbook_dirs=self.opening.playbook_dirs,
-            trusted=self.opening.trusted,
-        )
+        self.inventory = read_inventory(self.settings, self.opening.playbook_dirs, trusted=self.opening.trusted)
 
     @property
     def cluster_chosen(self) -> bool:

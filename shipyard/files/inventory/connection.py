@@ -59,7 +59,7 @@ def connection_of(inventory: Inventory, host: Host) -> Connection:
             *read.words("ansible_ssh_common_args"),
             *read.words("ansible_ssh_extra_args"),
         ),
-        timeout=10.0 if timeout is None else timeout,
+        timeout=inventory.connect_timeout if timeout is None else timeout,
         host_key_checking=read.flag("ansible_host_key_checking", "ansible_ssh_host_key_checking"),
         become=_become(read),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,12 @@ def test_node_settings_that_can_not_be(tmp_path: Path, variables: dict[str, Any]
     with pytest.raises(FileError) as caught:
         node_settings(inventory, inventory.hosts[0])
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("variables", "seconds"), [("", 3.0), (" ansible_ssh_timeout=7", 7.0)])
+def test_a_connection_may_take_as_long_as_the_settings_say_unless_a_variable_does(
+    tmp_path: Path, variables: str, seconds: float
+) -> None:
+    (tmp_path / "hosts").write_text(f"web1{variables}\n")
+    inventory = replace(load(["hosts"], cwd=tmp_path), connect_timeout=3.0)
+    assert connection_of(inventory, inventory.hosts[0]).timeout == seconds
