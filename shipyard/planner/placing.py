@@ -60,7 +60,7 @@ def _settle_replicated(world: World, ledger: Ledger, stack: DesiredStack, servic
 
 def _settle_global(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
     """One slot a node; a slot's number stays with its node for as long as the node is wanted."""
-    name, eligible = stack.revision.stack, stack.eligible_for(service.name)
+    name, eligible = stack.revision.stack, sorted(stack.eligible_for(service.name))
     there = world.placements.of_service(name, service.name)
     for slot, placement in list(there.items()):
         must = slots.why_move(world, ledger, stack, service, placement)
@@ -101,9 +101,7 @@ def find(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec
 def why_not_on(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, node: str) -> str:
     """Why one more replica does not fit on this node, or ""."""
     choices = _choices(world, ledger, stack, service)
-    if node not in choices.fitting:
-        return f"{node} is refused for it"
-    refusal = choices.refusal(node)
+    refusal = choices.standing(node) or choices.refusal(node)
     return f"{node} {refusal.one}" if refusal else ""
 
 

@@ -9,6 +9,7 @@ action before them succeeds and asking again; there is no second way of planning
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 
 from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import Memory
@@ -28,6 +29,7 @@ MAX_WAVES = 10_000
 
 def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
     """What would be done, `waves` waves ahead at most: one is enough for a pass, all are shown to people."""
+    situation = in_order(situation)
     judgement = judge(situation)
     situation = replace(situation, memory=replace(situation.memory, nodes=judgement.nodes))
     done: list[tuple[Action, ...]] = []
@@ -52,6 +54,20 @@ def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
         forget=leftovers.forgettable(first) if not done else (),
         rollbacks=tuple(first.rollbacks),
         memory=memory,
+    )
+
+
+def in_order(situation: Situation) -> Situation:
+    """As it should be given: whoever put it together in another order gets the same plan."""
+    return replace(
+        situation,
+        nodes=tuple(sorted(situation.nodes, key=attrgetter("name"))),
+        stacks=tuple(sorted(situation.stacks, key=attrgetter("revision.stack"))),
+        observed=tuple(sorted(situation.observed, key=attrgetter("name"))),
+        memory=replace(
+            situation.memory,
+            placements=tuple(sorted(situation.memory.placements, key=attrgetter("stack", "service", "slot"))),
+        ),
     )
 
 

@@ -50,11 +50,16 @@ def capacity(node: Node, facts: Facts | None) -> Capacity:
     devices: dict[str, int] = {}
     for name, count in node.devices:
         kind = name.rpartition("/")[2]
-        for each in {name, kind}:  # `nvidia/gpu` is a `gpu` too
+        for each in {name, kind}:
             devices[each] = devices.get(each, 0) + count
     if facts is None:
         return Capacity(0, 0, devices)
     return Capacity(facts.cpus * CORE, int(facts.memory * (1 - SYSTEM_MEMORY)), devices)
+
+
+def _kinds(request: DeviceRequest) -> set[str]:
+    """As which a device counts: an `nvidia/gpu` is a `gpu` too."""
+    return {request.kind, request.kind.rpartition("/")[2]}
 
 
 def shortage(wants: Demand, used: Used, offers: Capacity) -> Refusal | None:
@@ -65,7 +70,7 @@ def shortage(wants: Demand, used: Used, offers: Capacity) -> Refusal | None:
         return lacking(f"cpus (needs {wants.cpus / CORE:g})")
     for request in wants.devices:
         least = 1 if request.count is None else request.count
-        free = offers.devices.get(request.kind, 0) - used.devices.get(request.kind, 0)
+        free = min(offers.devices.get(kind, 0) - used.devices.get(kind, 0) for kind in _kinds(request))
         if free < max(least, offers.wanted(request)):
             count = "all" if request.count is None else str(request.count)
             return lacking(f"devices (needs {count} {request.kind})")
@@ -85,5 +90,5 @@ class Used:
         self.cpus += sign * wants.cpus
         self.memory += sign * wants.memory
         for request in wants.devices:
-            for kind in {request.kind, request.kind.rpartition("/")[2]}:
+            for kind in _kinds(request):
                 self.devices[kind] = self.devices.get(kind, 0) + sign * offers.wanted(request)

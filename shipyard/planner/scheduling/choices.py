@@ -17,7 +17,7 @@ from shipyard.model.spec import Port, ServiceSpec
 from shipyard.planner import storage
 from shipyard.planner.scheduling import filters
 from shipyard.planner.scheduling.capacity import Used
-from shipyard.planner.scheduling.explain import Refusal, explain, lacking
+from shipyard.planner.scheduling.explain import Refusal, being, explain, lacking
 from shipyard.planner.scheduling.ledger import Attributes, Ledger
 from shipyard.planner.scheduling.neighbours import HOST, neighbours_of
 from shipyard.planner.scheduling.packing import tightness
@@ -83,6 +83,10 @@ class Choices:
         if not self._why_not:
             self._why_not = explain([*self._refused.values(), *self._full.values()], self._service.pattern)
         return self._why_not
+
+    def standing(self, node: str) -> Refusal | None:
+        """Why a node is refused whatever its load."""
+        return None if node in self.fitting else self._refused.get(node, being("not among its hosts"))
 
     def refusal(self, node: str, used: Used | None = None, ports: dict[Port, str] | None = None) -> Refusal | None:
         """Why a replica more does not fit on a node that passed the static filters.

@@ -1,0 +1,80 @@
+"""Every case of tests/cases/scheduling: which nodes are refused and what is said, and which other is taken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shipyard.planner.plan import plan
+from tests.unit.planner.fleets import situation_of
+
+CASES = Path(__file__).parents[2] / "cases" / "scheduling"
+
+
+def cases(name: str) -> list[Any]:
+    return [pytest.param(case, id=case["what"]) for case in yaml.safe_load((CASES / name).read_text())]
+
+
+def decided(case: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Where the replicas of web are, by slot; and why others are nowhere."""
+    plan_ = plan(situation_of(case), waves=1)
+    where = [placement.node for placement in plan_.memory.placements if placement.service == "web"]
+    return where, [blocked.detail for blocked in plan_.blocked if blocked.target.startswith("s/web")]
+
+
+@pytest.mark.parametrize("case", cases("filters.yml"))
+def test_filters(case: dict[str, Any]) -> None:
+    where, why_not = decided(case)
+    assert where == case.get("at", [])
+    assert set(why_not) == ({case["says"]} if "says" in case else set())
+
+
+@pytest.mark.parametrize("case", cases("scores.yml"))
+def test_scores(case: dict[str, Any]) -> None:
+    where, why_not = decided(case)
+    assert (Counter(where), why_not) == (case["counts"], [])
+
+
+def test_what_runs_stays() -> None:
+    case = {"nodes": {"a": {}, "b": {}}, "others": {"web": {"at": ["a", "a"]}}, "web": {"replicas": 3}}
+    assert Counter(decided(case)[0]) == {"a": 2, "b": 1}
+
+
+def test_a_taint_that_executes_moves_what_is_there_and_another_does_not() -> None:
+    nodes = {"a": {"taints": ["x:NoExecute"]}, "b": {"taints": ["x:NoSchedule"]}, "c": {}}
+    where, why_not = decided({"nodes": nodes, "others": {"web": {"at": ["a", "b"]}}, "web": {"replicas": 2}})
+    assert (where, why_not) == (["c", "b"], [])
+
+
+def test_what_can_not_stay_and_finds_nothing_says_both() -> None:
+    nodes = {"a": {"taints": ["x:NoExecute"]}, "b": {"memory": 1}}
+    where, why_not = decided({"nodes": nodes, "others": {"web": {"at": ["a"]}}, "web": {"memory": 2}})
+    assert where == ["a"]
+    assert why_not == [
+        "can't stay on a, and 0 of 2 nodes fit: 1 has the taint x:NoExecute, 1 lacks memory (needs 2 GiB)"
+    ]
+
+
+def test_one_on_each_node_says_where_it_can_not_be() -> None:
+    nodes = {"a": {}, "b": {"memory": 1}, "c": {"taints": ["x:NoSchedule"]}}
+    where, why_not = decided({"nodes": nodes, "web": {"mode": "global", "memory": 2}})
+    assert (where, why_not) == (["a"], ["b lacks memory (needs 2 GiB)"])
+
+
+def test_services_that_must_be_beside_others_are_placed_after_them() -> None:
+    nodes = {name: {} for name in "abcdef"}
+    others = {"zebra": {"replicas": 1, "neighbours": [{"service": "yak"}]}, "yak": {"replicas": 1}}
+    web = {"replicas": 2, "priority": 5, "neighbours": [{"service": "zebra"}]}
+    plan_ = plan(situation_of({"nodes": nodes, "others": others, "web": web}), waves=1)
+    assert len({placement.node for placement in plan_.memory.placements}) == 1
+    assert not plan_.blocked
+
+
+def test_services_that_wait_for_each_other_are_no_endless_loop() -> None:
+    others = {"yak": {"replicas": 1, "neighbours": [{"service": "web"}]}}
+    where, why_not = decided({"nodes": {"a": {}}, "others": others, "web": {"neighbours": [{"service": "yak"}]}})
+    assert (where, why_not) == ([], ["0 of 1 node fits: 1 lacks yak (affinity)"])
