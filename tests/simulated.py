@@ -35,6 +35,7 @@ from shipyard.model.plan import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropFiles,
     DropMarker,
     DropRevision,
     KeepRevision,
@@ -42,6 +43,7 @@ from shipyard.model.plan import (
     Plan,
     PullImage,
     PutConfig,
+    PutSecret,
     RemoveContainer,
     RemoveNetwork,
     RemoveVolume,
@@ -78,6 +80,7 @@ class SimulatedNode:
     volumes: dict[str, ObservedVolume] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     configs: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set)
     markers: set[str] = field(default_factory=set)
     revisions: dict[str, HeldRevision] = field(default_factory=dict)
     anonymous: set[str] = field(default_factory=set)
@@ -98,6 +101,7 @@ class SimulatedNode:
             images=tuple(ObservedImage(name, name) for name in sorted(self.images)),
             revisions=tuple(self.revisions.values()),
             configs=tuple(sorted(self.configs)),
+            secrets=tuple(sorted(self.secrets)),
             markers=tuple(sorted(self.markers)),
         )
 
@@ -228,6 +232,14 @@ class SimulatedFleet:
                 node.images.add(image)
             case PutConfig(_, mount):
                 node.configs.add(mount.file_name)
+            case PutSecret(_, mount):
+                node.secrets.add(mount.file_name)
+            case DropFiles(configs, secrets):
+                used = {file for box in node.boxes.values() for file in box.files}
+                dropped = {*(f"configs/{name}" for name in configs), *(f"secrets/{name}" for name in secrets)}
+                assert not dropped & used, f"{sorted(dropped & used)} would have been taken from under a container"
+                node.configs -= {*configs}
+                node.secrets -= {*secrets}
             case CreateNetwork(network, said):
                 if network.name in node.networks:
                     raise RefusedError(f"network with name {network.name} already exists")
@@ -287,6 +299,9 @@ class SimulatedFleet:
         for attachment in spec.networks:
             if attachment.network not in node.networks:
                 raise RefusedError(f"network {attachment.network} not found")
+        there = {*(f"configs/{name}" for name in node.configs), *(f"secrets/{name}" for name in node.secrets)}
+        if missing := sorted({*spec.files()} - there):
+            raise RefusedError(f"bind source path does not exist: {missing[0]}")
         identity = next(self._ids)
         taken = {
             port.published
@@ -305,6 +320,7 @@ class SimulatedFleet:
             age=None if clash else 0.0,
             networks=tuple(ObservedAttachment(each.network, each.aliases, "10.0.0.2") for each in spec.networks),
             anonymous=self._anonymous(node, spec),
+            files=spec.files(),
         )
         node.boxes[identity], node.specs[identity] = box, spec
         if clash:

@@ -16,12 +16,14 @@ from shipyard.cli.render_plan import NOTHING, plan_json, render_plan
 from shipyard.model.event import Event
 from shipyard.model.plan import (
     Action,
+    DropFiles,
     DropRevision,
     KeepRevision,
     Notice,
     Outcome,
     Plan,
     PutConfig,
+    PutSecret,
     Status,
     Waiting,
     verb,
@@ -31,7 +33,7 @@ from shipyard.model.progress import Ending, Progress, Unwatched
 if TYPE_CHECKING:
     from rich.live import Live
 
-BOOKKEEPING = (KeepRevision, DropRevision, PutConfig)
+BOOKKEEPING = (KeepRevision, DropRevision, PutConfig, PutSecret, DropFiles)
 """Steps that people need not hear of when they went well, unless they asked with -v."""
 IN_FLIGHT = 12
 """Lines of what is under way that a terminal shows at once."""

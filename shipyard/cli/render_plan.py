@@ -16,12 +16,14 @@ from shipyard.model.plan import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropFiles,
     DropMarker,
     DropRevision,
     KeepRevision,
     Plan,
     PullImage,
     PutConfig,
+    PutSecret,
     RemoveContainer,
     RemoveNetwork,
     RemoveVolume,
@@ -116,7 +118,7 @@ def _sign(step: Step) -> tuple[str, str]:
             return "+", "green"
         case StartContainer() | UnpauseContainer() | ConnectNetwork() | DisconnectNetwork():
             return "~", "yellow"
-        case PullImage() | PutConfig() | KeepRevision() | DropMarker():
+        case PullImage() | PutConfig() | PutSecret() | DropFiles() | KeepRevision() | DropMarker():
             return ".", "dim"
         case _:
             assert_never(step)
@@ -209,8 +211,10 @@ def _kind(step: Step) -> tuple[str, str] | None:
             return "volume", "remove"
         case PullImage():
             return "image", "pull"
-        case PutConfig():
+        case PutConfig() | PutSecret():
             return "file", "write"
+        case DropFiles():
+            return "file", "remove"
         case KeepRevision():
             return "copy", "keep"
         case DropRevision():

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
-from shipyard.base.errors import ConfigError, NodeError, Refused, TimedOut, Truncated
+from shipyard.base.errors import ConfigError, NodeError, Refused, ShipyardError, TimedOut, Truncated
+from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer
 from shipyard.execute.script import Auths, Fence, Script, build, claim
+from shipyard.execute.steps import Contents
 from shipyard.model.image import RegistryAuth
-from shipyard.model.plan import Action, Outcome, PullImage, Status
+from shipyard.model.plan import Action, Outcome, PullImage, PutSecret, Status
+from shipyard.model.spec import SecretSpec
 from shipyard.runtime.dialect import Dialect
 from shipyard.transport.connection import NodeConnection
 
@@ -47,12 +50,14 @@ def execute(
     fence: Fence,
     *,
     credentials: Callable[[str], RegistryAuth | None] | None = None,
+    secrets: Callable[[SecretSpec], SecretBytes] | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> tuple[Outcome, ...]:
     """Do a wave; one outcome for each action, in the wave's order.
 
     `dialects`: by node. `credentials`: what an image is pulled with; where that raises ConfigError, only that image's
-    pull fails. `on_outcome` is called as nodes answer, from threads of the fleet but never from two at once.
+    pull fails. `secrets`: gives a secret's content; where that raises ShipyardError, only that file fails.
+    `on_outcome` is called as nodes answer, from threads of the fleet but never from two at once.
     Raises WaveRefused once all nodes have ended, and Interrupted.
     """
     book = _Book(wave, on_outcome)
@@ -60,10 +65,11 @@ def execute(
     def work(connection: NodeConnection) -> None:
         node = connection.node
         actions = book.begin(node)
-        book.note(node, _on_node(connection, actions, build(actions, dialects[node], fence, auths)))
+        book.note(node, _on_node(connection, actions, build(actions, dialects[node], fence, auths, contents)))
 
     try:
         auths = _auths(wave, credentials) if credentials is not None else {}
+        contents = _contents(wave, secrets) if secrets is not None else {}
         results = fleet.each(book.nodes, work)
     except KeyboardInterrupt:
         raise Interrupted(book.outcomes()) from None
@@ -98,6 +104,17 @@ def _auths(wave: Sequence[Action], credentials: Callable[[str], RegistryAuth | N
         else:
             if auth is not None:
                 found[image] = auth
+    return found
+
+
+def _contents(wave: Sequence[Action], secrets: Callable[[SecretSpec], SecretBytes]) -> Contents:
+    """Each decrypted once, however many nodes get it, and forgotten with the wave."""
+    found: dict[tuple[str, str], SecretBytes | ShipyardError] = {}
+    for secret in {action.step.secret for action in wave if isinstance(action.step, PutSecret)}:
+        try:
+            found[secret.name, secret.digest] = secrets(secret)
+        except ShipyardError as error:
+            found[secret.name, secret.digest] = error
     return found
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from shipyard.base import shell
-from shipyard.base.errors import ConfigError
+from shipyard.base.errors import ConfigError, ShipyardError
 from shipyard.execute import steps
 from shipyard.model.image import RegistryAuth
 from shipyard.model.plan import Action, PullImage
@@ -119,15 +120,21 @@ class Script:
     `rejected`: why an action, by id, could not be put into it.
     """
 
-    text: bytes
+    text: bytes = field(repr=False)
     nonce: str
     timeout: float
     deadlines: Mapping[int, int]
     rejected: Mapping[int, str]
 
 
-def build(actions: Sequence[Action], dialect: Dialect, fence: Fence, auths: Auths | None = None) -> Script:
-    """The script for these actions of one node and wave, in their order."""
+def build(
+    actions: Sequence[Action],
+    dialect: Dialect,
+    fence: Fence,
+    auths: Auths | None = None,
+    contents: steps.Contents = MappingProxyType({}),
+) -> Script:
+    """The script for these actions of one node and wave, in their order. `contents`: of the secrets in them."""
     directory = f"/shipyard-{secrets.token_hex(16)}"
     parts: list[str] = []
     deadlines: dict[int, int] = {}
@@ -135,10 +142,10 @@ def build(actions: Sequence[Action], dialect: Dialect, fence: Fence, auths: Auth
     seconds = 0
     for action in actions:
         try:
-            work = steps.work(action.step, dialect, directory)
+            work = steps.work(action.step, dialect, directory, contents)
             text = _action(action, work, directory, _login(action, dialect, auths or {}))
             text.encode()
-        except (ValueError, ConfigError) as error:
+        except (ValueError, ShipyardError) as error:
             rejected[action.id] = str(error)
             text = f'sy_failed="${{sy_failed}}{action.id} "\n'
         else:

@@ -5,20 +5,25 @@ Adding a step to the model without saying here how it is done is a type error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
+from shipyard.base.errors import ShipyardError
+from shipyard.base.secret import SecretBytes
 from shipyard.model.plan import (
     ConnectNetwork,
     CreateContainer,
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropFiles,
     DropMarker,
     DropRevision,
     KeepRevision,
     PullImage,
     PutConfig,
+    PutSecret,
     RemoveContainer,
     RemoveNetwork,
     RemoveVolume,
@@ -29,6 +34,9 @@ from shipyard.model.plan import (
 )
 from shipyard.runtime import mounts, nodedir
 from shipyard.runtime.dialect import Command, Dialect
+
+Contents = Mapping[tuple[str, str], SecretBytes | ShipyardError]
+"""Of secrets, by name and digest; an error: why it could not be had."""
 
 QUICK = 120
 """Seconds for what a runtime does at once."""
@@ -46,14 +54,14 @@ class Work:
     """
 
     commands: tuple[Command, ...] = ()
-    text: str = ""
+    text: str = field(default="", repr=False)
     deadline: int = QUICK
 
 
-def work(step: Step, dialect: Dialect, directory: str) -> Work:
+def work(step: Step, dialect: Dialect, directory: str, contents: Contents) -> Work:
     """How a step is done with this runtime. `directory`: what stands for shipyard's directory on the node in paths.
 
-    Raises ValueError on what can't be put into a command.
+    Raises ValueError on what can't be put into a command, and ShipyardError where a secret's content is not to be had.
     """
     match step:
         case PullImage():
@@ -68,8 +76,13 @@ def work(step: Step, dialect: Dialect, directory: str) -> Work:
             return Work(dialect.remove_volume(step.name))
         case PutConfig():
             return Work(text=nodedir.put_config(step))
+        case PutSecret():
+            return Work(text=nodedir.put_secret(step, _content(step, contents)))
+        case DropFiles():
+            return Work(text=nodedir.drop_files(step))
         case CreateContainer():
             paths = {mount.file_name: f"{directory}/configs/{mount.file_name}" for mount in step.spec.configs}
+            paths |= {mount.file_name: f"{directory}/secrets/{mount.file_name}" for mount in step.spec.secrets}
             spec = mounts.carrying(step.spec, step.keep)
             once = nodedir.leave_marker(step.once) if step.once else ""
             return Work(dialect.create_container(step.name, spec, step.labels, paths), once, deadline=SLOW)
@@ -93,6 +106,13 @@ def work(step: Step, dialect: Dialect, directory: str) -> Work:
             return Work(text=nodedir.drop_marker(step.name))
         case _:
             assert_never(step)
+
+
+def _content(step: PutSecret, contents: Contents) -> SecretBytes:
+    content = contents[step.secret.name, step.secret.digest]
+    if isinstance(content, ShipyardError):
+        raise content
+    return content
 
 
 def _stopping(grace: float | None) -> int:

@@ -24,6 +24,7 @@ from shipyard.model.situation import Timing
 FILE = "shipyard.toml"
 MAX_BYTES = 256 * 1024
 STORE = Path(".shipyard") / "state.db"
+KEY_FILE = "secrets.key"
 INVENTORY = "inventory"
 
 
@@ -44,6 +45,15 @@ class Retention:
     revisions: int = 10
     passes: int = 1000
     events: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where the key of secrets is, as configured: `variable` counts first, then `command`, then `file`."""
+
+    file: Path
+    variable: str
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Settings:
     cluster: str | None
     inventory: tuple[str, ...]
     database: str = field(repr=False)
+    secrets: KeySource
     forks: int = 50
     timeouts: Timeouts = Timeouts()
     timing: Timing = Timing()
@@ -112,10 +123,12 @@ def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Se
         found.update(_from_file(config))
     found.update(_from_environment(environ, cwd))
     found.update(_from_options(options, cwd))
-    warnings += _misspelt_variables(environ)
+    warnings += _misspelt_variables(environ, str(found["secrets.key_variable"].value))
     trusted = config is not None or not _world_writable(cwd)
     database = _database(found["database"], root, trusted=trusted)
     inventory = _inventory(found["inventory"], root) if found["inventory"].value or trusted else ()
+    secrets = _key_source(found, database, root)
+    found["secrets.key_file"] = _Found(str(secrets.file), found["secrets.key_file"].origin, root)
     found["database"] = _Found(_masked(database), found["database"].origin, root)
     found["inventory"] = _Found(inventory, found["inventory"].origin, root)
     value: dict[str, Any] = {name: item.value for name, item in found.items()}
@@ -125,6 +138,7 @@ def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Se
         cluster=_cluster(found["cluster"]),
         inventory=inventory,
         database=database,
+        secrets=secrets,
         forks=value["forks"],
         timeouts=Timeouts(**_table(value, "timeouts")),
         timing=Timing(**_table(value, "timing")),
@@ -226,9 +240,9 @@ def _from_options(options: Options, cwd: Path) -> dict[str, _Found]:
     return found
 
 
-def _misspelt_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+def _misspelt_variables(environ: Mapping[str, str], *more: str) -> tuple[str, ...]:
     """Variables that look like settings and are none: a warning, since other programs may own such names."""
-    known = [*(key.variable for key in KEYS), "SHIPYARD_CONFIG"]
+    known = [*(key.variable for key in KEYS), "SHIPYARD_CONFIG", *more]
     warnings = []
     for name in sorted(environ):
         if name.startswith("SHIPYARD_") and name not in known:
@@ -282,6 +296,19 @@ def _database(found: _Found, root: Path, *, trusted: bool) -> str:
     if scheme.split("+")[0] == "sqlite" and path.startswith("/") and path not in ("/", "/:memory:"):
         return f"{scheme}:///{(found.base / path[1:]).absolute()}"
     return given
+
+
+def _key_source(found: Mapping[str, _Found], database: str, root: Path) -> KeySource:
+    """Where the key of secrets is: beside the store, where that is a file and nothing else was said."""
+    given = found["secrets.key_file"]
+    if given.value is not None:
+        file = (given.base / Path(str(given.value)).expanduser()).absolute()
+    else:
+        scheme, _, path = database.partition(":///")
+        beside = Path(path).parent if scheme.split("+")[0] == "sqlite" and path.startswith("/") else root / STORE.parent
+        file = beside.absolute() / KEY_FILE
+    command = cast("tuple[str, ...]", found["secrets.key_command"].value)
+    return KeySource(file, str(found["secrets.key_variable"].value), command)
 
 
 def _masked(url: str) -> str:

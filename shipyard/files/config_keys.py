@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.text import one_line
 
-Kind = Literal["words", "text", "count", "seconds", "share"]
+Kind = Literal["words", "text", "argv", "count", "seconds", "share"]
 Value = str | int | float | tuple[str, ...] | None
 
 
@@ -45,6 +46,9 @@ KEYS: tuple[Key, ...] = (
     Key("timing.backoff_reset", "seconds", 600.0, "of running makes earlier failures forgotten"),
     Key("timing.brake", "share", 0.55, "when this share of the nodes falls silent at once, nothing is moved"),
     Key("timing.move_share", "share", 0.05, "of the nodes (one at least): lost ones whose work moves in five minutes"),
+    Key("secrets.key_file", "text", None, "holds the key of secrets (secrets.key beside the store; mode 0600)"),
+    Key("secrets.key_variable", "text", "SHIPYARD_SECRETS_KEY", "the environment variable that may hold that key"),
+    Key("secrets.key_command", "argv", (), "a program and its arguments that print it, in a trusted project"),
     Key("retention.revisions", "count", 10, "revisions kept of each stack, the current one included", least=1),
     Key("retention.passes", "count", 1000, "passes kept, with their actions", least=1),
     Key("retention.events", "count", 10_000, "events kept", least=1),
@@ -57,6 +61,8 @@ def checked(key: Key, value: Any, where: str) -> Value:
     """A value from TOML, of the key's kind."""
     if key.kind == "text" and isinstance(value, str) and value:
         return value
+    if key.kind == "argv" and isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        return tuple(value)
     if key.kind == "words":
         words = [value] if isinstance(value, str) else value
         if isinstance(words, list) and all(isinstance(word, str) and word for word in words):
@@ -66,6 +72,7 @@ def checked(key: Key, value: Any, where: str) -> Value:
     expected = {
         "text": "a text",
         "words": "a list of texts",
+        "argv": "a list of texts, a program and its arguments",
         "count": "a whole number",
         "seconds": "a number of seconds",
         "share": "a number from 0 to 1",
@@ -89,6 +96,11 @@ def parsed(key: Key, text: str) -> Value:
         return text
     if key.kind == "words":
         return (text,) if "," in text else tuple(word for word in text.split(":") if word)
+    if key.kind == "argv":
+        try:
+            return tuple(shlex.split(text))
+        except ValueError as error:
+            raise ConfigError(f"${key.variable}: can't be split into words: {error}") from error
     try:
         value = int(text) if key.kind == "count" else float(text)
     except ValueError as error:

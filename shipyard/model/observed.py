@@ -45,6 +45,7 @@ class Container:
     None when it never did. `ended`: seconds since it last ended. `restarts`: the runtime's own count.
     `error`: the runtime's words for why it did not start. `log`: last lines, only where it failed.
     `anonymous`: volumes that the runtime named by itself, as (target in the container, volume), sorted.
+    `files`: shipyard's own files on the node that are mounted into it (`configs/…`, `secrets/…`), sorted.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Container:
     networks: tuple[ObservedAttachment, ...] = ()
     log: str = ""
     anonymous: Pairs = ()
+    files: tuple[str, ...] = ()
 
     def label(self, name: str) -> str | None:
         """A label's value, or None."""
@@ -134,7 +136,7 @@ class HeldRevision:
 class ObservedNode:
     """Everything that one probe found. `owner`: the uuid of the store that owns the node, "" when nobody does.
 
-    `epoch`: the newest lease holder's number the node has seen. `configs`: names of the config files kept there
+    `epoch`: the newest lease holder's number the node has seen. `configs`, `secrets`: names of the files kept there
     (`ConfigMount.file_name`). `markers`: of jobs' runs that were begun here. `others`: other clusters of which a store
     owns this node too, each with that owner: where this cluster's own store is new, they may be what it was called
     before its store was lost.
@@ -150,6 +152,7 @@ class ObservedNode:
     images: tuple[ObservedImage, ...] = ()
     revisions: tuple[HeldRevision, ...] = ()
     configs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
 

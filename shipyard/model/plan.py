@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shipyard.model.memory import Memory
-from shipyard.model.spec import Attachment, ConfigMount, ConfigSpec, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+from shipyard.model.spec import (
+    Attachment,
+    ConfigMount,
+    ConfigSpec,
+    ContainerSpec,
+    NetworkSpec,
+    Pairs,
+    SecretSpec,
+    VolumeSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,22 @@ class PutConfig:
 
     config: ConfigSpec
     mount: ConfigMount
+
+
+@dataclass(frozen=True, slots=True)
+class PutSecret:
+    """A secret as a file on the node; its content is asked of the store when the step is done, and is in no plan."""
+
+    secret: SecretSpec
+    mount: ConfigMount
+
+
+@dataclass(frozen=True, slots=True)
+class DropFiles:
+    """Files of configs and secrets (`ConfigMount.file_name`) that no container of the node has or will have."""
+
+    configs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +167,8 @@ Step = (
     | CreateVolume
     | RemoveVolume
     | PutConfig
+    | PutSecret
+    | DropFiles
     | CreateContainer
     | StartContainer
     | UnpauseContainer

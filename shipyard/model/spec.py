@@ -47,7 +47,11 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class ConfigMount:
-    """A config (or secret) as a file in the container. `digest`: sha256 of the content, so a change rolls out."""
+    """A config or a secret as a file in the container. `digest`: of the content, so that a change rolls out.
+
+    A config's `name` is its full one, its digest sha256. A secret's `name` is its key in the stack, and its digest an
+    HMAC: who knows it and has no key can't try out contents.
+    """
 
     name: str
     digest: str
@@ -255,10 +259,16 @@ class ContainerSpec(HashedOnce):
     expose: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     configs: tuple[ConfigMount, ...] = ()
+    secrets: tuple[ConfigMount, ...] = ()
     gpus: tuple[DeviceRequest, ...] = ()
     networks: tuple[Attachment, ...] = ()
     network_mode: str | None = None
     stamps: Pairs = ()
+
+    def files(self) -> tuple[str, ...]:
+        """Its configs and secrets as files in shipyard's directory on a node, sorted."""
+        configs = {f"configs/{mount.file_name}" for mount in self.configs}
+        return tuple(sorted(configs | {f"secrets/{mount.file_name}" for mount in self.secrets}))
 
     __hash__ = HashedOnce.__hash__
 
@@ -476,6 +486,14 @@ class ServiceSpec:
             for mount in spec.mounts
         )
 
+    def containers(self) -> tuple[ContainerSpec, ...]:
+        """Every container that it may come to, on whichever node."""
+        return (
+            self.container,
+            *(spec for _, spec in self.variants),
+            *(member.container for member in self.members),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec(HashedOnce):
@@ -521,14 +539,29 @@ class ConfigSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretSpec:
+    """A secret without its content, which only the store has, encrypted.
+
+    `name`: in the store: `stack/key`, or what `secret set` called it. `digest`: the content's HMAC, hex; "" in what was
+    just read from files, where nothing knows the key.
+    """
+
+    name: str
+    key: str
+    digest: str = ""
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StackSpec:
-    """A named set of services, networks, volumes and configs, each sorted by name."""
+    """A named set of services, networks, volumes, configs and secrets, each sorted by name."""
 
     name: str
     services: tuple[ServiceSpec, ...] = ()
     networks: tuple[NetworkSpec, ...] = ()
     volumes: tuple[VolumeSpec, ...] = ()
     configs: tuple[ConfigSpec, ...] = ()
+    secrets: tuple[SecretSpec, ...] = ()
 
     def service(self, name: str) -> ServiceSpec | None:
         """The service of this name, or None."""

@@ -114,6 +114,7 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         images=state.images,
         revisions=kept.revisions,
         configs=kept.configs,
+        secrets=kept.secrets,
         markers=kept.markers,
         others=kept.others,
     )

@@ -24,7 +24,7 @@ def carried(
     Where the spec now mounts something else it wins. Of several containers the one that runs, or ran last, does.
     """
     taken = {posixpath.normpath(mount.target) for mount in spec.mounts if mount.kind != "volume" or mount.source}
-    taken |= {posixpath.normpath(config.target) for config in spec.configs}
+    taken |= {posixpath.normpath(config.target) for config in (*spec.configs, *spec.secrets)}
     keep: dict[str, str] = {}
     holders = []
     for box in sorted(before, key=_rank):

@@ -25,11 +25,13 @@ from shipyard.model.plan import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    DropFiles,
     DropMarker,
     DropRevision,
     KeepRevision,
     PullImage,
     PutConfig,
+    PutSecret,
     RemoveContainer,
     RemoveNetwork,
     RemoveVolume,
@@ -70,6 +72,11 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
             return replace(node, images=(*node.images, ObservedImage(step.image, step.image)))
         case PutConfig():
             return replace(node, configs=tuple(sorted({*node.configs, step.mount.file_name})))
+        case PutSecret():
+            return replace(node, secrets=tuple(sorted({*node.secrets, step.mount.file_name})))
+        case DropFiles(configs, secrets):
+            kept = tuple(name for name in node.configs if name not in configs)
+            return replace(node, configs=kept, secrets=tuple(name for name in node.secrets if name not in secrets))
         case CreateNetwork(network, said):
             made = ObservedNetwork(network.name, network.name, said, network.driver or "bridge")
             return replace(node, networks=(*node.networks, made))
@@ -120,6 +127,7 @@ def _created(step: CreateContainer) -> Container:
         image=step.spec.image,
         age=0.0,
         anonymous=step.keep,
+        files=step.spec.files(),
         networks=tuple(
             ObservedAttachment(attachment.network, attachment.aliases, attachment.ipv4_address)
             for attachment in step.spec.networks

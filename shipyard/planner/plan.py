@@ -17,7 +17,7 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
-from shipyard.planner import jobs, judging, leftovers, placing, probes, replicas, storage, stumbling, wiring
+from shipyard.planner import filing, jobs, judging, leftovers, placing, probes, replicas, storage, stumbling, wiring
 from shipyard.planner.assume import assume
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
@@ -91,6 +91,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     leftovers.report_strangers(world)
     wiring.tidy(world)
     storage.remove_named(world)
+    filing.tidy(world)
     leftovers.keep_revisions(world)
     return world, world.memory()
 

@@ -16,7 +16,6 @@ from shipyard.model.plan import (
     Blocked,
     CreateContainer,
     PullImage,
-    PutConfig,
     RemoveContainer,
     StartContainer,
     StopContainer,
@@ -30,6 +29,7 @@ from shipyard.planner import (
     backoff,
     condition,
     dependencies,
+    filing,
     loss,
     ordered,
     rest,
@@ -114,6 +114,7 @@ def _keep(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditi
             _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
             return
         wiring.mend(world, stack, each.spec, node, box, each.target)
+    filing.ensure(world, stack, each.spec, node)
     if each.reason:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail, each.until))
     _let_go(world, stack, service, each, box)
@@ -142,9 +143,10 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
         _recreate(world, stack, service, each)
         return
     _fail(world, each)
+    filed = filing.ensure(world, stack, each.spec, node)
     wiring.mend(world, stack, each.spec, node, box, each.target)
     step = StartContainer(box.id, box.name)
-    world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step)
+    world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step, filed)
 
 
 def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
@@ -266,7 +268,6 @@ def _returned(world: World, each: Condition) -> Waiting | None:
 def fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
     """Drafts for the image and the config files; None (reason in the wave's blocked) when the image can't be had."""
     drafts = []
-    seen = world.seen[node]
     image = world.stock(node).images.get(spec.image)
     always = spec.pull_policy == "always" and "@" not in spec.image
     if image is None and spec.image.startswith("sha256:"):
@@ -274,22 +275,10 @@ def fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, tar
         world.wave.blocked.append(Blocked(target, "ImageMissing", detail))
         return None
     if (image is None or always) and spec.pull_policy != "never" and not spec.image.startswith("sha256:"):
-        drafts.append(_once(world, node, spec.image, "Missing", PullImage(spec.image, spec.platform, always)))
-    for mount in spec.configs:
-        config = next((config for config in stack.revision.spec.configs if config.digest == mount.digest), None)
-        if config is not None and mount.file_name not in seen.configs:
-            drafts.append(_once(world, node, config.name, "Missing", PutConfig(config, mount)))
-    return tuple(drafts)
-
-
-def _once(world: World, node: str, target: str, reason: str, step: PullImage | PutConfig) -> Draft:
-    """The same thing is fetched once a wave, however many replicas need it."""
-    key = (node, type(step), step)
-    if key not in world.wave.once:
-        what = "image" if isinstance(step, PullImage) else "config"
-        detail = f"{node} does not have the {what}"
-        world.wave.once[key] = world.wave.add(node, Phase.FETCH, target, reason, detail, step)
-    return world.wave.once[key]
+        pull = PullImage(spec.image, spec.platform, always)
+        key = f"image {spec.platform} {always} {spec.image}"
+        drafts.append(world.wave.fetch(node, key, spec.image, f"{node} does not have the image", pull))
+    return (*drafts, *filing.ensure(world, stack, spec, node))
 
 
 def said(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> tuple[tuple[str, str], ...]:

@@ -74,7 +74,7 @@ def at_rest(
     for placement in placements:
         spec = service.container_for(placement.node, placement.slot)
         if wanted is None or wanted.spec is not spec:
-            wanted = _Wanted(spec, spec_hash(spec), wiring.expected(world, stack, spec))
+            wanted = _Wanted(spec, spec_hash(spec), wiring.expected(world, stack, spec), spec.files())
         boxes = there.get(placement.slot, ())
         if len(boxes) != 1 or boxes[0][0] != placement.node or not _well(world, wanted, placement, boxes[0][1]):
             return False
@@ -90,6 +90,7 @@ class _Wanted:
     spec: ContainerSpec
     hash: str
     wiring: wiring.Wiring | None
+    files: tuple[str, ...]
 
 
 def _well(world: World, wanted: _Wanted, placement: Placement, box: Container) -> bool:
@@ -102,4 +103,5 @@ def _well(world: World, wanted: _Wanted, placement: Placement, box: Container) -
         and wanted.wiring is not None
         and wanted.wiring.in_order(world, placement.node, box)
         and placement.key not in world.failures
+        and (not wanted.files or world.stock(placement.node).files.issuperset(wanted.files))
     )

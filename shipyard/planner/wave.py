@@ -74,6 +74,12 @@ class Wave:
         """Nothing is done for this replica after all."""
         self.drafts = [draft for draft in self.drafts if draft.target != target]
 
+    def fetch(self, node: str, key: str, target: str, detail: str, step: Step) -> Draft:
+        """What a node lacks is fetched once a wave, however many replicas need it. `key`: tells what it is."""
+        if (node, type(step), key) not in self.once:
+            self.once[node, type(step), key] = self.add(node, Phase.FETCH, target, "Missing", detail, step)
+        return self.once[node, type(step), key]
+
     def actions(self, first_id: int) -> tuple[Action, ...]:
         """The drafts as actions, in the order of execution, numbered from `first_id`."""
         ordered = sorted(self.drafts, key=lambda draft: (draft.node, draft.phase, draft.order))

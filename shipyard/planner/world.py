@@ -35,12 +35,14 @@ class Stock:
     """What one node has beside containers, by name (images: by the reference they were asked for).
 
     `ours`: the networks that carry this cluster's label, with what they were made from (their `shipyard.spec`).
+    `files`: configs and secrets (`ContainerSpec.files`).
     """
 
     networks: dict[str, ObservedNetwork]
     ours: dict[str, str]
     volumes: dict[str, ObservedVolume]
     images: dict[str, ObservedImage]
+    files: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def _stock(node: ObservedNode, cluster: str) -> Stock:
         {name: each.get(labels.SPEC, "") for name, each in said if each.get(labels.CLUSTER) == cluster},
         {volume.name: volume for volume in node.volumes},
         {image.reference: image for image in node.images},
+        frozenset(f"configs/{name}" for name in node.configs) | {f"secrets/{name}" for name in node.secrets},
     )
 
 

@@ -25,6 +25,7 @@ from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.run import Wish, converge, wished, with_lease
 from shipyard.reconcile.session import Session, with_revisions
 from shipyard.runtime.dialects import by_name
+from shipyard.store.records import SealedSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,17 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The files' stacks as revisions, not stored yet, and the fleet as observed for them."""
+    """The files' stacks as revisions, not stored yet, and the fleet as observed for them.
+
+    `sealed`: by stack, the secrets to store with its revision.
+    """
 
     revisions: tuple[Revision, ...]
     files: tuple[str, ...]
     membership: Membership
     situation: Situation
     notices: tuple[Notice, ...]
+    sealed: Mapping[str, tuple[SealedSecret, ...]]
 
 
 def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wait: bool = True) -> Ending:
@@ -59,7 +64,13 @@ def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wai
             progress.on_notice(notice)
         remember_nodes(session, prepared.membership, prepared.situation)
         for revision in prepared.revisions:
-            session.store.add_revision(revision.spec, author=whoami(), files=prepared.files, now=session.now())
+            session.store.add_revision(
+                revision.spec,
+                author=whoami(),
+                files=prepared.files,
+                now=session.now(),
+                sealed=prepared.sealed.get(revision.stack, ()),
+            )
         stored = replace(prepared.situation, stacks=session.stacks(), memory=session.store.memory())
         seen = (prepared.membership, with_revisions(stored, session))
         return converge(session, keeper, wish if wait else replace(wish, once=True), progress, seen)
@@ -92,6 +103,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
         environ=given.environ,
         untrusted=given.untrusted,
     )
+    loaded, sealed = session.vault.resolved(loaded, make=keeper is not None)
     heads = {head.revision.stack: head.revision for head in session.store.heads()}
     removing = {head.revision.stack for head in session.store.heads() if head.removing}
     before = {name: revision.spec for name, revision in heads.items() if name not in removing}
@@ -126,6 +138,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
         membership=membership,
         situation=situation,
         notices=(*(Notice("files", "Note", words) for words in said), *notices),
+        sealed=sealed,
     )
 
 

@@ -185,6 +185,7 @@ def _act(
             dialects,
             fence,
             credentials=session.credentials().auth_for,
+            secrets=session.vault.content,
             on_outcome=progress.on_outcome,
         )
     except (WaveRefused, Interrupted) as stopped:

@@ -17,6 +17,7 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision
 from shipyard.reconcile.early import Opening, read_inventory
 from shipyard.reconcile.membership import Membership, members
+from shipyard.reconcile.vault import Vault
 from shipyard.store.store import Store
 from shipyard.transport.fleet import Fleet
 
@@ -32,6 +33,7 @@ class Session:
     _fleet: Fleet
     _known: dict[str, Connection]
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    _vault: Vault | None = None
 
     @classmethod
     def open(cls, settings: Settings, opening: Opening, *, create: bool = False) -> Session:
@@ -76,6 +78,14 @@ class Session:
     def credentials(self) -> Credentials:
         """For registries; read anew for each wave, since tokens expire and people log in while a watch goes on."""
         return Credentials(self.environ)
+
+    @property
+    def vault(self) -> Vault:
+        """The store's secrets."""
+        if self._vault is None:
+            source, folder = self.settings.secrets, self.settings.root
+            self._vault = Vault(self.store, source, self.environ, trusted=self.opening.trusted, folder=folder)
+        return self._vault
 
     def stacks(self, replaced: Iterable[Revision] = ()) -> tuple[DesiredStack, ...]:
         """The desired stacks, each service with the nodes its pattern matches. `replaced`: heads to be."""

@@ -52,6 +52,7 @@ _NO_NETWORK = {"host", "none"}
 
 _NAME = re.compile(r"/?([A-Za-z0-9][A-Za-z0-9_.-]{0,254})")
 _RANDOM = re.compile(r"[0-9a-f]{64}")
+_KEPT = re.compile(r"/shipyard/[^/]+/((?:configs|secrets)/[0-9a-f]{64}-[0-9]+-[0-9]+-[0-7]+)$")
 _ABSENT = re.compile(r"no such (object|container|image|network)|no container with|not found|image not known", re.I)
 _NOISE = re.compile(r'time="|warning|failed to connect to syslog', re.I)
 
@@ -154,6 +155,7 @@ def container(item: list[Any], clock: float) -> Container:
         ended=_since(finished, clock),
         networks=_attachments(networks, {box, box[:12], plain}),
         anonymous=_anonymous(mounts),
+        files=_files(mounts),
     )
 
 
@@ -183,6 +185,13 @@ def _anonymous(value: Any) -> Pairs:
     return tuple(
         sorted((target, name) for kind, target, name in mounts if kind == "volume" and _RANDOM.fullmatch(name))
     )
+
+
+def _files(value: Any) -> tuple[str, ...]:
+    """Of `[type, target, source]`, the files in shipyard's own directory on the node."""
+    mounts = (map(text, fields(item, 3)) for item in listed(value) if item is not None)
+    found = (_KEPT.search(source) for kind, _, source in mounts if kind == "bind")
+    return tuple(sorted({match[1] for match in found if match is not None}))
 
 
 def _images(asked: list[str], items: list[list[Any]]) -> tuple[ObservedImage, ...]:

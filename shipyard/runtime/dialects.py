@@ -28,7 +28,7 @@ def by_name(name: str) -> Dialect:
 def refusal(dialect: Dialect, spec: ContainerSpec) -> Unsupported | None:
     """Why this runtime can't make such a container, as far as that is known without asking it."""
     try:
-        dialect.create_container("sy", spec, (), {mount.file_name: "/" for mount in spec.configs})
+        dialect.create_container("sy", spec, (), {mount.file_name: "/" for mount in (*spec.configs, *spec.secrets)})
     except Unsupported as error:
         return error
     return None

@@ -28,7 +28,9 @@ _CONTAINER = (
     '[{{range $k, $v := index $x "NetworkSettings" "Networks"}}[{{json $k}},{{json (index $v "Aliases")}},'
     '{{json (index $v "IPAddress")}},{{json (index $v "MacAddress")}},{{json (index $v "IPAMConfig")}}],{{end}}null],'
     '[{{range index $x "Mounts"}}{{if eq (len (print (index . "Name"))) 64}}'
-    '[{{json (index . "Type")}},{{json (index . "Destination")}},{{json (index . "Name")}}],{{end}}{{end}}null]]'
+    '[{{json (index . "Type")}},{{json (index . "Destination")}},{{json (index . "Name")}}],{{end}}'
+    '{{if gt (len (split (print (index . "Source")) "/shipyard/")) 1}}'
+    '["bind","",{{json (index . "Source")}}],{{end}}{{end}}null]]'
 )
 _NETWORK = (
     '["n",{{json (index $x "Id")}},{{json (index $x "Name")}},{{json (index $x "Driver")}},'

@@ -24,7 +24,7 @@ def options(spec: ContainerSpec, traits: Traits, config_paths: Mapping[str, str]
     """One option for each mount. `config_paths`: path on the node by `ConfigMount.file_name`."""
     return (
         *(_mount(mount, traits) for mount in spec.mounts),
-        *(_config(config, traits, config_paths) for config in spec.configs),
+        *(_config(config, traits, config_paths) for config in (*spec.configs, *spec.secrets)),
     )
 
 

@@ -110,7 +110,11 @@ def _container(item: dict[str, Any], clock: float) -> Container:
                 for name, there in ((name, strictjson.mapping(value)) for name, value in networks.items())
             ],
             [
-                [there.get("Type") or "", there.get("Destination") or "", there.get("Name") or ""]
+                [
+                    there.get("Type") or "",
+                    there.get("Destination") or "",
+                    there.get("Name") or there.get("Source") or "",
+                ]
                 for there in map(strictjson.mapping, strictjson.listed(item.get("Mounts")))
             ],
         ],

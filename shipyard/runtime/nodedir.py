@@ -7,10 +7,12 @@
       lock                           held (flock) by a script that changes things
       revisions/<stack>              `<number> <digest>`, then the revision's body
       configs/<file name>            contents of configs, with the owner and mode their containers see
+      secrets/<file name>            contents of secrets, likewise
       runs/<marker>                  left before a job's container is made: what has one is not begun again
 
-The directory is its user's alone; a config file that others may read is reachable only through the bind mount of
-the file itself. Files are replaced whole, and are on the disk before they are relied on.
+The directory is its user's alone; a file that others may read is reachable only through the bind mount of the file
+itself. Files are replaced whole, and are on the disk before they are relied on: containers come back after a reboot
+without shipyard.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ import base64
 import re
 from dataclasses import dataclass
 
+from shipyard.base.secret import SecretBytes
 from shipyard.base.text import printable
 from shipyard.model.labels import NAME
 from shipyard.model.observed import HeldRevision
-from shipyard.model.plan import KeepRevision, PutConfig
+from shipyard.model.plan import DropFiles, KeepRevision, PutConfig, PutSecret
+from shipyard.model.spec import ConfigMount
 
 ROOT = "/var/lib/shipyard"
 """Where root's directories are."""
@@ -83,8 +87,10 @@ sy_state() {
     [ -e "$sy_file" ] && read -r sy_number sy_digest <"$sy_file" &&
       printf 'revision %s %s %s\n' "${sy_file##*/}" "$sy_number" "$sy_digest"
   done
-  for sy_file in "$sy_dir"/configs/*; do
-    [ -e "$sy_file" ] && printf 'config %s\n' "${sy_file##*/}"
+  for sy_folder in config secret; do
+    for sy_file in "$sy_dir/${sy_folder}s"/*; do
+      [ -e "$sy_file" ] && printf '%s %s\n' "$sy_folder" "${sy_file##*/}"
+    done
   done
   for sy_file in "$sy_dir"/runs/*; do
     [ -e "$sy_file" ] && printf 'run %s\n' "${sy_file##*/}"
@@ -129,6 +135,10 @@ sy_own() {
 """
 
 
+_LEFT_HALF_WRITTEN = 'rm -f "$sy_dir"/secrets/.[0-9a-f]*'
+"""What a power cut left of a secret that was being written. Nobody else writes: the script holds the lock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the directory holds. `owner`: the uuid of a store, "" for none. Revisions are sorted by stack.
@@ -141,6 +151,7 @@ class Kept:
     epoch: int = 0
     revisions: tuple[HeldRevision, ...] = ()
     configs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
 
@@ -174,13 +185,33 @@ def writing() -> str:
 
 def put_config(step: PutConfig) -> str:
     """Keep a config's content with its owner and mode. Raises ValueError on what can't be a file's owner or mode."""
-    name = step.mount.file_name
+    return _put_file("configs", f"config {step.config.key}", step.mount, step.config.content)
+
+
+def put_secret(step: PutSecret, content: SecretBytes) -> str:
+    """Keep a secret's content likewise. Nodes that shipyard came to before it knew secrets have no folder for them."""
+    put = _put_file("secrets", f"secret {step.secret.key}", step.mount, content.reveal())
+    return f'(umask 077 && mkdir -p "$sy_dir/secrets") &&\n{_LEFT_HALF_WRITTEN} &&\n{put}'
+
+
+def _put_file(folder: str, what: str, mount: ConfigMount, content: bytes) -> str:
+    name = mount.file_name
     if not _FILE.fullmatch(name):
-        raise ValueError(f"config {step.config.key}: uid and gid are numbers, and mode is an octal number up to 7777")
-    uid, gid = step.mount.uid or "", step.mount.gid or ""
+        raise ValueError(f"{what}: uid and gid are numbers, and mode is an octal number up to 7777")
+    uid, gid = mount.uid or "", mount.gid or ""
     owner = f"{uid}:{gid}" if gid else uid
-    mode = name.rpartition("-")[2]
-    return _put("configs", name, mode, owner, step.config.content)
+    return _put(folder, name, name.rpartition("-")[2], owner, content)
+
+
+def drop_files(step: DropFiles) -> str:
+    """Remove files that no container has. Raises ValueError on what is no name of such a file."""
+    paths = [
+        f"{folder}/{name}" for folder, names in (("configs", step.configs), ("secrets", step.secrets)) for name in names
+    ]
+    for path in paths:
+        if not _FILE.fullmatch(path.partition("/")[2]):
+            raise ValueError(f"not a file of shipyard's: {path!r}")
+    return f"{_LEFT_HALF_WRITTEN} &&\nrm -f " + " ".join(f'"$sy_dir/{path}"' for path in paths)
 
 
 def keep_revision(step: KeepRevision) -> str:
@@ -223,7 +254,8 @@ def read_state(body: bytes) -> Kept:
                 key=lambda revision: revision.stack,
             )
         ),
-        configs=_names(words, "config"),
+        configs=_files(words, "config"),
+        secrets=_files(words, "secret"),
         markers=_names(words, "run"),
         others=tuple(sorted((printable(cluster), printable(owner)) for cluster, owner in others)),
     )
@@ -231,6 +263,11 @@ def read_state(body: bytes) -> Kept:
 
 def _names(words: list[list[str]], kind: str) -> tuple[str, ...]:
     return tuple(sorted(printable(found[1]) for found in words if len(found) == 2 and found[0] == kind))
+
+
+def _files(words: list[list[str]], kind: str) -> tuple[str, ...]:
+    """What else lies there is nobody's of ours, and is not removed."""
+    return tuple(name for name in _names(words, kind) if _FILE.fullmatch(name))
 
 
 def _count(word: str) -> int:

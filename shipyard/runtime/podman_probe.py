@@ -26,7 +26,8 @@ _CONTAINER = (
     "{{json .Config.Labels}},"
     "[{{with .NetworkSettings}}{{range $k, $v := .Networks}}[{{json $k}},{{json $v.Aliases}},{{json $v.IPAddress}},"
     "{{json $v.MacAddress}},{{json $v.IPAMConfig}}],{{end}}{{end}}null],"
-    "[{{range .Mounts}}{{if eq (len .Name) 64}}[{{json .Type}},{{json .Destination}},{{json .Name}}],{{end}}{{end}}"
+    "[{{range .Mounts}}{{if eq (len .Name) 64}}[{{json .Type}},{{json .Destination}},{{json .Name}}],{{end}}"
+    '{{if gt (len (split .Source "/shipyard/")) 1}}["bind","",{{json .Source}}],{{end}}{{end}}'
     "null]]"
 )
 _DUE = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +26,29 @@ class Lease:
     since: float
     expires: float
     ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """One content of a secret, without it. `key`: id of the key that sealed it. `current`: what an external one means.
+
+    `created`: unix seconds. `author`: user@host.
+    """
+
+    name: str
+    digest: str
+    key: str
+    current: bool = False
+    created: float = 0.0
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSecret:
+    """A row, and its ciphertext."""
+
+    row: SecretRow
+    sealed: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from sqlalchemy import (
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-VERSION = "0002"
+VERSION = "0003"
 """Of the tables below: the newest migration. Versions are compared as text."""
 
 MOST_WORDS = 16_384
@@ -179,6 +179,20 @@ nodes = Table(
     Column("connection", Text, nullable=False),
     Column("first_seen", Float, nullable=False),
     Column("facts", Text),
+)
+
+# `digest`: an HMAC of the content; `sealed`: the content, encrypted with the key of this id; both bound to the name.
+# `current`: what `external: true` means now. The others are there for the revisions that mention them.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("author", Words, nullable=False),
 )
 
 passes = Table(

@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from shipyard.base.errors import StoreError
-from shipyard.store import backup, events, lease, location, memory, nodes, opening, passes, revisions, timekeeping
+from shipyard.store import (
+    backup,
+    events,
+    lease,
+    location,
+    memory,
+    nodes,
+    opening,
+    passes,
+    revisions,
+    secrets,
+    timekeeping,
+)
 from shipyard.store.schema import store as identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -22,7 +34,17 @@ if TYPE_CHECKING:
     from shipyard.model.spec import Revision, StackSpec
     from shipyard.store.engine import Database
     from shipyard.store.filelock import FileLock
-    from shipyard.store.records import ActionRow, EventRow, Head, Lease, PassRow, RevisionRow, StoredNode
+    from shipyard.store.records import (
+        ActionRow,
+        EventRow,
+        Head,
+        Lease,
+        PassRow,
+        RevisionRow,
+        SealedSecret,
+        SecretRow,
+        StoredNode,
+    )
 
 
 class Store:
@@ -126,11 +148,24 @@ class Store:
     # Revisions
 
     def add_revision(
-        self, spec: StackSpec, *, author: str, files: tuple[str, ...], now: float, note: str = ""
+        self,
+        spec: StackSpec,
+        *,
+        author: str,
+        files: tuple[str, ...],
+        now: float,
+        note: str = "",
+        sealed: Iterable[SealedSecret] = (),
     ) -> Revision:
-        """The stack's next revision, now its head; the head itself where it says the same."""
+        """The stack's next revision, now its head; the head itself where it says the same.
+
+        `sealed`: contents that it mentions. Those that no revision mentions any more go.
+        """
         with self._database.writing() as connection:
-            return revisions.add(connection, spec, author=author, files=files, now=now, note=note)
+            secrets.keep(connection, sealed)
+            revision = revisions.add(connection, spec, author=author, files=files, now=now, note=note)
+            secrets.tidy(connection, spec.name, {secret.name for secret in spec.secrets})
+            return revision
 
     def import_state(self, kept: Iterable[Revision], wanted: Memory) -> None:
         """What nodes kept, all of it or nothing: revisions under their numbers, the newest as heads; and the memory."""
@@ -164,7 +199,36 @@ class Store:
         """Once nothing of it is left: revisions, placements, failures. Its numbers are not given again."""
         with self._database.writing() as connection:
             revisions.forget(connection, stack)
+            secrets.tidy(connection, stack)
             memory.changed(connection)
+
+    # Secrets
+
+    def secrets(self) -> tuple[SecretRow, ...]:
+        """All that are kept, without their contents, sorted by name, a name's newest first."""
+        with self._database.reading() as connection:
+            return secrets.rows(connection)
+
+    def sealed(self, name: str, digest: str) -> SealedSecret | None:
+        """One of them with its ciphertext; None where it is not kept."""
+        with self._database.reading() as connection:
+            return secrets.sealed(connection, name, digest)
+
+    def keep_secret(self, sealed: SealedSecret) -> None:
+        """Add it. What it takes the place of goes, unless a revision mentions it."""
+        with self._database.writing() as connection:
+            secrets.keep(connection, (sealed,))
+            secrets.tidy(connection, None, {sealed.row.name})
+
+    def remove_secret(self, name: str) -> None:
+        """All contents of this name."""
+        with self._database.writing() as connection:
+            secrets.remove(connection, name)
+
+    def reseal(self, anew: Callable[[SealedSecret], SealedSecret | None]) -> tuple[str, ...]:
+        """Every row as `anew` makes it, all or none; None drops it. Returns the names of those dropped."""
+        with self._database.writing() as connection:
+            return secrets.reseal(connection, anew)
 
     # Memory and nodes
 

@@ -7,12 +7,37 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from shipyard.base.errors import FileError
+from shipyard.base.secret import SecretBytes
 from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
 
 if TYPE_CHECKING:
     from shipyard.files.compose.value import Value
 
-T = TypeVar("T", NetworkSpec, VolumeSpec, ConfigSpec)
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSecret:
+    """A secret as a file declares it. `name`: what the store is to call it, or what an external one is called there.
+
+    `content`: read already; or `command`, in `timeout` seconds, tells it. `mark`: an error at the declaration's place,
+    for those that come to light later.
+    """
+
+    name: str
+    key: str
+    mark: FileError = field(compare=False, repr=False)
+    external: bool = False
+    content: SecretBytes | None = None
+    command: tuple[str, ...] = ()
+    timeout: float = 0.0
+
+    def error(self, message: str, *, hint: str | None = None) -> FileError:
+        """An error at its place."""
+        at = self.mark
+        return FileError(message, file=at.file, line=at.line, column=at.column, key=at.key, hint=hint)
+
+
+T = TypeVar("T", NetworkSpec, VolumeSpec, ConfigSpec, DeclaredSecret)
 
 DEFAULT = "default"
 KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
@@ -53,6 +78,7 @@ class Resources:
     networks: Declared[NetworkSpec] = field(default_factory=lambda: Declared("network"))
     volumes: Declared[VolumeSpec] = field(default_factory=lambda: Declared("volume"))
     configs: Declared[ConfigSpec] = field(default_factory=lambda: Declared("config"))
+    secrets: Declared[DeclaredSecret] = field(default_factory=lambda: Declared("secret"))
 
     def volume(self, value: Value, key: str) -> str:
         """The full name of a volume that a service mounts."""

@@ -171,5 +171,11 @@ KEYS = (
         "Files from the stack's configs: names, or mappings of `source`, `target`, `uid`, `gid`, `mode`.",
         configs.mounts,
     ),
+    Key(
+        "secrets",
+        "list",
+        "Files from the stack's secrets: names, or mappings of `source`, `target`, `uid`, `gid`, `mode`.",
+        configs.secret_mounts,
+    ),
     Key("read_only", "boolean", "The root file system can't be written.", boolean, "`false`"),
 )

@@ -29,7 +29,6 @@ KEYS = (
     not_yet("profiles", "use tags, and --tags"),
     not_yet("provider"),
     not_yet("pull_refresh_after"),
-    not_yet("secrets", "send files with configs:"),
     not_yet("storage_opt"),
     not_yet("use_api_socket"),
     not_yet("volumes_from"),

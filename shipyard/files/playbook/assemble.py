@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from shipyard.base.errors import FileError
-from shipyard.files.compose import resources
-from shipyard.files.compose.declared import KEY, Declared, Resources, T
+from shipyard.files.compose import resources, secrets
+from shipyard.files.compose.declared import KEY, Declared, DeclaredSecret, Resources, T
 from shipyard.files.compose.service import service as read_service
 from shipyard.files.compose.value import Reading, Value
 from shipyard.files.playbook.play import Play
@@ -16,7 +16,7 @@ from shipyard.files.playbook.rendering import Renderer, Rendering, on_host
 from shipyard.files.playbook.variants import Made, folded
 from shipyard.model.inventory import Inventory
 from shipyard.model.labels import NAME
-from shipyard.model.spec import ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.spec import SecretSpec, ServiceSpec, StackSpec, VolumeSpec
 
 MAX_NAME = 63
 
@@ -61,6 +61,7 @@ class Assembly:
             self._declare(part, "networks", part.stack.resources.networks, resources.network)
             self._declare(part, "volumes", part.stack.resources.volumes, resources.volume)
             self._declare(part, "configs", part.stack.resources.configs, resources.config)
+            self._declare(part, "secrets", part.stack.resources.secrets, secrets.secret)
         for part in parts:
             for name, entry in part.section("services"):
                 with part.reading.collect():
@@ -73,6 +74,10 @@ class Assembly:
         for spec in finished:
             self._names_of_slots(self._stacks[spec.name], spec)
         return finished
+
+    def secrets(self) -> dict[str, tuple[DeclaredSecret, ...]]:
+        """Those that services use, by stack: where their contents come from."""
+        return {name: self._stacks[name].resources.secrets.in_use() for name in sorted(self._stacks)}
 
     def _part(self, play: Play, file: str) -> _Part | None:
         renderer = Renderer(self._inventory, play.hosts, play.layers, play.value.reading)
@@ -96,7 +101,7 @@ class Assembly:
                 declared.broken.add(key)
                 if KEY.fullmatch(key) is None:
                     raise entry.error(f"{key!r} is no name of a {declared.kind}: letters, digits, _ . - only")
-                rendering = part.renderer.same(entry.data, entry.path)
+                rendering = part.renderer.same(entry.data, entry.path, hidden=section == "secrets")
                 if rendering is None:
                     continue
                 before = len(self._problems)
@@ -160,7 +165,7 @@ class Assembly:
             return
         for part in parts:
             known = part.stack.resources
-            for declared in (known.networks, known.volumes, known.configs):
+            for declared in (known.networks, known.volumes, known.configs, known.secrets):
                 for key, entry in part.section(f"{declared.kind}s"):
                     if key not in declared.used:
                         entry.notice(f"the {declared.kind} {key} is used by no service, and is not made")
@@ -256,4 +261,5 @@ def _finished(stack: _Stack) -> StackSpec:
         stack.resources.networks.in_use(),
         volumes,
         stack.resources.configs.in_use(),
+        tuple(SecretSpec(each.name, each.key, external=each.external) for each in stack.resources.secrets.in_use()),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from shipyard.base.errors import FileError, FileErrors, UsageError
 from shipyard.files.compose import tags as tagging
-from shipyard.files.compose.declared import Resources
+from shipyard.files.compose.declared import DeclaredSecret, Resources
 from shipyard.files.compose.value import Reading
 from shipyard.files.playbook import play as plays
 from shipyard.files.playbook.assemble import Assembly
@@ -28,7 +28,8 @@ class LoadedFiles:
     """What a set of files declares together.
 
     `stacks`: sorted by name. `files`: as services remember them, relative to the project. `patterns`: of the plays.
-    `notices`: what is allowed but worth knowing, for people. `tags`: as asked for with `--tags`.
+    `notices`: what is allowed but worth knowing, for people. `tags`: as asked for with `--tags`. `secrets`: by stack,
+    where the contents of those come from that services use; the stacks have no digests of them yet.
     """
 
     stacks: tuple[StackSpec, ...]
@@ -36,6 +37,7 @@ class LoadedFiles:
     patterns: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    secrets: Mapping[str, tuple[DeclaredSecret, ...]] = MappingProxyType({})
 
     def stack(self, name: str) -> StackSpec:
         """What the files declare of this stack; nothing of one that they don't name."""
@@ -68,12 +70,13 @@ def load(
             if name not in read:
                 read[name] = []
                 read[name] = _plays(path, reading, inventory, extra_vars)
-    stacks = Assembly(inventory, problems).stacks([(play, name) for name, plays in read.items() for play in plays])
+    assembly = Assembly(inventory, problems)
+    stacks = assembly.stacks([(play, name) for name, plays in read.items() for play in plays])
     if problems:
         raise FileErrors(_in_order(problems, paths))
     _check_tags(stacks, tags)
     patterns = dict.fromkeys(play.pattern for plays in read.values() for play in plays)
-    return LoadedFiles(stacks, tuple(read), tuple(patterns), tuple(notices), tuple(tags))
+    return LoadedFiles(stacks, tuple(read), tuple(patterns), tuple(notices), tuple(tags), assembly.secrets())
 
 
 def _in_order(problems: list[FileError], paths: Sequence[Path]) -> tuple[FileError, ...]:

@@ -8,10 +8,19 @@ from typing import TypeVar
 
 from shipyard.base.errors import FileError
 from shipyard.files.compose.tags import selected
-from shipyard.model.spec import ConfigSpec, NetworkSpec, RestartPolicy, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.spec import (
+    ConfigSpec,
+    NetworkSpec,
+    RestartPolicy,
+    SecretSpec,
+    ServiceSpec,
+    StackSpec,
+    VolumeSpec,
+)
 from shipyard.planner.revising import carried_over
 
 T = TypeVar("T", NetworkSpec, VolumeSpec)
+Content = TypeVar("Content", ConfigSpec, SecretSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +74,19 @@ def _chosen(
 
 def _resources(
     previous: StackSpec | None, loaded: StackSpec, services: list[ServiceSpec]
-) -> tuple[tuple[NetworkSpec, ...], tuple[VolumeSpec, ...], tuple[ConfigSpec, ...]]:
+) -> tuple[tuple[NetworkSpec, ...], tuple[VolumeSpec, ...], tuple[ConfigSpec, ...], tuple[SecretSpec, ...]]:
     """What the services use, as it was declared last."""
     older = previous or StackSpec(loaded.name)
-    containers = [spec for service in services for spec in (service.container, *(made for _, made in service.variants))]
+    containers = [spec for service in services for spec in service.containers()]
     networks: set[str | None] = {at.network for spec in containers for at in spec.networks}
     volumes = {mount.source for spec in containers for mount in spec.mounts if mount.kind == "volume"}
     digests = {(config.name, config.digest) for spec in containers for config in spec.configs}
+    sealed = {(secret.name, secret.digest) for spec in containers for secret in spec.secrets}
     return (
         tuple(_used(older.networks, loaded.networks, networks)),
         tuple(_used(older.volumes, loaded.volumes, volumes)),
-        _configs((*older.configs, *loaded.configs), digests),
+        _contents({(spec.name, spec.digest): spec for spec in (*older.configs, *loaded.configs)}, digests),
+        _contents({(spec.key, spec.digest): spec for spec in (*older.secrets, *loaded.secrets)}, sealed),
     )
 
 
@@ -86,9 +97,8 @@ def _used(old: Iterable[T], new: Iterable[T], names: set[str | None]) -> list[T]
     return [by_name[name] for name in sorted(by_name) if name in names]
 
 
-def _configs(configs: Iterable[ConfigSpec], used: set[tuple[str, str]]) -> tuple[ConfigSpec, ...]:
+def _contents(by_content: dict[tuple[str, str], Content], used: set[tuple[str, str]]) -> tuple[Content, ...]:
     """Every content that a container has, also two of one name where `--tags` left a service as it was."""
-    by_content = {(config.name, config.digest): config for config in configs}
     return tuple(by_content[key] for key in sorted(by_content) if key in used)
 
 

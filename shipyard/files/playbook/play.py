@@ -10,7 +10,7 @@ from typing import Any
 from shipyard.base.errors import FileError, UsageError
 from shipyard.files import patterns
 from shipyard.files.compose import nearby, tags
-from shipyard.files.compose.keys import Key, Table, not_yet, refused
+from shipyard.files.compose.keys import Key, Table, refused
 from shipyard.files.compose.scalars import text
 from shipyard.files.compose.value import Value, found
 from shipyard.files.playbook import extra
@@ -77,7 +77,7 @@ PLAY = Table(
     Key("networks", "mapping", "Networks by name.", _section),
     Key("volumes", "mapping", "Volumes by name.", _section),
     Key("configs", "mapping", "Configs by name.", _section),
-    not_yet("secrets", "send files that are no secrets with configs:"),
+    Key("secrets", "mapping", "Secrets by name.", _section),
     *(refused(name, _NOT_TASKS, _ADVICE.get(name, "")) for name in _ANSIBLE.split()),
     refused("include", "is Compose's, and is not carried out yet", "give several files to shipyard apply"),
     refused("version", "is Compose's old version line, which says nothing", "leave it out"),

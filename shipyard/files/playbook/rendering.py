@@ -59,13 +59,17 @@ class Renderer:
                 made.append(Rendering(tuple(host.name for host in hosts), rendered, places))
         return made
 
-    def same(self, data: Any, path: Path) -> Rendering | None:
-        """The value where it has to be one for all hosts. None where it could not be rendered, which is noted."""
+    def same(self, data: Any, path: Path, *, hidden: bool = False) -> Rendering | None:
+        """The value where it has to be one for all hosts. None where it could not be rendered, which is noted.
+
+        `hidden`: the value is in no error.
+        """
         made = self.each(data, path)
         for other in made[1:]:
             where, first, second = _difference(made[0].data, other.data, path)
             with self._reading.collect():
-                raise differs(self._reading, where, (made[0].hosts[0], found(first)), (other.hosts[0], found(second)))
+                shown = ("one thing", "another") if hidden else (found(first), found(second))
+                raise differs(self._reading, where, (made[0].hosts[0], shown[0]), (other.hosts[0], shown[1]))
             return None
         return made[0] if made else None
 

@@ -1,0 +1,87 @@
+"""Configs and secrets as files on the nodes: there before a container is, and gone when no container has them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from shipyard.model.node import NodeState
+from shipyard.model.plan import DropFiles, PutConfig, PutSecret
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ContainerSpec
+from shipyard.planner.wave import Draft, Phase
+from shipyard.planner.world import World
+
+File = tuple[str, str, PutConfig | PutSecret]
+"""Its path in shipyard's directory, its name for people, and the step that puts it there."""
+
+
+def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str) -> tuple[Draft, ...]:
+    """Drafts for the files of this container that the node does not have.
+
+    Also of one that runs: what is mounted into it stays while it runs, but it could not be started again.
+    """
+    if not (spec.configs or spec.secrets):
+        return ()
+    there = world.stock(node).files
+    return tuple(_put(world, node, file) for file in _steps(stack, spec) if file[0] not in there)
+
+
+def _steps(stack: DesiredStack, spec: ContainerSpec) -> Iterator[File]:
+    declared = stack.revision.spec
+    for mount in spec.configs:
+        config = next((config for config in declared.configs if config.digest == mount.digest), None)
+        if config is not None:
+            yield f"configs/{mount.file_name}", config.name, PutConfig(config, mount)
+    for mount in spec.secrets:
+        secret = next((secret for secret in declared.secrets if secret.digest == mount.digest), None)
+        if secret is not None:
+            yield f"secrets/{mount.file_name}", f"{declared.name}_{secret.key}", PutSecret(secret, mount)
+
+
+def _put(world: World, node: str, file: File) -> Draft:
+    path, target, step = file
+    what = "config" if isinstance(step, PutConfig) else "secret"
+    return world.wave.fetch(node, path, target, f"{node} does not have the {what}", step)
+
+
+def tidy(world: World) -> None:
+    """Remove files that no container there has, and none that belongs there will have.
+
+    What a container has is what its runtime says is mounted into it, whoever declared it and whenever.
+    """
+    left = {name: found for name in sorted(world.seen) if (found := _unmounted(world, name))}
+    if not left:
+        return
+    wanted = _wanted(world, left.keys())
+    for name, files in left.items():
+        gone = sorted(files - wanted[name])
+        if gone:
+            step = DropFiles(_of("configs", gone), _of("secrets", gone))
+            detail = f"no container on {name} has {'it' if len(gone) == 1 else f'these {len(gone)}'} any more"
+            world.wave.add(name, Phase.TIDY, "files", "Unused", detail, step)
+
+
+def _unmounted(world: World, name: str) -> frozenset[str]:
+    seen = world.seen[name]
+    if not (seen.configs or seen.secrets) or world.states.get(name) != NodeState.READY or not world.wave.may_act(name):
+        return frozenset()
+    return world.stock(name).files.difference(*(container.files for container in seen.containers))
+
+
+def _wanted(world: World, nodes: AbstractSet[str]) -> dict[str, set[str]]:
+    """What the replicas placed on these nodes need, by node."""
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for placement in world.placements.values():
+        service = world.service(placement.stack, placement.service) if placement.node in nodes else None
+        if service is not None:
+            spec = service.container_for(placement.node, placement.slot)
+            wanted[placement.node].update(spec.files())
+            for member in service.members:
+                wanted[placement.node].update(member.container.files())
+    return wanted
+
+
+def _of(folder: str, files: list[str]) -> tuple[str, ...]:
+    return tuple(file.partition("/")[2] for file in files if file.startswith(f"{folder}/"))
