@@ -35,6 +35,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "resume": Entry("shipyard.cli.rollout:resume", "Let the updates of a stack go on; try failed ones again."),
         "rm": Entry("shipyard.cli.rm:rm", "Remove a stack from the fleet."),
         "job": Entry("shipyard.cli.job:job", "List jobs, run one now, show what a run printed."),
+        "secret": Entry("shipyard.cli.secret:secret", "Set, list and remove secrets, and replace their key."),
         "volume": Entry("shipyard.cli.volume:volume", "Take existing volumes into a stack."),
     },
     "Look": {

@@ -82,14 +82,20 @@ def diff(app: App, stack: str, before: int | None, after: int | None) -> None:
 def changed_lines(older: Revision, newer: Revision) -> list[str]:
     """A unified diff of what two revisions declare, values as JSON, what was not written left out."""
     names = (f"{older.stack} revision {older.number}", f"{newer.stack} revision {newer.number}")
-    return [line.rstrip("\n") for line in difflib.unified_diff(_body(older), _body(newer), *names, lineterm="")]
+    known = {secret.digest for secret in older.spec.secrets}
+    bodies = (_body(older, known), _body(newer, known))
+    return [line.rstrip("\n") for line in difflib.unified_diff(*bodies, *names, lineterm="")]
 
 
-def _body(revision: Revision) -> list[str]:
+def _body(revision: Revision, known: set[str]) -> list[str]:
+    """`known`: digests of secrets that were there before. Of the others it is said that they changed, and no more."""
     from shipyard.model.canonical import to_data
 
     data = to_data(revision.spec)
-    for kind in ("services", "networks", "volumes", "configs"):
+    for kind in ("services", "networks", "volumes", "configs", "secrets"):
         if kind in data:
             data[kind] = {each["name"]: each for each in data[kind]}
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False).splitlines()
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
+    for digest in {secret.digest for secret in revision.spec.secrets if secret.digest}:
+        text = text.replace(f'"{digest}"', '"as it was"' if digest in known else '"changed"')
+    return text.splitlines()

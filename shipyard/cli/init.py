@@ -77,7 +77,7 @@ HELLO = """\
         {{ greeting }}
 """
 
-IGNORED = (".shipyard/", "shipyard-*.db")
+IGNORED = (".shipyard/", "shipyard-*.db", "secrets.key*")
 
 
 @click.command(

@@ -69,10 +69,15 @@ def rebuild(app: App) -> int:
     stacks = [{"name": each.stack, "revision": each.number} for each in rebuilt.revisions]
     if app.out.json:
         report = {"cluster": rebuilt.cluster, "stacks": stacks, "placements": rebuilt.placements}
-        app.out.data({**report, "nodes": list(rebuilt.nodes), "problems": list(rebuilt.problems)})
+        lacking = [secret.name for secret in rebuilt.secrets]
+        app.out.data({**report, "nodes": list(rebuilt.nodes), "problems": list(rebuilt.problems), "secrets": lacking})
     for problem in rebuilt.problems:
         app.out.warn(cell(problem))
     names = ", ".join(f"{each.stack} (revision {each.number})" for each in rebuilt.revisions) or "none"
     app.out.line(f"Rebuilt from {len(rebuilt.nodes)} nodes: cluster {cell(rebuilt.cluster)}; stacks: {cell(names)};")
     app.out.line(f"{rebuilt.placements} replicas found where they are.")
+    for external, how in ((True, "`shipyard secret set` these again"), (False, "apply the files again, which declare")):
+        secrets = [cell(secret.name) for secret in rebuilt.secrets if secret.external is external]
+        if secrets:
+            app.out.line(f"Nodes do not give secrets back: {how}: {', '.join(secrets)}.")
     return 2 if rebuilt.problems else 0

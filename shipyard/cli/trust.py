@@ -13,8 +13,9 @@ from shipyard.cli.app import App, pass_app
 def trust_project(app: App) -> None:
     """Allow a project's own programs to run.
 
-    These are executable inventories, and ProxyCommand or Match exec in its SSH options. Look at them first:
-    they run as you, on this machine. The folder is that of shipyard.toml, or the current one.
+    These are executable inventories, ProxyCommand or Match exec in its SSH options, and what tells secrets or their
+    key (x-shipyard.command, secrets.key_command). Look at them first: they run as you, on this machine. The folder is
+    that of shipyard.toml, or the current one.
     """
     from shipyard.reconcile.trust import trust
 

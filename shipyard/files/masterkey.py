@@ -51,11 +51,14 @@ def find(source: KeySource, environ: Mapping[str, str], *, trusted: bool, folder
             )
         said = program.ask(source.command, environ=environ, folder=folder, limit=MAX_BYTES)
         return Found(_parsed(said.reveal(), origin), origin)
-    content = _read(source.file)
-    if content is None:
-        return None
-    origin = f"in {printable(str(source.file))}"
-    return Found(_parsed(content, origin), origin, source.file)
+    keys = read_file(source.file)
+    return Found(keys, f"in {printable(str(source.file))}", source.file) if keys else None
+
+
+def read_file(path: Path) -> tuple[SecretBytes, ...]:
+    """The keys in a file; none where it is not there. Raises ConfigError."""
+    content = _read(path)
+    return () if content is None else _parsed(content, f"in {printable(str(path))}")
 
 
 def make(path: Path, key: SecretBytes) -> Found:

@@ -17,7 +17,7 @@ from shipyard.model import canonical, labels
 from shipyard.model.memory import KnownVolume, Memory, Placement, SlotKey
 from shipyard.model.observed import Container, ContainerState, ObservedNode, Silent
 from shipyard.model.situation import Situation
-from shipyard.model.spec import Revision
+from shipyard.model.spec import Revision, SecretSpec
 from shipyard.observe.fleet import observe
 from shipyard.observe.kept import KeptCluster, read_kept
 from shipyard.observe.probe import NodeRequest
@@ -25,6 +25,7 @@ from shipyard.planner.world import slot_of
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.looking import remember_nodes
 from shipyard.reconcile.session import Session
+from shipyard.reconcile.vault import missing
 
 MAX_INCARNATIONS = 100_000
 """How far an incarnation's number is searched for from its name's six digits."""
@@ -32,13 +33,17 @@ MAX_INCARNATIONS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was read back. `problems`: nodes that did not answer; what only they knew is missing."""
+    """What was read back. `problems`: nodes that did not answer; what only they knew is missing.
+
+    `secrets`: names of those that the stacks use, whose contents no node gives back: they are set or applied again.
+    """
 
     cluster: str
     revisions: tuple[Revision, ...]
     placements: int
     nodes: tuple[str, ...]
     problems: tuple[str, ...]
+    secrets: tuple[SecretSpec, ...] = ()
 
 
 def clusters_on(session: Session) -> tuple[dict[str, list[tuple[str, KeptCluster]]], tuple[str, ...]]:
@@ -103,7 +108,8 @@ def rebuild(session: Session) -> Rebuilt:
         _take_over(session, situation, keeper)
         # Last and at once: until then the store is empty, so that whatever ended this can be mended and it be run again
         session.store.import_state(revisions, memory)
-    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems)
+    lacking = missing(session.store, (revision.spec for revision in revisions))
+    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems, lacking)
 
 
 def _revisions(kept: Iterable[KeptCluster]) -> tuple[Revision, ...]:

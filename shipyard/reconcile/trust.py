@@ -1,4 +1,4 @@
-"""Whether programs that a project folder brings along (inventory scripts, ProxyCommand) may be run.
+"""Whether programs that a project folder brings along (inventory scripts, ProxyCommand, what tells secrets) may be run.
 
 The answer is kept outside the project, under the user's own state folder: a project can't trust itself.
 """

@@ -29,6 +29,7 @@ class Keyring:
     """Master keys; the first seals and digests, each opens what it sealed. `origin`: where they came from, in words."""
 
     def __init__(self, keys: Sequence[SecretBytes], origin: str) -> None:
+        self.keys = tuple(keys)
         self._keys = {_derived(key, b"id").hex()[:16]: key for key in keys}
         self.origin = origin
         self.ids = tuple(self._keys)

@@ -76,6 +76,8 @@ def secret(value: Value, stack: str, key: str) -> DeclaredSecret | None:
         case "external":
             return DeclaredSecret(_external_name(value, {**got, **outside}, key), key, external=True, mark=mark)
         case "command":
+            if value.reading.untrusted:
+                raise value.error("runs a program, which files applied with --untrusted may not")
             timeout = own.get("timeout", TIMEOUT)
             return DeclaredSecret(f"{stack}/{key}", key, command=own["command"], timeout=timeout, mark=mark)
         case source:

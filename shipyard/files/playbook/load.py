@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,7 +37,7 @@ class LoadedFiles:
     patterns: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    secrets: Mapping[str, tuple[DeclaredSecret, ...]] = MappingProxyType({})
+    secrets: Mapping[str, tuple[DeclaredSecret, ...]] = field(default_factory=dict)
 
     def stack(self, name: str) -> StackSpec:
         """What the files declare of this stack; nothing of one that they don't name."""

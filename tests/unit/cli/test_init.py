@@ -47,7 +47,7 @@ def test_nothing_is_overwritten(tmp_path: Path, there: str) -> None:
 def test_a_gitignore_is_added_to(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.pyc\n.shipyard/")
     make(tmp_path)
-    assert (tmp_path / ".gitignore").read_text() == "*.pyc\n.shipyard/\nshipyard-*.db\n"
+    assert (tmp_path / ".gitignore").read_text() == "*.pyc\n.shipyard/\nshipyard-*.db\nsecrets.key*\n"
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

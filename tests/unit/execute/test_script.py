@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from shipyard.base.errors import StoreError
+from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer, steps
 from shipyard.execute.script import Fence, Script, build, claim
-from shipyard.model.plan import Action, DropRevision, KeepRevision, PutConfig, Status
-from shipyard.model.spec import ConfigMount, ConfigSpec
+from shipyard.model.plan import Action, DropFiles, DropRevision, KeepRevision, PutConfig, PutSecret, Status
+from shipyard.model.spec import ConfigMount, ConfigSpec, SecretSpec
 from shipyard.runtime import nodedir, nodescript
 from shipyard.transport.connection import Completed
 from tests.shellnode import SHELLS, FakeDialect, ShellNode, action, call, is_root
@@ -138,7 +140,7 @@ def test_what_can_not_be_an_argument_fails_that_action_alone(plain: ShellNode, f
 
 
 def test_a_command_that_does_not_end_is_stopped(node: ShellNode, fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "work", lambda step, dialect, _: steps.Work(dialect.start(step.id), deadline=1))
+    monkeypatch.setattr(steps, "work", lambda step, dialect, *_: steps.Work(dialect.start(step.id), deadline=1))
     (node.root / "hang").write_text("exec sleep 60")
     said = act(node, fence, FakeDialect((call("script", "hang"),), (call("next"),)), action(1), action(2))
     assert statuses(said) == ["failed", "done"]
@@ -380,6 +382,60 @@ def test_a_disk_that_takes_nothing_is_a_failure_with_its_words(node: ShellNode, 
     said = act(node, fence, FakeDialect(), action(1, step=config(b"x")))
     assert statuses(said) == ["failed"]
     assert "configs" in said.outcomes[0].message
+
+
+PASSWORD = SecretSpec("shop/password", "password", "e" * 64)
+KEY = (PASSWORD.name, PASSWORD.digest)
+
+
+def secret(uid: str | None = None, mode: int | None = None) -> PutSecret:
+    return PutSecret(PASSWORD, ConfigMount("password", PASSWORD.digest, "/run/secrets/password", uid, None, mode))
+
+
+def test_a_secret_arrives_byte_for_byte_in_a_folder_of_its_user_alone(node: ShellNode, fence: Fence) -> None:
+    act(node, fence, FakeDialect(), action(1, step=DropRevision("web")))
+    content = bytes(range(256)) * 500
+    step = secret(mode=0o400)
+    script = build([action(1, step=step)], FakeDialect(), fence, contents={KEY: SecretBytes(content)})
+    assert b"/secrets/" in script.text
+    assert "secrets/" not in repr(script)
+    said = answer.read(node.node, [action(1, step=step)], script, node.run(script.text, timeout=30), time.time())
+    assert statuses(said) == ["done"]
+    folder = directory(node, fence) / "secrets"
+    path = folder / step.mount.file_name
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (path.read_bytes(), path.stat().st_mode & 0o7777) == (content, 0o400)
+    assert [each.name for each in folder.iterdir()] == [path.name]
+
+
+def test_what_a_power_cut_left_of_a_secret_goes_with_the_next_one(plain: ShellNode, fence: Fence) -> None:
+    act(plain, fence, FakeDialect(), action(1, step=DropRevision("web")))
+    folder = directory(plain, fence) / "secrets"
+    folder.mkdir()
+    half, whole, kept = (
+        folder / f".{'d' * 64}-0-0-444.77",
+        folder / f"{'d' * 64}-0-0-444",
+        folder / f"{'e' * 64}-0-0-444",
+    )
+    for path in (half, whole, kept):
+        path.write_text("x")
+    said = act(plain, fence, FakeDialect(), action(1, step=DropFiles(secrets=(whole.name,))))
+    assert statuses(said) == ["done"]
+    assert list(folder.iterdir()) == [kept]
+
+
+@pytest.mark.parametrize("name", ["../owner", "a", f"{'d' * 64}-0-0-444 x", f"{'d' * 64}-0-0-$(id)"])
+def test_what_is_no_file_of_a_content_is_not_dropped(plain: ShellNode, fence: Fence, name: str) -> None:
+    said = act(plain, fence, FakeDialect(), action(1, step=DropFiles(configs=(name,))))
+    assert statuses(said) == ["failed"]
+
+
+def test_a_secret_that_can_not_be_opened_fails_alone_and_says_why(plain: ShellNode, fence: Fence) -> None:
+    actions = [action(1, step=secret()), action(2, step=DropRevision("web"))]
+    script = build(actions, FakeDialect(), fence, contents={KEY: StoreError("it is damaged")})
+    said = answer.read(plain.node, actions, script, plain.run(script.text, timeout=30), time.time())
+    assert statuses(said) == ["failed", "done"]
+    assert said.outcomes[0].message == "it is damaged"
 
 
 def test_a_stacks_revision_replaces_its_older_one_and_is_dropped(node: ShellNode, fence: Fence) -> None:

@@ -80,13 +80,18 @@ def test_what_is_kept_is_read_and_what_is_broken_is_passed_over(
     (home / "revisions" / "web").write_text("3 abc\n{}\n")
     (home / "revisions" / "cut").write_text("")
     (home / "revisions" / "odd").write_text("x y\n{}\n")
-    (home / "configs" / "b").write_text("")
-    (home / "configs" / "a").write_text("")
-    (home / "configs" / ".a.123").write_text("left by a power cut")
+    first, second = f"{'a' * 64}-0-0-444", f"{'b' * 64}-12-0-400"
+    (home / "configs" / second).write_text("")
+    (home / "configs" / first).write_text("")
+    (home / "configs" / f".{first}.123").write_text("left by a power cut")
+    (home / "configs" / "mine").write_text("nobody's but a person's")
+    (home / "secrets").mkdir(exist_ok=True)
+    (home / "secrets" / second).write_text("")
     found = observed(node, question)
     assert (found.owner, found.epoch) == ("some-store", 12)
     assert [(held.stack, held.number, held.digest) for held in found.revisions] == [("web", 3, "abc")]
-    assert found.configs == ("a", "b")
+    assert found.configs == (first, second)
+    assert found.secrets == (second,)
 
 
 def test_noise_before_the_answer_is_passed_over(node: ShellNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,7 @@ SAMPLES: dict[str, Any] = {
     "expose": ("90",),
     "mounts": (Mount("volume", "/v", "vol"),),
     "configs": (CONFIG,),
+    "secrets": (CONFIG,),
     "networks": (Attachment("n"),),
     "gpus": (DeviceRequest(("gpu",), count=None),),
     "network_mode": "host",
@@ -355,6 +356,7 @@ def test_volumes_that_are_carried_over_take_the_place_of_new_ones() -> None:
 def test_configs_are_read_only_files() -> None:
     assert "--mount=type=bind,source=/srv/c,target=/etc/c,readonly" in argv("docker", configs=(CONFIG,))
     assert "--mount=type=bind,source=/srv/c,target=/etc/c,ro" in argv("podman", configs=(CONFIG,))
+    assert argv("docker", secrets=(CONFIG,)) == argv("docker", configs=(CONFIG,))
 
 
 def test_podman_reads_some_values_as_csv() -> None:

@@ -121,6 +121,18 @@ def test_volumes_that_nobody_named() -> None:
     assert read(line(mounts=mounts), "ended 0").containers[0].anonymous == (("/a", ID), ("/b", IMAGE))
 
 
+def test_files_of_ours_that_are_mounted() -> None:
+    name = f"{ID}-0-0-444"
+    sources = (
+        f"/var/lib/shipyard/cafe/secrets/{name}",
+        f"/home/x/.local/share/shipyard/cafe/configs/{name}",
+        f"/srv/shipyard/site/secrets/{name}.bak",
+        "/srv/shipyard/configs/site.conf",
+    )
+    mounts = [*(["bind", "", source] for source in sources), ["volume", "/d", sources[0]], None]
+    assert read(line(mounts=mounts), "ended 0").containers[0].files == (f"configs/{name}", f"secrets/{name}")
+
+
 def test_a_container_that_went_away_meanwhile() -> None:
     state = read(line(), f"Error: No such object: {IMAGE}", "ended 1")
     assert [box.name for box in state.containers] == ["web"]

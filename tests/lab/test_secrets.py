@@ -1,0 +1,123 @@
+"""Secrets on real nodes: in the container and nowhere else, changed by a rolling update, gone when nobody has them."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tests.lab.fleet import Fleet, Ran
+from tests.lab.stacks import ids, replicas
+
+STACK = """
+- hosts: lab
+  stack: shop
+  services:
+    web:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      stop_grace_period: 0s
+      deploy: {mode: global}
+      secrets:
+        - password
+        - {source: key, target: /etc/key, uid: "1000", gid: "1001", mode: 0400}
+  secrets:
+    password: {environment: CANARY}
+    key: {external: true}
+"""
+# What processes are told, as often as it can be had while the script of an apply is at work.
+WATCH = """
+(for i in $(seq 150); do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; sleep 0.05; done >/tmp/told 2>/dev/null) &
+"""
+
+
+def canary() -> str:
+    return f"canary-{secrets.token_hex(12)}"
+
+
+def everything_said(fleet: Fleet) -> str:
+    """What people, and whoever can look at containers, images and the nodes' copies of revisions, get to see."""
+    said = []
+    for node in fleet.names:
+        for name in fleet.containers(node):
+            said.append(fleet.runtime_cli(node, "inspect", name))
+        said.append(fleet.run(node, "sh", "-c", "cat /var/lib/shipyard/*/revisions/* /tmp/told"))
+    for words in (("events",), ("status", "-o", "json"), ("history", "shop"), ("diff", "shop"), ("secret", "list")):
+        ran = fleet.shipyard(*words).expect(0)
+        said += [ran.stdout, ran.stderr]
+    store = b"".join(path.read_bytes() for path in sorted((fleet.project / ".shipyard").glob("state.db*")))
+    return "\n".join([*said, store.decode("latin-1")])
+
+
+def kept(fleet: Fleet, node: str) -> list[str]:
+    return fleet.run(node, "sh", "-c", "cd /var/lib/shipyard/*/secrets && ls -A").split()
+
+
+def inside(fleet: Fleet, *command: str) -> set[str]:
+    return {
+        fleet.runtime_cli(replica["node"], "exec", replica["container"], *command)
+        for replica in replicas(fleet).values()
+    }
+
+
+def test_a_secret_is_in_its_containers_and_nowhere_else(fleet: Fleet) -> None:
+    password, key, later = canary(), canary(), canary()
+    fleet.write("shop.yml", STACK)
+
+    def said(ran: Ran) -> str:
+        return ran.stdout + ran.stderr
+
+    told = said(fleet.shipyard("secret", "set", "key", input=key).expect(0))
+    assert "is external" not in said(fleet.shipyard("plan", "shop.yml", env={"CANARY": password}).expect(0))
+    for node in fleet.names:
+        fleet.run(node, "sh", "-c", WATCH)
+    told += said(fleet.shipyard("-v", "apply", "shop.yml", env={"CANARY": password}).expect(0))
+    assert inside(fleet, "cat", "/run/secrets/password") == {password}
+    assert inside(fleet, "cat", "/etc/key") == {key}
+    assert inside(fleet, "stat", "-c", "%u %g %a", "/run/secrets/password", "/etc/key") == {"0 0 444\n1000 1001 400\n"}
+    assert inside(fleet, "sh", "-c", "echo x >/run/secrets/password || echo refused") == {"refused\n"}
+    for node in fleet.names:
+        assert len(kept(fleet, node)) == 2
+        assert fleet.run(node, "sh", "-c", "stat -c %a /var/lib/shipyard /var/lib/shipyard/*/secrets") == "700\n700\n"
+    before = ids(fleet)
+
+    changed = fleet.shipyard("apply", "--check", "--diff", "-vv", "shop.yml", env={"CANARY": later}).expect(10)
+    assert "secrets changed since revision 1" in said(changed)
+    told += said(changed) + said(fleet.shipyard("-v", "apply", "shop.yml", env={"CANARY": later}).expect(0))
+    assert not set(before.values()) & set(ids(fleet).values())
+    assert inside(fleet, "cat", "/run/secrets/password") == {later}
+    assert "changed" in fleet.shipyard("diff", "shop").stdout
+    for node in fleet.names:
+        assert len(kept(fleet, node)) == 2, "the old content is gone"
+    told += everything_said(fleet)
+    assert not [name for name, text in (("password", password), ("key", key), ("later", later)) if text in told]
+    fleet.shipyard("reconcile", "--check").expect(0)
+
+    fleet.write("shop.yml", STACK[: STACK.index("      secrets:")])
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    assert [kept(fleet, node) for node in fleet.names] == [[], [], []]
+
+
+def test_secrets_outlive_the_store_and_their_files_are_put_back(fleet: Fleet) -> None:
+    password, key = canary(), canary()
+    fleet.write("shop.yml", STACK)
+    fleet.shipyard("secret", "set", "key", input=key).expect(0)
+    fleet.shipyard("apply", "shop.yml", env={"CANARY": password}).expect(0)
+    made = ids(fleet)
+    for path in (fleet.project / ".shipyard").glob("state.db*"):
+        path.unlink()
+    rebuilt = fleet.shipyard("state", "rebuild").expect(0).stdout
+    assert "`shipyard secret set` these again: key." in rebuilt
+    fleet.run("node1", "sh", "-c", "rm /var/lib/shipyard/*/secrets/*")
+    lacking = fleet.shipyard("reconcile", "--once")
+    assert "is not in the store" in lacking.expect(2).stdout + lacking.stderr
+    refused = fleet.shipyard("apply", "shop.yml", env={"CANARY": password}).expect(1)
+    assert "shop.yml:16" in refused.stderr
+    assert "shipyard secret set key" in refused.stderr
+    fleet.shipyard("secret", "set", "key", input=key).expect(0)
+    fleet.shipyard("apply", "shop.yml", env={"CANARY": password}).expect(0)
+    assert ids(fleet) == made
+    assert len(kept(fleet, "node1")) == 2
+
+
+pytestmark = pytest.mark.lab
