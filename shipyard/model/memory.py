@@ -238,6 +238,26 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often a slot was restarted with one spec (`spec`: its hash), where its policy limits that.
+
+    `restarts`: the runtime's own count of `container` that is in `count` already.
+    """
+
+    stack: str
+    service: str
+    slot: int
+    spec: str
+    count: int = 0
+    container: str = ""
+    restarts: int = 0
+
+    @property
+    def key(self) -> SlotKey:
+        return (self.stack, self.service, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
 class Departed:
     """A replica was moved off a silent node, where this incarnation of it may still be at work.
 
@@ -298,6 +318,7 @@ class Memory:
     rollouts: tuple[Rollout, ...] = ()
     holds: tuple[Hold, ...] = ()
     stumbles: tuple[Stumbles, ...] = ()
+    attempts: tuple[Attempts, ...] = ()
     departed: tuple[Departed, ...] = ()
     evacuations: tuple[Evacuation, ...] = ()
     fencings: tuple[FailedFencing, ...] = ()

@@ -12,11 +12,8 @@ from shipyard.model.memory import Failures, Placement
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, RestartPolicy, ServiceSpec
-from shipyard.planner import probes
+from shipyard.planner import probes, restarts
 from shipyard.planner.world import World
-
-RESTARTS_TOLERATED = 3
-"""By the runtime, between two passes; more, and shipyard takes over with back-off."""
 
 
 class Kind(StrEnum):
@@ -156,26 +153,34 @@ def _different(old: ContainerSpec, new: ContainerSpec) -> list[str]:
 
 
 def _of_container(world: World, placement: Placement, spec: ContainerSpec, box: Container) -> tuple[Kind, str, str]:
+    policy = spec.restart or RestartPolicy()
     match box.state:
         case ContainerState.RUNNING:
-            return _of_running(world, placement, box)
+            return _of_running(world, placement, policy, box)
         case ContainerState.PAUSED:
             return Kind.UNPAUSE, "Paused", "someone paused it"
         case ContainerState.RESTARTING:
-            if _too_many_restarts(world, placement, box):
-                return Kind.LOOPING, "CrashLoopBackOff", _last_words(box)
+            if too_often := _restarted_too_often(world, placement, policy, box):
+                return Kind.LOOPING, too_often, _last_words(box)
             return Kind.STARTING, "Restarting", _last_words(box)
         case ContainerState.CREATED if box.age is None:
             return Kind.RECREATE, "NeverStarted", _last_words(box) or "made, but never started"
         case ContainerState.DEAD | ContainerState.REMOVING:
             return Kind.RECREATE, "Dead", f"the runtime calls it {box.state}"
         case ContainerState.CREATED | ContainerState.EXITED:
-            return _of_ended(world, placement, spec.restart or RestartPolicy(), box)
+            return _of_ended(world, placement, policy, box)
 
 
-def _of_running(world: World, placement: Placement, box: Container) -> tuple[Kind, str, str]:
-    if _too_many_restarts(world, placement, box):
-        return Kind.LOOPING, "CrashLoopBackOff", _last_words(box)
+def _restarted_too_often(world: World, placement: Placement, policy: RestartPolicy, box: Container) -> str:
+    """Why the runtime is not to go on restarting it, as a word, or ""."""
+    if restarts.given_up(world, placement, policy, box):
+        return "GaveUp"
+    return "CrashLoopBackOff" if restarts.too_many(world, placement, box) else ""
+
+
+def _of_running(world: World, placement: Placement, policy: RestartPolicy, box: Container) -> tuple[Kind, str, str]:
+    if too_often := _restarted_too_often(world, placement, policy, box):
+        return Kind.LOOPING, too_often, _last_words(box)
     if box.health == Health.UNHEALTHY:
         return Kind.RECREATE, "Unhealthy", _last_words(box) or "its health check failed"
     if box.health == Health.STARTING:
@@ -184,35 +189,15 @@ def _of_running(world: World, placement: Placement, box: Container) -> tuple[Kin
 
 
 def _of_ended(world: World, placement: Placement, policy: RestartPolicy, box: Container) -> tuple[Kind, str, str]:
-    well = box.exit_code == 0 and not box.error
-    match policy.condition:
-        case "none" if well:
+    if not restarts.wanted(policy, box):
+        if box.exit_code == 0 and not box.error:
             return Kind.COMPLETED, "Completed", "ended with 0"
-        case "none":
-            return Kind.FAILED, "Failed", _last_words(box)
-        case "on-failure" if well:
-            return Kind.COMPLETED, "Completed", "ended with 0"
-        case "on-failure":
-            failures = world.failures.get(placement.key)
-            tried = failures.count if failures and failures.spec == box.label(labels.SPEC) else 0
-            if policy.max_attempts is not None and tried + box.restarts >= policy.max_attempts:
-                return Kind.FAILED, "GaveUp", f"after {policy.max_attempts} restarts: {_last_words(box)}"
-    if _too_many_restarts(world, placement, box):  # the runtime is at it, and was seen between two attempts
+        return Kind.FAILED, "Failed", _last_words(box)
+    if restarts.given_up(world, placement, policy, box):
+        return Kind.FAILED, "GaveUp", f"after {policy.max_attempts} restarts: {_last_words(box)}"
+    if restarts.too_many(world, placement, box):  # the runtime is at it, and was seen between two attempts
         return Kind.LOOPING, "CrashLoopBackOff", _last_words(box)
     return Kind.START, "Exited", _last_words(box)
-
-
-def _too_many_restarts(world: World, placement: Placement, box: Container) -> bool:
-    return restarts_since(world, placement, box) >= RESTARTS_TOLERATED
-
-
-def restarts_since(world: World, placement: Placement, box: Container) -> int:
-    """By the runtime, since the last pass that looked."""
-    if not box.restarts:
-        return 0
-    before = world.failures.get(placement.key)
-    counted = before.restarts if before is not None and before.container == box.id else 0
-    return box.restarts - counted if box.restarts >= counted else box.restarts
 
 
 def _exit(box: Container) -> str:
@@ -237,6 +222,8 @@ def forget_if_well(world: World, condition: Condition) -> None:
     """A replica that has run for long enough is no longer held against its past; restarts are counted on."""
     key, box = condition.placement.key, condition.current
     failures = world.failures.get(key)
+    if box is not None:
+        restarts.remember(world, condition.placement, condition.spec, box)
     if box is None or condition.kind in (Kind.LOOPING, Kind.START):
         return
     if box.restarts and (failures is None or (failures.container, failures.restarts) != (box.id, box.restarts)):

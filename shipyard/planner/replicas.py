@@ -33,6 +33,7 @@ from shipyard.planner import (
     loss,
     ordered,
     rest,
+    restarts,
     returning,
     rollout,
     slots,
@@ -134,7 +135,7 @@ def _let_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
 
 
 def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
-    wait = slots.in_backoff(world, each.placement, service)
+    wait = slots.in_backoff(world, each.placement, service) or restarts.delayed(world, each.target, each.spec, box)
     if wait is not None:
         world.wave.waiting.append(wait)
         return
@@ -144,6 +145,7 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
         return
     _fail(world, each)
     filed = filing.ensure(world, stack, each.spec, node)
+    restarts.note(world, each.placement, each.spec, box)
     wiring.mend(world, stack, each.spec, node, box, each.target)
     step = StartContainer(box.id, box.name)
     world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step, filed)
@@ -162,9 +164,10 @@ def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Con
 
 def _hold_back(world: World, each: Condition, box: Container) -> None:
     """Stop what the runtime restarts again and again; after a wait it is started, and its restarts count anew."""
-    times = f"restarted {condition.restarts_since(world, each.placement, box)} times"
+    count = restarts.since(world, each.placement, box)
+    times = f"restarted {count} times"
     why = f"{times}; {each.detail}" if each.detail else times
-    _fail(world, replace(each, detail=why), condition.restarts_since(world, each.placement, box))
+    _fail(world, replace(each, detail=why), count)
     key = each.placement.key
     world.failures[key] = replace(world.failures[key], container=box.id, restarts=box.restarts)
     step = StopContainer(box.id, box.name)

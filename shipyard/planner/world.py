@@ -9,6 +9,7 @@ from operator import attrgetter
 from shipyard.model import labels
 from shipyard.model.job import Job
 from shipyard.model.memory import (
+    Attempts,
     Failures,
     KnownVolume,
     Memory,
@@ -79,6 +80,7 @@ class World:
     failures: dict[SlotKey, Failures]
     volumes: dict[tuple[str, str], KnownVolume]
     stumbles: dict[StumbleKey, Stumbles]
+    attempts: dict[SlotKey, Attempts]
     book: NodeBook
     jobs: dict[ServiceKey, Job]
     rollouts: dict[ServiceKey, Rollout]
@@ -137,6 +139,7 @@ class World:
             failures=tuple(sorted(self.failures.values(), key=lambda failures: failures.key)),
             volumes=tuple(volume for _, volume in sorted(self.volumes.items())),
             stumbles=tuple(sorted(self.stumbles.values(), key=lambda stumbles: stumbles.key)),
+            attempts=tuple(each for _, each in sorted(self.attempts.items()) if each.key in self.placements),
             jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.key)),
             probed=tuple(sorted(self.probed.values(), key=lambda probed: probed.key)),
             rollouts=tuple(sorted(self.rollouts.values(), key=lambda rollout: rollout.key)),
@@ -157,6 +160,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         failures={failures.key: failures for failures in memory.failures},
         volumes={(volume.node, volume.name): volume for volume in memory.volumes},
         stumbles={stumbles.key: stumbles for stumbles in memory.stumbles},
+        attempts={attempts.key: attempts for attempts in memory.attempts},
         book=book(memory, situation.now, situation.timing.move_share),
         jobs={job.key: job for job in memory.jobs},
         rollouts={rollout.key: rollout for rollout in memory.rollouts},

@@ -38,6 +38,7 @@ TIMED = (
     "MoveLimit",
     "NodeReturned",
     "Probing",
+    "RestartDelay",
     "Restarting",
     "UpdateDelay",
 )

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from shipyard.model.canonical import dumps, loads
 from shipyard.model.job import Job
 from shipyard.model.memory import (
+    Attempts,
     Departed,
     Evacuation,
     FailedFencing,
@@ -123,6 +124,7 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("rollouts", Rollout),
     _Bodies("holds", Hold),
     _Bodies("stumbles", Stumbles),
+    _Bodies("attempts", Attempts),
     _Bodies("departed", Departed),
     _Bodies("evacuations", Evacuation),
     _Bodies("fencings", FailedFencing),

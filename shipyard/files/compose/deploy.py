@@ -101,9 +101,17 @@ RESTART = Table(
         word("none", "on-failure", "any", "unless-stopped", always="any", no="none"),
         "`any`",
     ),
-    Key("delay", "duration", "Time before a restart.", duration, "`0s`"),
-    Key("max_attempts", "number", "Restarts before giving up.", whole(0), "never give up"),
-    Key("window", "duration", "How long it must run to count as restarted.", duration, "`0s`"),
+    Key(
+        "delay", "duration", "Least time before shipyard restarts it; the runtime's own are at once.", duration, "`0s`"
+    ),
+    Key("max_attempts", "number", "Restarts before giving up, by the runtime or shipyard.", whole(0), "never give up"),
+    Key(
+        "window",
+        "duration",
+        "How long it must run for earlier restarts to be forgotten.",
+        duration,
+        "`timing.backoff_reset` (`10m`)",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shipyard.model.inventory import Become, Connection
 from shipyard.model.memory import (
+    Attempts,
     Departed,
     Evacuation,
     FailedFencing,
@@ -31,6 +32,7 @@ MEMORY = Memory(
     volumes=(KnownVolume("node2", "db_data", "db"),),
     rollouts=(Rollout("web", "web", 3, "paused", 5.0, "web.2 is\nunhealthy"),),
     stumbles=(Stumbles("web", "web", "node1", (70.0, 80.5)),),
+    attempts=(Attempts("web", "web", 2, "v1:ab", 3, "id", 2),),
     departed=(Departed("web", "web", 2, "node2", 1), Departed("web", "web", 2, "node3", 2)),
     evacuations=(Evacuation("node2", 410.0),),
     fencings=(FailedFencing("node3", 420.0, "no such plug"),),
