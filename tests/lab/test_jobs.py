@@ -1,0 +1,89 @@
+"""Jobs on real nodes: run to their end, waited for, and never begun twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from shipyard.store.store import Store
+from tests.lab.fleet import Fleet
+from tests.lab.stacks import ids
+
+JOBS = """
+- hosts: lab
+  stack: shop
+  services:
+    migrate:
+      image: shipyard.test/busybox:1
+      command: [sh, -c, "echo from $(hostname) && exit CODE"]
+      deploy: {mode: global-job, restart_policy: {condition: none}}
+"""
+LONG = """
+- hosts: lab
+  stack: shop
+  services:
+    long:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      stop_grace_period: 0s
+      deploy: {mode: replicated-job}
+    timed:
+      image: shipyard.test/busybox:1
+      command: [echo, "it is time"]
+      x-shipyard: {schedule: "* * * * *"}
+"""
+
+
+def jobs(fleet: Fleet) -> dict[str, Any]:
+    return {job["service"]: job for job in fleet.shipyard("job", "list", "-o", "json").json}
+
+
+def test_a_job_is_run_to_its_end_on_each_node_and_once_more_when_it_is_changed(fleet: Fleet) -> None:
+    fleet.write("shop.yml", JOBS.replace("CODE", "0"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    first = ids(fleet)
+    assert len(first) == 3
+    lines = fleet.shipyard("job", "logs", "shop/migrate").expect(0).stdout.splitlines()
+    assert sum("from " in line for line in lines) == 3
+    again = fleet.shipyard("apply", "shop.yml").expect(0)
+    assert "Nothing to do" in again.stdout + again.stderr
+    status = fleet.shipyard("status", "-o", "json").json["stacks"][0]["services"][0]
+    assert (status["desired"], status["completed"], status["failed"]) == (3, 3, 0)
+    fleet.write("shop.yml", JOBS.replace("CODE", "7"))
+    failed = fleet.shipyard("apply", "shop.yml").expect(2)
+    assert "exit code 7" in failed.stdout + failed.stderr
+    assert len(set(ids(fleet)) - set(first)) == 3
+    (policy,) = {
+        fleet.inspect(node, name)["HostConfig"]["RestartPolicy"]["Name"]
+        for node in fleet.names
+        for name in fleet.containers(node)
+    }
+    assert policy == "no"
+
+
+def test_what_was_begun_is_not_begun_again_and_a_due_time_is_run_once(fleet: Fleet) -> None:
+    fleet.write("shop.yml", LONG)
+    fleet.shipyard("apply", "--no-wait", "shop.yml")
+    (name, identity), *_ = ids(fleet).items()
+    node = next(node for node in fleet.names if name in fleet.containers(node))
+    fleet.runtime_cli(node, "rm", "--force", identity)
+    gone = fleet.shipyard("reconcile", "--once").expect(2)
+    assert "JobUnknown" in gone.stdout + gone.stderr
+    assert not [each for each in ids(fleet) if "-long-" in each]
+    _two_minutes_earlier(fleet, "timed")
+    for _ in range(2):
+        fleet.shipyard("reconcile", "--once").expect(2)
+    runs = jobs(fleet)["timed"]["runs"]
+    assert {run["cause"] for run in runs} == {"schedule"}
+    assert len({run["due"] for run in runs}) == len(runs) == len([each for each in ids(fleet) if "-timed-" in each])
+    fleet.shipyard("job", "run", "shop/timed").expect(2)  # of the other job nobody knows
+    assert jobs(fleet)["timed"]["runs"][0]["cause"] in ("request", "schedule")
+    assert "it is time" in fleet.shipyard("job", "logs", "shop/timed").stdout
+
+
+def _two_minutes_earlier(fleet: Fleet, service: str) -> None:
+    """The job was declared then, as far as the store knows."""
+    with Store.open(f"sqlite:///{fleet.project}/.shipyard/state.db") as store:
+        memory = store.memory()
+        moved = (replace(job, since=job.since - 120) if job.service == service else job for job in memory.jobs)
+        store.save_memory(replace(memory, jobs=tuple(moved)))
