@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shipyard.model.job import JOB_MODES
 from shipyard.model.plan import Blocked, Notice, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import Dependency, ServiceSpec
+from shipyard.planner import job_schedule
 from shipyard.planner.condition import Kind
 from shipyard.planner.turns import Turn, turn_of
 from shipyard.planner.world import World
@@ -47,6 +49,8 @@ def unmet(world: World, stack: DesiredStack, service: ServiceSpec, *, update: bo
 
 
 def _problem(world: World, stack: DesiredStack, other: ServiceSpec, need: Dependency, *, update: bool) -> Unmet | None:
+    if other.mode in JOB_MODES:
+        return _of_job(world, stack, other, need)
     turns = _turns(world, stack, other)
     match need.condition:
         case "service_started":
@@ -63,6 +67,19 @@ def _problem(world: World, stack: DesiredStack, other: ServiceSpec, need: Depend
         case "service_completed_successfully":
             done = bool(turns) and all(turn.kind == Kind.COMPLETED and not turn.outdated for turn in turns)
             return None if done else _why(other, turns, "has completed")
+
+
+def _of_job(world: World, stack: DesiredStack, job: ServiceSpec, need: Dependency) -> Unmet | None:
+    """By the newest run of the job as it is declared now: whether it ended well, or else whether it was begun."""
+    run = job_schedule.judged(world, stack, job)
+    if need.condition == "service_completed_successfully":
+        if run is not None and run.state in ("failed", "unknown"):
+            detail = f"waits until {job.name} has completed; its run {run.number}: {run.message or run.reason}"
+            return Unmet(detail, failed=True, hopeless=True)
+        done = run is not None and run.state == "succeeded"
+        return None if done else Unmet(f"waits until {job.name} has completed")
+    begun = run is not None and any(task.started for task in run.tasks)
+    return None if begun else Unmet(f"waits until {job.name} has been started")
 
 
 def _turns(world: World, stack: DesiredStack, service: ServiceSpec) -> list[Turn]:

@@ -30,6 +30,20 @@ def newest(job: Job, spec: str | None = None) -> JobRun | None:
     return None
 
 
+def completed(world: World, stack: DesiredStack, service: ServiceSpec) -> bool:
+    """Whether the job, as it is declared now, has been run and ended well (`service_completed_successfully`)."""
+    run = judged(world, stack, service)
+    return run is not None and run.state == "succeeded"
+
+
+def judged(world: World, stack: DesiredStack, service: ServiceSpec) -> JobRun | None:
+    """The run by which the job is judged: the newest of its present spec; with a schedule, the newest."""
+    job = world.jobs.get((stack.revision.stack, service.name))
+    if job is None:
+        return None
+    return newest(job, None if service.job.schedule else job_hash(service))
+
+
 def begin(world: World, stack: DesiredStack, service: ServiceSpec, job: Job) -> Job:
     """The job, with the run that begins now, if there is one."""
     if service.job.schedule:

@@ -13,20 +13,11 @@ from shipyard.model.job import AT_WORK, JOB_MODES, Job, JobRun, JobTask
 from shipyard.model.plan import Blocked, DropMarker, Notice, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import JobRules, ServiceSpec
-from shipyard.planner import job_adopt, job_schedule, job_start, placing
-from shipyard.planner.job_watch import ENDED, REPLACED, job_hash, look, state_of
+from shipyard.planner import dependencies, job_adopt, job_schedule, job_start, placing
+from shipyard.planner.job_watch import ENDED, REPLACED, look, state_of
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
-
-
-def completed(world: World, stack: DesiredStack, service: ServiceSpec) -> bool:
-    """Whether the job, as it is declared now, has been run and ended well (`service_completed_successfully`)."""
-    job = world.jobs.get((stack.revision.stack, service.name))
-    if job is None:
-        return False
-    run = job_schedule.newest(job, None if service.job.schedule else job_hash(service))
-    return run is not None and run.state == "succeeded"
 
 
 def forget(world: World) -> None:
@@ -55,7 +46,7 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
     job = _map(job, lambda run: state_of(run, world.now))
     job = _trimmed(world, service.job, job)
     world.jobs[key] = job
-    _tell(world, service, job)
+    _tell(world, stack, service, job)
 
 
 def _map(job: Job, change: Callable[[JobRun], JobRun]) -> Job:
@@ -129,7 +120,7 @@ def _step(
         case "waiting":
             job_start.settle(world, ledger, service, key, None)
             task = replace(task, node="")
-            if not held and task.retry_at <= world.now:
+            if not held and task.retry_at <= world.now and not _kept_waiting(world, stack, service, run, task):
                 task = job_start.place(world, ledger, stack, service, run, task)
                 task = job_start.start(world, stack, service, run, task) if task.node else task
         case "starting":
@@ -144,6 +135,16 @@ def _step(
     if task.state != "starting":
         job_start.clear(world, key, task, service.container.stop_grace_period, only_alive=task.state == "waiting")
     return task
+
+
+def _kept_waiting(world: World, stack: DesiredStack, service: ServiceSpec, run: JobRun, task: JobTask) -> bool:
+    """By what the job depends on. What was begun once has waited for it."""
+    if task.attempt > 1 or not service.depends_on:
+        return False
+    unmet = dependencies.unmet(world, stack, service, update=run.cause == "spec")
+    if unmet is not None:
+        unmet.tell(world, job_start.target((stack.revision.stack, service.name, task.slot)))
+    return unmet is not None
 
 
 def _trimmed(world: World, rules: JobRules, job: Job) -> Job:
@@ -164,14 +165,14 @@ def _tail(runs: list[JobRun], count: int) -> list[JobRun]:
     return runs[max(len(runs) - count, 0) :]
 
 
-def _tell(world: World, service: ServiceSpec, job: Job) -> None:
+def _tell(world: World, stack: DesiredStack, service: ServiceSpec, job: Job) -> None:
     """What is not as declared. A job with a schedule is as declared when it was begun; others when they ended well."""
     name = f"{job.stack}/{job.service}"
     for run in job.runs:
         if run.state == "active" and run.cause != "schedule":
             for task in run.tasks:
                 _tell_task(world, job, run, task)
-    last = job_schedule.newest(job, None if service.job.schedule else job_hash(service))
+    last = job_schedule.judged(world, stack, service)
     if last is None or last.state not in ("failed", "unknown"):
         return
     detail = f"run {last.number}: {last.message or last.reason}"

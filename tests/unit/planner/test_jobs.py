@@ -15,8 +15,8 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, DropMarker, Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, JobRules, Reservations, Revision, ServiceSpec, StackSpec
-from shipyard.planner import jobs
+from shipyard.model.spec import ContainerSpec, Dependency, JobRules, Reservations, Revision, ServiceSpec, StackSpec
+from shipyard.planner import job_schedule
 from shipyard.planner.job_events import job_events
 from shipyard.planner.job_schedule import asked
 from shipyard.planner.job_status import job_statuses
@@ -55,7 +55,7 @@ def begun(decided: Plan) -> list[str]:
 def done(fleet: SimulatedFleet, desired: tuple[DesiredStack, ...]) -> bool:
     situation = fleet.situation(desired)
     world = build(situation, judge(situation))
-    return jobs.completed(world, desired[0], desired[0].revision.spec.services[0])
+    return job_schedule.completed(world, desired[0], desired[0].revision.spec.services[0])
 
 
 def node_of(fleet: SimulatedFleet) -> str:
@@ -382,6 +382,32 @@ def test_a_job_that_is_no_longer_declared_leaves_nothing() -> None:
     fleet.converge(stack(number=2))
     assert not any(node.boxes or node.markers for node in fleet.nodes.values())
     assert fleet.memory.jobs == ()
+
+
+def test_who_depends_on_it_waits_until_it_has_ended_well_and_it_waits_for_what_it_depends_on() -> None:
+    migrated = (Dependency("migrate", "service_completed_successfully"),)
+    web = ServiceSpec("web", ContainerSpec("app:1", network_mode="none"), depends_on=migrated)
+    database = ServiceSpec("db", ContainerSpec("app:1", network_mode="none"))
+    migrate = replace(service(name="migrate", retries=0), depends_on=(Dependency("db"),))
+    fleet, desired = SimulatedFleet(NODES), stack(database, migrate, web)
+    order = []
+    for _ in range(4):
+        fleet.one_pass(desired)
+        order.append(sorted(box.label(labels.SERVICE) or "" for _, box in fleet.running()))
+    assert order == [["db"], ["db", "migrate"], ["db", "migrate"], ["db", "migrate"]]
+    fleet.end()
+    fleet.converge(desired)
+    assert sorted(box.label(labels.SERVICE) or "" for _, box in fleet.running()) == ["db", "web"]
+    newer = stack(database, replace(migrate, container=replace(migrate.container, image="app:2")), web, number=2)
+    fleet.one_pass(newer)
+    fleet.end(4)
+    fleet.one_pass(newer)
+    assert {each.reason for each in fleet.one_pass(newer).blocked} == {"JobFailed"}
+    changed = replace(web, container=replace(web.container, image="app:3"))
+    newest = stack(*newer[0].revision.spec.services[:2], changed, number=3)
+    decided = fleet.one_pass(newest)
+    assert {each.reason for each in decided.blocked} == {"DependencyFailed", "JobFailed"}
+    assert not begun(decided)
 
 
 def test_events_tell_of_runs_that_ended_and_are_tried_again() -> None:
