@@ -84,6 +84,7 @@ class Settings:
 
     `root`: the project folder, which relative paths of the store and of playbooks start from. `config`: the file that
     was read, None without one. `inventory`: sources, absolute paths or host lists (`a,b`). `database`: a URL.
+    `fence`: the program, and its arguments, that switches a lost node off.
     `warnings`: what people should be told once.
     """
 
@@ -97,6 +98,7 @@ class Settings:
     timeouts: Timeouts = Timeouts()
     timing: Timing = Timing()
     retention: Retention = Retention()
+    fence: tuple[str, ...] = ()
     verbose: int = 0
     quiet: bool = False
     yes: bool = False
@@ -143,6 +145,7 @@ def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Se
         timeouts=Timeouts(**_table(value, "timeouts")),
         timing=Timing(**_table(value, "timing")),
         retention=Retention(**_table(value, "retention")),
+        fence=value["fence"],
         verbose=options.verbose,
         quiet=options.quiet,
         yes=options.yes,

@@ -49,6 +49,9 @@ KEYS: tuple[Key, ...] = (
     Key("secrets.key_file", "text", None, "holds the key of secrets (secrets.key beside the store; mode 0600)"),
     Key("secrets.key_variable", "text", "SHIPYARD_SECRETS_KEY", "the environment variable that may hold that key"),
     Key("secrets.key_command", "argv", (), "a program and its arguments that print it, in a trusted project"),
+    Key(
+        "fence", "argv", (), "a program and its arguments that switches {node} off (at {address}), in a trusted project"
+    ),
     Key("retention.revisions", "count", 10, "revisions kept of each stack, the current one included", least=1),
     Key("retention.passes", "count", 1000, "passes kept, with their actions", least=1),
     Key("retention.events", "count", 10_000, "events kept", least=1),

@@ -253,6 +253,7 @@ class Plan:
     others assume that each action before them succeeds.
 
     `unreachable`: nodes that could not be reached (exit 4). `forget`: removed stacks of which nothing is left.
+    `fence`: nodes whose work could move if they were known to be off.
     `rollbacks`: revisions that the pass is to store, once `memory` is.
     `memory`: what to remember before acting on the first wave.
     """
@@ -263,6 +264,7 @@ class Plan:
     notices: tuple[Notice, ...] = ()
     unreachable: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
+    fence: tuple[str, ...] = ()
     rollbacks: tuple[Rollback, ...] = ()
     memory: Memory = Memory()
 

@@ -45,6 +45,8 @@ def verdict(world: World, stack: DesiredStack, service: ServiceSpec, placement: 
     if not said.dead:
         volume = _written_alone(stack, service, placement)
         if volume:
+            if world.book.may_evacuate(node) is None:
+                world.book.fence.add(node)
             return Verdict(held=Blocked(target, "MayStillWrite", _advice(world, state, node, volume)))
         later = world.book.may_evacuate(node)
         if later is not None:

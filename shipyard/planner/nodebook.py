@@ -6,7 +6,7 @@ Kept apart from how a node answers (`nodes.py`), which is judged anew by every p
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from shipyard.model.memory import Departed, Evacuation, FailedFencing, Memory, NodeMemory, SlotKey
@@ -22,7 +22,8 @@ PERIOD = 300.0
 class NodeBook:
     """One step's working view of it. `silence`: how each node has answered. `most`: nodes whose work may move at once.
 
-    `departed`: by slot, what was left behind on silent nodes. `fencings`, `evacuations`: by node.
+    `departed`: by slot, what was left behind on silent nodes. `fencings`, `evacuations`: by node. `fence`: nodes whose
+    work could move if they were known to be off.
     """
 
     now: float
@@ -31,6 +32,7 @@ class NodeBook:
     departed: dict[SlotKey, tuple[Departed, ...]]
     fencings: dict[str, FailedFencing]
     evacuations: dict[str, Evacuation]
+    fence: set[str] = field(default_factory=set)
 
     def may_evacuate(self, node: str) -> float | None:
         """None, and noted, when the node's work may be moved now; else unix seconds when to ask again."""

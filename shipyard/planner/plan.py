@@ -52,6 +52,7 @@ def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
         notices=_sorted_notices(first, judgement),
         unreachable=silent,
         forget=leftovers.forgettable(first) if not done else (),
+        fence=tuple(sorted(first.book.fence)),
         rollbacks=tuple(first.rollbacks),
         memory=memory,
     )

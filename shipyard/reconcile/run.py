@@ -111,6 +111,12 @@ def one_pass(
         remember_nodes(session, membership, situation)
         situation = revive(session, situation)
         decided = plan(situation, waves=1)
+        if decided.fence and session.settings.fence:
+            from shipyard.reconcile.fencing import fence
+
+            keeper.check()
+            situation = fence(session, situation, decided.fence)
+            decided = plan(situation, waves=1)
         progress.on_plan(decided)
         _tell(session, situation, decided, progress, first=tally.passes <= 1)
         done: tuple[Outcome, ...] = ()

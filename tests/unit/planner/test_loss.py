@@ -235,6 +235,7 @@ def test_the_only_writer_of_a_shared_volume_waits_until_its_node_is_known_to_be_
         (blocked,) = last.blocked
         assert blocked.reason == "MayStillWrite"
         assert f"nodes confirm-dead {node}" in blocked.detail
+        assert last.fence == (node,)
         fleet.nodes[node].dead = True
         wait(fleet, stacks, 30)
     assert (len(placed(fleet)["web.1"]) == 2) is moves
