@@ -134,6 +134,21 @@ def node_events(before: Memory, after: Memory, now: float) -> tuple[Event, ...]:
     return tuple(out)
 
 
+def replica_events(before: Memory, after: Memory, now: float) -> tuple[Event, ...]:
+    """One event per replica found dead or ill, with its last words, whether it can be mended now or has to wait."""
+    old = {failures.key: failures for failures in before.failures}
+    places = after.placement_of() if after.failures else {}
+    out = []
+    for failures in after.failures:
+        was = old.get(failures.key)
+        if was is not None and (was.spec, was.count, was.message) == (failures.spec, failures.count, failures.message):
+            continue
+        if failures.count:
+            node = places[failures.key].node if failures.key in places else ""
+            out.append(Event(now, failures.reason, _target(failures.key), failures.message, node, warning=True))
+    return tuple(out)
+
+
 def rollout_events(before: Memory, after: Memory, now: float) -> tuple[Event, ...]:
     """One event per update that began, ended, was stopped or is taken back."""
     old = {rollout.key: rollout for rollout in before.rollouts}

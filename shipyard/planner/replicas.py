@@ -47,6 +47,9 @@ from shipyard.planner.succession import both_at_once, may_go, policy_of
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 
+HELD_BACK = ("CrashLoopBackOff", "GaveUp")
+"""Why shipyard stopped what the runtime restarted."""
+
 
 def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
     """Plan this wave's steps for one service."""
@@ -135,7 +138,10 @@ def _let_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
 
 
 def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
-    wait = slots.in_backoff(world, each.placement, service) or restarts.delayed(world, each.target, each.spec, box)
+    wait = slots.in_backoff(world, each.placement, service)
+    if wait is not None:
+        _note(world, each)
+    wait = wait or restarts.delayed(world, each.target, each.spec, box)
     if wait is not None:
         world.wave.waiting.append(wait)
         return
@@ -154,6 +160,7 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
 def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     wait = slots.in_backoff(world, each.placement, service)
     if wait is not None:
+        _note(world, each)
         world.wave.waiting.append(wait)
         return
     _fail(world, each)
@@ -172,6 +179,13 @@ def _hold_back(world: World, each: Condition, box: Container) -> None:
     world.failures[key] = replace(world.failures[key], container=box.id, restarts=box.restarts)
     step = StopContainer(box.id, box.name)
     world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, why, step)
+
+
+def _note(world: World, each: Condition) -> None:
+    """It failed once more while it has to wait: its last words now. What was held back was stopped by shipyard."""
+    failures = world.failures[each.placement.key]
+    if failures.reason not in HELD_BACK and each.detail not in failures.message:
+        world.failures[each.placement.key] = replace(failures, reason=each.reason, message=each.detail)
 
 
 def _fail(world: World, each: Condition, times: int = 1) -> None:

@@ -20,7 +20,7 @@ from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
 from shipyard.planner import probes
 from shipyard.planner.job_events import job_events
-from shipyard.planner.learn import events, learn, node_events, rollout_events
+from shipyard.planner.learn import events, learn, node_events, replica_events, rollout_events
 from shipyard.planner.plan import plan
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
 from shipyard.reconcile.looking import look, remember_nodes, revive
@@ -156,6 +156,7 @@ def _tell(session: Session, situation: Situation, decided: Plan, progress: Progr
     """Events beside the actions': of nodes, jobs and updates and, once a run, what is blocked."""
     happened = (
         *node_events(situation.memory, decided.memory, situation.now),
+        *replica_events(situation.memory, decided.memory, situation.now),
         *job_events(situation.memory, decided.memory, situation.now),
         *probes.events(situation.memory, decided.memory, situation.now),
         *rollout_events(situation.memory, decided.memory, situation.now),

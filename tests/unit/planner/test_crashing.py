@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from shipyard.model.canonical import stack_digest
-from shipyard.model.observed import Container, ContainerState
+from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import StartContainer, StopContainer
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.planner.learn import replica_events
 from tests.simulated import SimulatedFleet
 
 STACK = StackSpec("s", (ServiceSpec("web", ContainerSpec("app:1", network_mode="none")),))
@@ -64,3 +65,38 @@ def test_its_words_are_told_once(fleet: SimulatedFleet) -> None:
     crash(fleet, ContainerState.EXITED, 0)
     (action,) = fleet.one_pass(STACKS).actions
     assert action.detail == "exit code 3; last of its log: no database"
+
+
+def told(fleet: SimulatedFleet) -> list[tuple[str, str]]:
+    """The events of a pass beside its actions': reason and message."""
+    before = fleet.memory
+    decided = fleet.one_pass(STACKS)
+    return [(event.reason, event.message) for event in replica_events(before, decided.memory, fleet.now)]
+
+
+def test_it_is_told_when_it_is_found_dead_with_the_last_of_its_log(fleet: SimulatedFleet) -> None:
+    crash(fleet, ContainerState.EXITED, 0)
+    assert told(fleet) == [("Exited", "exit code 3; last of its log: no database")]
+    assert told(fleet) == []
+    box = crash(fleet, ContainerState.EXITED, 0)
+    assert told(fleet) == [], "in the same words it is told when it is started"
+    fleet.nodes["n1"].boxes[box.id] = replace(box, log="no disk\n")
+    assert told(fleet) == [("Exited", "exit code 3; last of its log: no disk")], "though it has to wait now"
+    assert told(fleet) == []
+
+
+def test_what_is_ill_or_looping_is_told_with_its_log(fleet: SimulatedFleet) -> None:
+    (box,) = fleet.nodes["n1"].boxes.values()
+    fleet.nodes["n1"].boxes[box.id] = replace(box, health=Health.UNHEALTHY, log="overloaded\n")
+    assert told(fleet) == [("Unhealthy", "last of its log: overloaded")]
+    crash(fleet, ContainerState.RUNNING, 7)
+    assert told(fleet) == [("CrashLoopBackOff", "restarted 7 times; last of its log: no database")]
+    crash(fleet, ContainerState.EXITED, 7)
+    assert told(fleet) == []
+
+
+def test_what_never_started_is_told_in_the_runtimes_words(fleet: SimulatedFleet) -> None:
+    (box,) = fleet.nodes["n1"].boxes.values()
+    never = replace(box, state=ContainerState.CREATED, age=None, error="exec: no such file")
+    fleet.nodes["n1"].boxes[box.id] = never
+    assert told(fleet) == [("NeverStarted", "exec: no such file")]
