@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "scale": Entry("shipyard.cli.rollout:scale", "Change how many replicas services have."),
         "pause": Entry("shipyard.cli.rollout:pause", "Hold the updates of a stack until resume."),
         "resume": Entry("shipyard.cli.rollout:resume", "Let the updates of a stack go on; try failed ones again."),
+        "rebalance": Entry("shipyard.cli.rebalance:rebalance", "Move replicas so that nodes are evenly full."),
         "rm": Entry("shipyard.cli.rm:rm", "Remove a stack from the fleet."),
         "job": Entry("shipyard.cli.job:job", "List jobs, run one now, show what a run printed."),
         "secret": Entry("shipyard.cli.secret:secret", "Set, list and remove secrets, and replace their key."),
@@ -42,6 +43,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "status": Entry("shipyard.cli.status:status", "The fleet beside what it should be."),
         "ps": Entry("shipyard.cli.status:ps", "Every replica: where it is and how it fares."),
         "services": Entry("shipyard.cli.status:services", "Every service: how many replicas are up."),
+        "simulate": Entry(
+            "shipyard.cli.simulate:simulate", "Show what would happen to every replica, if; touch nothing."
+        ),
         "events": Entry("shipyard.cli.events:events", "What happened, and why."),
         "history": Entry("shipyard.cli.history:history", "The revisions of a stack."),
         "diff": Entry("shipyard.cli.history:diff", "What changed between two revisions."),

@@ -173,6 +173,21 @@ class Stumbles:
         return (self.stack, self.service, self.node)
 
 
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """A replica that a person asked to move to `node`, so that the fleet is more even. `since`: unix seconds."""
+
+    stack: str
+    service: str
+    slot: int
+    node: str
+    since: float
+
+    @property
+    def key(self) -> SlotKey:
+        return (self.stack, self.service, self.slot)
+
+
 ProbeName = Literal["startup", "liveness", "readiness"]
 
 
@@ -325,6 +340,7 @@ class Memory:
     jobs: tuple[Job, ...] = ()
     probed: tuple[Probed, ...] = ()
     scales: tuple[Scale, ...] = ()
+    relocations: tuple[Relocation, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

@@ -68,6 +68,28 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class MoreNodes:
+    """So many nodes that are not there yet, each like one that is."""
+
+    count: int
+    like: str
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateRequest:
+    """`simulate`. `files`, `extra_vars`: as for `apply`; () for what was applied last. `without`: host patterns.
+
+    `scale`: stack, service and how many replicas it would have.
+    """
+
+    files: tuple[str, ...] = ()
+    extra_vars: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    add: tuple[MoreNodes, ...] = ()
+    scale: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NodeCheck:
     """What `nodes check` found out about one node. `problems`: sentence and how to mend it ("" where that is plain)."""
 

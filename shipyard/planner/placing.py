@@ -6,12 +6,13 @@ scheduler's, and whoever had to make room finds another place in the same step, 
 
 from __future__ import annotations
 
+from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import Placement
 from shipyard.model.node import NodeState
 from shipyard.model.plan import Blocked, Notice, RemoveContainer, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import ordered, slots, storage
+from shipyard.planner import ordered, relocation, slots, storage
 from shipyard.planner.scheduling import Choices, Ledger, Victims, evict, in_order
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
@@ -117,7 +118,10 @@ def move(
     world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placement: Placement
 ) -> Placement | None:
     """Another node for a slot; None (and the reason in the wave's blocked) when there is none."""
+    wish = relocation.wished(world, ledger, stack, service, placement) if world.relocations else None
     ledger.remove(placement, service)
+    if wish is not None:
+        return slots.follow(world, ledger, service, placement, wish.node, stack.revision.number)
     node, why_not = find(world, ledger, stack, service, placement.slot)
     if node is None or node == placement.node:
         ledger.add(placement, service)
@@ -135,7 +139,7 @@ def _make_room(
 
     def movable(placement: Placement) -> bool:
         owner, declared = ledger.services[placement.stack, placement.service]
-        return not storage.pinned(world, owner, declared, placement)
+        return declared.mode not in JOB_MODES and not storage.pinned(world, owner, declared, placement)
 
     victims = evict(world, ledger, service, choices, nodes, movable)
     if victims is None:

@@ -17,7 +17,19 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
-from shipyard.planner import filing, jobs, judging, leftovers, placing, probes, replicas, storage, stumbling, wiring
+from shipyard.planner import (
+    filing,
+    jobs,
+    judging,
+    leftovers,
+    placing,
+    probes,
+    relocation,
+    replicas,
+    storage,
+    stumbling,
+    wiring,
+)
 from shipyard.planner.assume import assume
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
@@ -82,6 +94,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     judging.forget(world)
     ledger = Ledger(world)
     placing.settle(world, ledger)
+    relocation.drop_stale(world, ledger)
     for stack in situation.stacks:
         if not stack.removing:
             for service in stack.revision.spec.services:

@@ -78,7 +78,10 @@ def at_rest(
         boxes = there.get(placement.slot, ())
         if len(boxes) != 1 or boxes[0][0] != placement.node or not _well(world, wanted, placement, boxes[0][1]):
             return False
-        if (ports or placement.node not in welcome) and slots.why_move(world, ledger, stack, service, placement):
+        wished = placement.key in world.relocations
+        if (wished or ports or placement.node not in welcome) and slots.why_move(
+            world, ledger, stack, service, placement
+        ):
             return False
     return True
 

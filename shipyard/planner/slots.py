@@ -11,7 +11,7 @@ from shipyard.model.observed import Container
 from shipyard.model.plan import Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import loss
+from shipyard.planner import loss, relocation
 from shipyard.planner.scheduling import Ledger, standing_refusal
 from shipyard.planner.world import World
 
@@ -104,7 +104,10 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
     if not world.eligible(stack.revision.stack, service.name, node.name):
         return f"`hosts: {service.pattern}` no longer matches {node.name}"
     refusal = standing_refusal(world, ledger, service, placement)
-    return f"{node.name} {refusal.one}" if refusal else ""
+    if refusal:
+        return f"{node.name} {refusal.one}"
+    wish = relocation.wished(world, ledger, stack, service, placement) if world.relocations else None
+    return f"{wish.node} is to have it (rebalance)" if wish else ""
 
 
 def in_backoff(world: World, placement: Placement, service: ServiceSpec) -> Waiting | None:

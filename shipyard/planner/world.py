@@ -15,6 +15,7 @@ from shipyard.model.memory import (
     Memory,
     Placement,
     Probed,
+    Relocation,
     Rollout,
     SlotKey,
     StumbleKey,
@@ -89,6 +90,7 @@ class World:
     containers: BySlot[list[tuple[str, Container]]] = field(default_factory=BySlot)
     strangers: list[tuple[str, Container]] = field(default_factory=list)
     evicted: dict[SlotKey, Placement] = field(default_factory=dict)
+    relocations: dict[SlotKey, Relocation] = field(default_factory=dict)
     finished: set[SlotKey] = field(default_factory=set)
     rollbacks: list[Rollback] = field(default_factory=list)
     history: dict[tuple[str, int], Revision] = field(default_factory=dict)
@@ -143,6 +145,7 @@ class World:
             jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.key)),
             probed=tuple(sorted(self.probed.values(), key=lambda probed: probed.key)),
             rollouts=tuple(sorted(self.rollouts.values(), key=lambda rollout: rollout.key)),
+            relocations=tuple(sorted(self.relocations.values(), key=lambda each: each.key)),
         )
 
 
@@ -164,6 +167,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         book=book(memory, situation.now, situation.timing.move_share),
         jobs={job.key: job for job in memory.jobs},
         rollouts={rollout.key: rollout for rollout in memory.rollouts},
+        relocations={each.key: each for each in memory.relocations},
         declared=_declared(situation.stacks),
         probed={probed.container: probed for probed in memory.probed},
         history={(revision.stack, revision.number): revision for revision in situation.history},

@@ -116,7 +116,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
     membership = session.membership(patterns)
     if not membership.nodes:
         raise ConfigError("no host of the inventory is used by any stack")
-    unresolved = _desired(session, specs, heads)
+    unresolved = desired(session, specs, heads)
     wants = images.wanted(
         [stack for stack in unresolved if stack.revision.stack in {spec.name for spec in specs}], before
     )
@@ -128,7 +128,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
         situation, pulled = _pull(session, membership, situation, wants, keeper)
     known, notices = images.resolutions(situation, wants, pulled)
     resolved = [revising.followed(images.resolve(spec, known)) for spec in specs]
-    stacks = _desired(session, resolved, heads)
+    stacks = desired(session, resolved, heads)
     names = {spec.name for spec in specs}
     situation = replace(wished(situation, wish), stacks=stacks, observed=_resolved_images(situation, known))
     said = [*loaded.notices, *(words for each in merged for words in each.notices)]
@@ -149,7 +149,7 @@ def _declared(loaded: playbook.LoadedFiles, before: Mapping[str, StackSpec]) -> 
     return [loaded.stack(name) for name in sorted(names)]
 
 
-def _desired(session: Session, specs: Iterable[StackSpec], heads: Mapping[str, Revision]) -> tuple[DesiredStack, ...]:
+def desired(session: Session, specs: Iterable[StackSpec], heads: Mapping[str, Revision]) -> tuple[DesiredStack, ...]:
     """All stacks, these as they would be: the present revision where nothing changed, the next one where it did."""
     revisions = []
     for spec in specs:

@@ -30,6 +30,7 @@ from shipyard.model.request import (
     NodeCheck,
     ReconcileRequest,
     RemoveRequest,
+    SimulateRequest,
 )
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision
@@ -44,7 +45,9 @@ from shipyard.store.records import EventRow, RevisionRow
 from shipyard.transport.connection import NodeConnection
 
 if TYPE_CHECKING:
+    from shipyard.model.outlook import Outlook
     from shipyard.reconcile.applying import Given
+    from shipyard.reconcile.rebalancing import Proposal
     from shipyard.reconcile.rebuilding import Rebuilt
 
 
@@ -288,6 +291,25 @@ class Operations:
         from shipyard.reconcile import draining
 
         return draining.left_on(self._session, pattern)
+
+    def propose_rebalance(self, most: int) -> Proposal:
+        """The moves, at most so many, that would make the fleet more even. Changes nothing."""
+        from shipyard.reconcile import rebalancing
+
+        return rebalancing.propose(self._session, most)
+
+    def rebalance(self, proposal: Proposal, progress: Progress, timeout: float) -> Ending:
+        """Carry out what was proposed."""
+        from shipyard.reconcile import rebalancing
+
+        return rebalancing.carry_out(self._session, proposal, progress, timeout)
+
+    def simulate(self, request: SimulateRequest) -> Outlook:
+        """What would become of every replica. Changes nothing, and asks no node that was seen before."""
+        from shipyard.reconcile import simulating
+
+        files = ApplyRequest(request.files, request.extra_vars)
+        return simulating.simulate(self._session, request, self._given(files) if request.files else None)
 
     def confirm_dead(self, name: str) -> None:
         """A person says that this node is off for good: its work can be moved."""

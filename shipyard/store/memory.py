@@ -28,6 +28,7 @@ from shipyard.model.memory import (
     NodeMemory,
     Placement,
     Probed,
+    Relocation,
     Rollout,
     Scale,
     Stumbles,
@@ -131,6 +132,7 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("jobs", Job),
     _Bodies("probed", Probed),
     _Bodies("scales", Scale),
+    _Bodies("relocations", Relocation),
 )
 
 

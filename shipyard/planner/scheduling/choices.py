@@ -66,6 +66,34 @@ class Choices:
         self._taken = here or (None if held else self._next())
         return self._taken
 
+    def take_any(self) -> str | None:
+        """The node for a replica that may be anywhere."""
+        self._return()
+        self._taken = self._next()
+        return self._taken
+
+    def better(self, node: str, other: str, *, by_total: bool) -> bool:
+        """Whether a node is the better of two, not by lot; `by_total`: also if only for fewer replicas at all."""
+        (spread, mine), (others_spread, theirs) = self.rank(node), self.rank(other)
+        end = 4 if by_total else 3
+        return (spread, mine[:end]) < (others_spread, theirs[:end])
+
+    def compared(self, node: str, other: str) -> str:
+        """In words, what tells two nodes apart before the replica is on either."""
+        (spread, mine), (others_spread, theirs) = self.rank(node), self.rank(other)
+        if spread != others_spread:
+            level = next(index for index, count in enumerate(spread) if count != others_spread[index])
+            here, there = (self._ledger.place(each, self._spread[level : level + 1])[0] for each in (node, other))
+            name = self._spread[level].removeprefix("node.labels.")
+            return (
+                f"{name} {there or 'none'} has {others_spread[level] + 1} of it, {here or 'none'} has {spread[level]}"
+            )
+        if mine[:2] != theirs[:2]:
+            return "neighbours or taints speak for it"
+        if mine[2] != theirs[2]:
+            return f"{other} has {theirs[2] + 1:g} of it, {node} has {mine[2]:g}"
+        return f"{other} has {theirs[3] + 1:g} replicas, {node} has {mine[3]:g}"
+
     def candidates(self, slot: int) -> tuple[str, ...]:
         """Nodes that could be this slot's if others made room."""
         held = self._holders(slot)
@@ -108,7 +136,7 @@ class Choices:
         fit = [node for node in nodes if not self.refusal(node)]
         return min(fit, key=self.rank) if fit else None
 
-    def rank(self, node: str) -> tuple[Attributes | tuple[int, ...], Rank]:
+    def rank(self, node: str) -> tuple[tuple[int, ...], Rank]:
         """How a node stands, with what speaks for its place."""
         return self._compare(self._ledger.place(node, self._attributes()), self._of_node(node))
 
@@ -136,7 +164,7 @@ class Choices:
     def _next(self) -> str | None:
         heaps = self._filled()
         while True:
-            best: tuple[tuple[Attributes | tuple[int, ...], Rank], list[Rank]] | None = None
+            best: tuple[tuple[tuple[int, ...], Rank], list[Rank]] | None = None
             for place in list(heaps):
                 heap = heaps[place]
                 if not self._settle_top(heap):

@@ -1,6 +1,7 @@
 """A plan and a fleet as nodes and files with bad intentions would have them, for the tests of rendering."""
 
 from shipyard.model.event import Event
+from shipyard.model.outlook import Fullness, NodeOutlook, Outlook, ReplicaOutlook
 from shipyard.model.plan import (
     Action,
     Blocked,
@@ -126,3 +127,23 @@ def _unknown() -> ReplicaStatus:
 
 def outage() -> Event:
     return Event(NOW, "NodeUnreachable", "node3", f"no answer {ESCAPES}", "node3", warning=True)
+
+
+def outlook() -> Outlook:
+    """A node less, and a service that is scaled up."""
+    gib = 2**30
+    return Outlook(
+        replicas=(
+            ReplicaOutlook("guestbook/db.1", "unschedulable", "node3", None, f"0 of 2 nodes fit: {MARKUP} 2 are full"),
+            ReplicaOutlook("guestbook/web.1", "stays", "node1", "node1"),
+            ReplicaOutlook("guestbook/web.2", "moves", "node3", "node2"),
+            ReplicaOutlook("guestbook/web.3", "new", None, "node1"),
+            ReplicaOutlook("guestbook/old.1", "removed", "node1", None),
+        ),
+        nodes=(
+            NodeOutlook("node1", "ready", "", 4, 8 * gib, Fullness(2, 0.5, gib), Fullness(2, 1, 2 * gib)),
+            NodeOutlook("node2", "drain", "", 0, 0, Fullness(0, 0, 0), Fullness(1, 0.25, gib // 2)),
+            NodeOutlook("node3", "ready", "gone", 4, 8 * gib, Fullness(2, 0.5, gib), Fullness()),
+        ),
+        notices=(Notice("guestbook/web.2", "Evicts", "takes the place of guestbook/batch.1 on node2"),),
+    )

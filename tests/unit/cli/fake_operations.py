@@ -11,12 +11,15 @@ from typing import Any
 from shipyard.base.errors import ShipyardError
 from shipyard.model.event import Event
 from shipyard.model.job import JobRun
+from shipyard.model.outlook import Outlook
 from shipyard.model.plan import Outcome, Plan, Status
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.request import HostKey, NodeCheck
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision, StackSpec
 from shipyard.model.status import PassSummary
+from shipyard.planner.rebalance import Move
+from shipyard.reconcile.rebalancing import Proposal
 from shipyard.store.records import EventRow, RevisionRow
 from tests.unit.cli import cli_samples as samples
 
@@ -32,6 +35,8 @@ class FakeOperations:
     keys: Sequence[HostKey] = ()
     left: Sequence[tuple[str, str]] = ()
     run: JobRun = field(default_factory=lambda: JobRun(3, "asked-1", "request", "", 1, state="succeeded"))
+    outlook: Outlook = field(default_factory=lambda: Outlook((), ()))
+    moves: tuple[Move, ...] = ()
     error: ShipyardError | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -114,6 +119,17 @@ class FakeOperations:
     def left_on(self, pattern: str) -> Sequence[tuple[str, str]]:
         self._ask("left_on", pattern)
         return self.left
+
+    def simulate(self, request: Any) -> Outlook:
+        self._ask("simulate", request)
+        return self.outlook
+
+    def propose_rebalance(self, most: int) -> Proposal:
+        self._ask("propose_rebalance", most)
+        return Proposal(self.situation, self.moves[:most], len(self.moves[most:]), self.plan_)
+
+    def rebalance(self, proposal: Proposal, progress: Progress, timeout: float) -> Ending:
+        return self._run("rebalance", (proposal.moves, timeout), progress)
 
     def confirm_dead(self, name: str) -> None:
         self._ask("confirm_dead", name)

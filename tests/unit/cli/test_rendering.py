@@ -10,6 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from shipyard.cli.output import Output, plain
+from shipyard.cli.render_outlook import draw_outlook
 from shipyard.cli.render_plan import NOTHING, plan_json, render_plan, summary
 from shipyard.cli.render_status import draw_status, replica_table, services_table, status_json, verdict
 from shipyard.model.plan import CreateNetwork, Notice, Plan, RemoveNetwork
@@ -20,6 +21,7 @@ from tests.unit.cli import cli_screen as screen
 
 CASES = Path(__file__).parents[2] / "cases" / "cli"
 PAGES: dict[str, Callable[[Output], None]] = {
+    "simulate": lambda out: draw_outlook(samples.outlook(), out),
     "plan": lambda out: out.lines(render_plan(samples.plan(), samples.NOW, out.fold())),
     "status": lambda out: draw_status(samples.fleet(), out),
     "ps": lambda out: out.draw(replica_table(samples.fleet().stacks, wide=out.wide)),
@@ -54,7 +56,7 @@ def test_no_control_character_reaches_a_terminal(name: str) -> None:
     assert [char for char in text if unicodedata.category(char) in {"Cc", "Cf"}] == []
 
 
-@pytest.mark.parametrize("name", ["plan", "status"])
+@pytest.mark.parametrize("name", ["plan", "status", "simulate"])
 def test_markup_of_others_is_text(name: str) -> None:
     assert samples.MARKUP in shown(name, "pipe")
 
