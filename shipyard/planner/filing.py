@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from shipyard.model.node import NodeState
-from shipyard.model.plan import DropFiles, PutConfig, PutSecret
+from shipyard.model.plan import CreateContainer, DropFiles, PutConfig, PutSecret
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec
 from shipyard.planner.wave import Draft, Phase
@@ -71,15 +71,22 @@ def _unmounted(world: World, name: str) -> frozenset[str]:
 
 
 def _wanted(world: World, nodes: AbstractSet[str]) -> dict[str, set[str]]:
-    """What the replicas placed on these nodes need, by node."""
+    """What is made on these nodes in this wave, and what the replicas placed there need, by node.
+
+    One that an update has not reached may need what only an older revision has.
+    """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for draft in world.wave.drafts:
+        if isinstance(draft.step, CreateContainer):
+            wanted[draft.node].update(draft.step.spec.files())
     for placement in world.placements.values():
         service = world.service(placement.stack, placement.service) if placement.node in nodes else None
         if service is not None:
-            spec = service.container_for(placement.node, placement.slot)
-            wanted[placement.node].update(spec.files())
-            for member in service.members:
-                wanted[placement.node].update(member.container.files())
+            followed = world.following.get(placement.key, (None, service))[1]
+            for each in (service,) if followed is service else (service, followed):
+                wanted[placement.node].update(each.container_for(placement.node, placement.slot).files())
+                for member in each.members:
+                    wanted[placement.node].update(member.container.files())
     return wanted
 
 

@@ -88,6 +88,8 @@ def tidy(connection: Connection, stack: str | None, names: Iterable[str] = ()) -
     query = select(secrets.c.name, secrets.c.digest).where(secrets.c.current.is_(False), or_(*meant))
     for name, digest in connection.execute(query).all():
         mentioned = select(revisions.c.number).where(revisions.c.body.contains(digest, autoescape=True))
+        if "/" in name:
+            mentioned = mentioned.where(revisions.c.stack == name.partition("/")[0])
         if connection.execute(mentioned.limit(1)).first() is None:
             connection.execute(delete(secrets).where(secrets.c.name == name, secrets.c.digest == digest))
 

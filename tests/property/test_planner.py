@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import (
     Attachment,
+    ConfigMount,
+    ConfigSpec,
     ContainerSpec,
     Healthcheck,
     Mount,
@@ -21,6 +24,7 @@ from shipyard.model.spec import (
     PlacementRules,
     Port,
     Revision,
+    SecretSpec,
     ServiceSpec,
     StackSpec,
     UpdatePolicy,
@@ -29,8 +33,16 @@ from shipyard.model.spec import (
 from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 
+T = TypeVar("T")
 NODES = ("n1", "n2", "n3", "n4")
+CONFIGS = tuple(ConfigSpec("s_page", "page", letter.encode(), letter * 64) for letter in "ab")
+SECRETS = tuple(SecretSpec("s/password", "password", letter * 64) for letter in "cd")
 FOREIGN = Container("f" * 64, "somebody-elses", ContainerState.RUNNING, (("app", "theirs"),))
+
+
+def _some(contents: tuple[T, ...]) -> st.SearchStrategy[tuple[T, ...]]:
+    """One of them, or more often none."""
+    return st.sampled_from([(), (), *((each,) for each in contents)])
 
 
 @st.composite
@@ -48,6 +60,8 @@ def services(draw: st.DrawFn, name: str) -> ServiceSpec:
         mounts=(Mount("volume", "/data", f"s_{name}"),) if stateful else (),
         ports=(Port(80, 8000 + len(name) * 100 + ord(name[0])),) if not stateful and draw(st.booleans()) else (),
         healthcheck=Healthcheck(("CMD", "true")) if draw(st.booleans()) else None,
+        configs=tuple(ConfigMount(each.name, each.digest, "/page") for each in draw(_some(CONFIGS))),
+        secrets=tuple(ConfigMount(each.key, each.digest, "/run/secrets/password") for each in draw(_some(SECRETS))),
     )
     return ServiceSpec(
         name,
@@ -68,6 +82,8 @@ def stacks(draw: st.DrawFn, number: int) -> DesiredStack:
         chosen,
         (NetworkSpec("s_back", "back", internal=draw(st.booleans())), NetworkSpec("s_default", "default")),
         tuple(VolumeSpec(f"s_{name}", name) for name in names),
+        CONFIGS,
+        SECRETS,
     )
     eligible = tuple(
         (service.name, tuple(sorted(draw(st.sets(st.sampled_from(NODES), min_size=1))))) for service in chosen
@@ -86,6 +102,7 @@ FAULTS = (
     "killed",
     "forge",
     "network gone",
+    "files gone",
 )
 
 
@@ -97,6 +114,9 @@ def hurt(fleet: SimulatedFleet, fault: str, pick: int) -> None:
         node.up = False
     elif fault == "node up":
         node.up = True
+    elif fault == "files gone":
+        node.configs.clear()
+        node.secrets.clear()
     elif fault == "forge":
         forged = Container(
             "e" * 64, "copied", ContainerState.RUNNING, (("shipyard.cluster", "cafe"), ("shipyard.stack", "s"))
@@ -167,7 +187,22 @@ def test_converges_whatever_happened(history: list[DesiredStack], faults: list[t
     check_foreign(fleet)
     assert not fleet.removed_volumes
     held_up = {each.target for each in last.waiting if each.reason == "RollingUpdate" and last.blocked}
+    check_files(fleet, desired[0])
     check_declared(fleet, desired[0], {blocked.target for blocked in last.blocked} | held_up)
+
+
+def check_files(fleet: SimulatedFleet, stack: DesiredStack) -> None:
+    """Every node has what its containers could be started again with; nothing else, but what is still to be made."""
+    for node in fleet.nodes.values():
+        there = {*(f"configs/{name}" for name in node.configs), *(f"secrets/{name}" for name in node.secrets)}
+        alive = {file for box in node.boxes.values() if box.state is ContainerState.RUNNING for file in box.files}
+        assert alive <= there
+        had = {file for box in node.boxes.values() for file in box.files}
+        for placed in fleet.memory.placements:
+            service = stack.revision.spec.service(placed.service)
+            if placed.node == node.name and service is not None:
+                had |= {*service.container_for(node.name, placed.slot).files()}
+        assert there <= had
 
 
 def check_declared(fleet: SimulatedFleet, stack: DesiredStack, blocked: set[str]) -> None:
