@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from shipyard.model import labels
+from shipyard.model.image import HOLDER
 from shipyard.model.memory import Memory
 from shipyard.model.node import Availability, Node
 from shipyard.model.observed import (
@@ -39,6 +40,7 @@ from shipyard.model.plan import (
     DropMarker,
     DropRevision,
     KeepRevision,
+    LoadHolder,
     Outcome,
     Plan,
     PullImage,
@@ -110,7 +112,8 @@ class SimulatedFleet:
     """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked.
 
     `revisions`: every one that was ever wished for, as the store keeps those in use. `image_volumes`: where each image
-    declares volumes. `answer`: what a probe comes to, and the words of it; `tried`: those of the last pass.
+    declares volumes. `init_exit`: what init containers end with, when time passes. `answer`: what a probe comes to, and
+    the words of it; `tried`: those of the last pass.
     """
 
     def __init__(self, names: Iterable[str], registry: Iterable[str] = ("app:1", "app:2", "app:3")) -> None:
@@ -124,6 +127,7 @@ class SimulatedFleet:
         self.answer: Callable[[Try], tuple[bool | None, str]] = lambda _: (True, "")
         self.tried: list[Try] = []
         self.revisions: dict[tuple[str, int], Revision] = {}
+        self.init_exit = 0
         self._ids = (f"{number:064x}" for number in itertools.count(1))
 
     def situation(self, stacks: tuple[DesiredStack, ...]) -> Situation:
@@ -182,7 +186,11 @@ class SimulatedFleet:
             if decided.waves:
                 continue
             timed = [each.until for each in decided.waiting if each.until is not None]
-            starting = [each for each in decided.waiting if each.reason in ("HealthStarting", "Restarting", "Probing")]
+            starting = [
+                each
+                for each in decided.waiting
+                if each.reason in ("HealthStarting", "InitRunning", "Probing", "Restarting")
+            ]
             if not timed and not starting:
                 return decided
             self.sleep(max(1.0, min(timed, default=0.0) - self.now))
@@ -190,9 +198,11 @@ class SimulatedFleet:
         raise AssertionError(f"no convergence in {passes} passes: {decided}")
 
     def tick(self) -> None:
-        """Health checks pass."""
+        """Health checks pass; init containers end."""
         for node in self.nodes.values():
             for identity, box in node.boxes.items():
+                if box.label(labels.ROLE) == "init" and box.state is ContainerState.RUNNING:
+                    node.boxes[identity] = replace(box, state=ContainerState.EXITED, exit_code=self.init_exit)
                 if box.health is Health.STARTING:
                     node.boxes[identity] = replace(box, health=Health.HEALTHY)
 
@@ -230,6 +240,8 @@ class SimulatedFleet:
                 if image not in self.registry:
                     raise RefusedError(f"manifest for {image} not found")
                 node.images.add(image)
+            case LoadHolder():
+                node.images.add(HOLDER)
             case PutConfig(_, mount):
                 node.configs.add(mount.file_name)
             case PutSecret(_, mount):
@@ -259,12 +271,22 @@ class SimulatedFleet:
                 node.markers |= {once} - {""}
                 self._create(node, name, carrying(spec, keep), said)
             case StartContainer(identity):
-                self._set(node, identity, state=ContainerState.RUNNING, age=0.0, exit_code=None)
+                self._box(node, identity)
+                self._joins(node, node.specs[identity])
+                self._set(
+                    node,
+                    identity,
+                    state=ContainerState.RUNNING,
+                    age=self._younger(node, node.specs[identity]),
+                    exit_code=None,
+                )
             case UnpauseContainer(identity):
                 self._set(node, identity, state=ContainerState.RUNNING)
             case StopContainer(identity):
                 self._set(node, identity, state=ContainerState.EXITED, exit_code=137)
-            case RemoveContainer(identity):
+            case RemoveContainer(identity, name):
+                if any(spec.network_mode == f"container:{name}" for spec in node.specs.values()):
+                    raise RefusedError(f"container {identity} has dependent containers")
                 node.boxes.pop(identity, None)
                 node.specs.pop(identity, None)
             case ConnectNetwork(identity, _, attachment):
@@ -302,6 +324,7 @@ class SimulatedFleet:
         there = {*(f"configs/{name}" for name in node.configs), *(f"secrets/{name}" for name in node.secrets)}
         if missing := sorted({*spec.files()} - there):
             raise RefusedError(f"bind source path does not exist: {missing[0]}")
+        self._joins(node, spec)
         identity = next(self._ids)
         taken = {
             port.published
@@ -317,7 +340,7 @@ class SimulatedFleet:
             said,
             spec.image,
             health=Health.NONE if spec.healthcheck is None or self.healthy_at_once else Health.STARTING,
-            age=None if clash else 0.0,
+            age=None if clash else self._younger(node, spec),
             networks=tuple(ObservedAttachment(each.network, each.aliases, "10.0.0.2") for each in spec.networks),
             anonymous=self._anonymous(node, spec),
             files=spec.files(),
@@ -325,6 +348,22 @@ class SimulatedFleet:
         node.boxes[identity], node.specs[identity] = box, spec
         if clash:
             raise RefusedError(f"port {clash.published} is already allocated")
+
+    def _joins(self, node: SimulatedNode, spec: ContainerSpec) -> None:
+        """Whose network namespace a container is to share must run."""
+        kind, _, owner = (spec.network_mode or "").partition(":")
+        running = {box.name for box in node.boxes.values() if box.state is ContainerState.RUNNING}
+        if kind == "container" and owner not in running:
+            raise RefusedError(f"cannot join network of a non running container: {owner}")
+
+    def _younger(self, node: SimulatedNode, spec: ContainerSpec) -> float:
+        """The age of what starts now. Where a network namespace is shared, all others become older by a little."""
+        if spec.image != HOLDER and not (spec.network_mode or "").startswith("container:"):
+            return 0.0
+        for identity, box in node.boxes.items():
+            if box.age is not None:
+                node.boxes[identity] = replace(box, age=box.age + 0.001)
+        return 0.001
 
     def _anonymous(self, node: SimulatedNode, spec: ContainerSpec) -> Pairs:
         """Those that are mounted by their name, and new ones where the image or the spec wants some."""

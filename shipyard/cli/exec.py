@@ -20,14 +20,18 @@ from shipyard.cli.status import observed
 Examples:
   shipyard exec guestbook/web -- sh
   shipyard exec guestbook/db.1 -- redis-cli info
+  shipyard exec guestbook/web.1 --container proxy -- sh
   tar c dump | shipyard exec guestbook/db.1 -- tar x -C /data""",
 )
 @click.option("-u", "--user", metavar="USER", help="Run as this user of the container.")
+@click.option("-c", "--container", metavar="NAME", help="A sidecar of the replica, in place of its main container.")
 @click.option("-T", "--no-tty", is_flag=True, help="No terminal, also where there is one.")
 @click.argument("target", metavar="STACK/SERVICE[.SLOT]")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 @pass_app
-def exec_(app: App, user: str | None, no_tty: bool, target: str, command: tuple[str, ...]) -> int:
+def exec_(
+    app: App, user: str | None, container: str | None, no_tty: bool, target: str, command: tuple[str, ...]
+) -> int:
     """Run a command in a replica's container.
 
     Without a slot it is the first replica that runs. Exits with what the command exits with.
@@ -38,7 +42,7 @@ def exec_(app: App, user: str | None, no_tty: bool, target: str, command: tuple[
     tty = sys.stdin.isatty() and sys.stdout.isatty() and not no_tty
     with opened(app) as fleet:
         status, _ = observed(fleet)
-        replica = one_running(status, target)
+        replica = one_running(status, target, container)
         dialect = fleet.dialect(replica.node)
         argv = dialect.execute(replica.id, command, tty=tty, stdin=True, user=user, env=()).argv
         return fleet.connection(replica.node).interact(argv, tty=tty)

@@ -47,6 +47,7 @@ Examples:
   shipyard logs guestbook
   shipyard logs guestbook/web -f --tail 20
   shipyard logs guestbook/web.2 --since 10m
+  shipyard logs guestbook/web.1 --container migrate
   shipyard logs guestbook -o json | jq -r .text"""
 )
 @click.argument("target", metavar="STACK[/SERVICE[.SLOT]]")
@@ -55,13 +56,22 @@ Examples:
     "-n", "--tail", default="100", show_default=True, callback=tail_of, metavar="N|all", help="Lines of each."
 )
 @click.option("--since", metavar="T", help="Only what is newer: 10m, or 2026-11-22T10:00:00Z.")
+@click.option("-c", "--container", metavar="NAME", help="Of a sidecar or init container, in place of the main one.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
 @pass_app
-def logs(app: App, target: str, follow: bool, tail: int | None, since: str | None, timestamps: bool) -> int:
+def logs(
+    app: App,
+    target: str,
+    follow: bool,
+    tail: int | None,
+    since: str | None,
+    container: str | None,
+    timestamps: bool,
+) -> int:
     """Logs of a stack or service, merged from all nodes."""
     with opened(app) as fleet:
         status, code = observed(fleet)
-        found = select(status, target)
+        found = select(status, target, container)
         return show(app, fleet, found, follow=follow, tail=tail, since=since, timestamps=timestamps) or code
 
 

@@ -20,6 +20,7 @@ from shipyard.model.plan import (
     DropMarker,
     DropRevision,
     KeepRevision,
+    LoadHolder,
     Plan,
     PullImage,
     PutConfig,
@@ -118,20 +119,20 @@ def _sign(step: Step) -> tuple[str, str]:
             return "+", "green"
         case StartContainer() | UnpauseContainer() | ConnectNetwork() | DisconnectNetwork():
             return "~", "yellow"
-        case PullImage() | PutConfig() | PutSecret() | DropFiles() | KeepRevision() | DropMarker():
+        case PullImage() | LoadHolder() | PutConfig() | PutSecret() | DropFiles() | KeepRevision() | DropMarker():
             return ".", "dim"
         case _:
             assert_never(step)
 
 
 def _is_replica(action: Action) -> bool:
-    return "/" in action.target and not isinstance(action.step, PullImage)
+    return "/" in action.target and not isinstance(action.step, PullImage | LoadHolder)
 
 
 def stack_of(action: Action, stacks: set[str]) -> str:
     """The stack that an action belongs to; "" where it can't be told. `stacks`: names known from other actions."""
     match action.step:
-        case PullImage():
+        case PullImage() | LoadHolder():
             return ""
         case _ if _is_replica(action):
             return action.target.partition("/")[0]
@@ -211,6 +212,8 @@ def _kind(step: Step) -> tuple[str, str] | None:
             return "volume", "remove"
         case PullImage():
             return "image", "pull"
+        case LoadHolder():
+            return "image", "load"
         case PutConfig() | PutSecret():
             return "file", "write"
         case DropFiles():

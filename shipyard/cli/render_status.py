@@ -9,7 +9,15 @@ from shipyard.base.clock import iso
 from shipyard.cli.layout import ago, cell, heading, known, list_of, soon
 from shipyard.cli.output import Line, Output
 from shipyard.model.job import JOB_MODES
-from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
+from shipyard.model.status import (
+    FleetStatus,
+    MemberStatus,
+    NodeStatus,
+    PassSummary,
+    ReplicaStatus,
+    ServiceStatus,
+    StackStatus,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,6 +112,20 @@ def replica_json(replica: ReplicaStatus) -> dict[str, Any]:
         "restarts": replica.restarts,
         "reason": replica.reason,
         "detail": replica.detail,
+        "members": [member_json(member) for member in replica.members],
+    }
+
+
+def member_json(member: MemberStatus) -> dict[str, Any]:
+    """One container beside a replica's main one."""
+    return {
+        "name": member.name,
+        "kind": member.kind,
+        "state": member.state,
+        "health": member.health,
+        "container": member.container,
+        "exit_code": member.exit_code,
+        "restarts": member.restarts,
     }
 
 

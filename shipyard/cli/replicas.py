@@ -19,8 +19,11 @@ class Named:
     state: str
 
 
-def select(status: FleetStatus, text: str) -> list[Named]:
-    """The replicas with a container that `text` names. Raises UsageError that lists what there is instead."""
+def select(status: FleetStatus, text: str, container: str | None = None) -> list[Named]:
+    """The replicas with a container that `text` names. Raises UsageError that lists what there is instead.
+
+    `container`: of replicas of several containers, which one beside the main one.
+    """
     stack_name, _, rest = text.partition("/")
     service_name, _, slot = rest.partition(".")
     stack = _stack(status, stack_name)
@@ -31,6 +34,8 @@ def select(status: FleetStatus, text: str) -> list[Named]:
     if slot and not found:
         known = ", ".join(f"{service_name}.{each.slot}" for each in services[0].replicas) or "none"
         raise UsageError(f"{stack_name}/{service_name} has no replica {slot}; it has: {known}")
+    if container is not None:
+        return _members(text, stack, found, container)
     named = [_named(stack, service, replica) for service, replica in found]
     reachable = [each for each in named if each is not None]
     if not reachable:
@@ -39,13 +44,29 @@ def select(status: FleetStatus, text: str) -> list[Named]:
     return reachable
 
 
-def one_running(status: FleetStatus, text: str) -> Named:
+def _members(
+    text: str, stack: StackStatus, found: list[tuple[ServiceStatus, ReplicaStatus]], container: str
+) -> list[Named]:
+    members = [
+        Named(stack.name, f"{service.name}.{replica.slot}/{member.name}", replica.node, member.container, member.state)
+        for service, replica in found
+        for member in replica.members
+        if replica.node is not None and member.name == container
+    ]
+    if not members:
+        known = sorted({member.name for _, replica in found for member in replica.members})
+        there = f"beside their main one they have: {', '.join(known)}" if known else "they have one container each"
+        raise UsageError(f"the replicas of {text} have no container {container!r} that could be seen now; {there}")
+    return members
+
+
+def one_running(status: FleetStatus, text: str, container: str | None = None) -> Named:
     """The first running replica that `text` (with a service in it) names."""
     if "/" not in text:
         stack = _stack(status, text)
         known = ", ".join(f"{text}/{each.name}" for each in stack.services)
         raise UsageError(f"{text} is a stack: say which service of it; there are: {known}")
-    named = select(status, text)
+    named = select(status, text, container)
     running = [each for each in named if each.state == "running"]
     if not running:
         states = ", ".join(f"{each.name} is {each.state}" for each in named)

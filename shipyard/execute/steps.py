@@ -21,6 +21,7 @@ from shipyard.model.plan import (
     DropMarker,
     DropRevision,
     KeepRevision,
+    LoadHolder,
     PullImage,
     PutConfig,
     PutSecret,
@@ -32,7 +33,7 @@ from shipyard.model.plan import (
     StopContainer,
     UnpauseContainer,
 )
-from shipyard.runtime import mounts, nodedir
+from shipyard.runtime import holder, mounts, nodedir
 from shipyard.runtime.dialect import Command, Dialect
 
 Contents = Mapping[tuple[str, str], SecretBytes | ShipyardError]
@@ -66,6 +67,8 @@ def work(step: Step, dialect: Dialect, directory: str, contents: Contents) -> Wo
     match step:
         case PullImage():
             return Work(dialect.pull(step.image, step.platform, step.always), deadline=PULL)
+        case LoadHolder():
+            return Work(text=holder.load(dialect.name, step.machine))
         case CreateNetwork():
             return Work(dialect.create_network(step.network, step.labels))
         case RemoveNetwork():

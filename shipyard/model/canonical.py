@@ -156,4 +156,9 @@ def spec_hash(spec: ContainerSpec) -> str:
     The networks' live side (who is attached, with which alias) is compared by itself, since it can be put right
     without recreating the container; so can nothing else.
     """
-    return f"{SPEC_VERSION}:{digest(dumps(dataclasses.replace(spec, networks=(), pull_policy=None)))[:16]}"
+    return f"{SPEC_VERSION}:{digest(dumps(_hashed(spec)))[:16]}"
+
+
+def _hashed(spec: ContainerSpec) -> ContainerSpec:
+    members = tuple(dataclasses.replace(each, container=_hashed(each.container)) for each in spec.members)
+    return dataclasses.replace(spec, networks=(), pull_policy=None, members=members)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 HUB = "docker.io"
 """Docker Hub, as images are called."""
+HOLDER = "localhost/shipyard/holder:1"
+"""The image of what owns the network namespace of several containers. No registry has it: shipyard brings it along."""
 
 
 @dataclass(frozen=True, slots=True)

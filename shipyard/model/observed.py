@@ -46,6 +46,7 @@ class Container:
     `error`: the runtime's words for why it did not start. `log`: last lines, only where it failed.
     `anonymous`: volumes that the runtime named by itself, as (target in the container, volume), sorted.
     `files`: shipyard's own files on the node that are mounted into it (`configs/…`, `secrets/…`), sorted.
+    `parts`: of a replica of several containers seen as one, they themselves (the planner's groups).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Container:
     log: str = ""
     anonymous: Pairs = ()
     files: tuple[str, ...] = ()
+    parts: tuple[Container, ...] = ()
 
     def label(self, name: str) -> str | None:
         """A label's value, or None."""

@@ -29,6 +29,16 @@ class PullImage:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadHolder:
+    """The image of what owns the network of several containers, which shipyard brings along.
+
+    `machine`: the node's kind, as its kernel says it.
+    """
+
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateNetwork:
     network: NetworkSpec
     labels: Pairs
@@ -162,6 +172,7 @@ class DropMarker:
 
 Step = (
     PullImage
+    | LoadHolder
     | CreateNetwork
     | RemoveNetwork
     | CreateVolume

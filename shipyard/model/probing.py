@@ -13,7 +13,8 @@ class Try:
     """One probe of one container, to be tried now. `address`, `port`: as the node itself reaches the container.
 
     `obstacle`: why it can't be tried; "" where it can. `decides`: if it fails, the container is given up, and its
-    last log lines are wanted with the answer.
+    last log lines are wanted with the answer. `main`: of a replica of several containers, the main one; `container`
+    then is the one whose network it has.
     """
 
     node: str
@@ -25,6 +26,12 @@ class Try:
     port: int = 0
     obstacle: str = ""
     decides: bool = False
+    main: str = ""
+
+    @property
+    def runs_in(self) -> str:
+        """The container in which commands run, and whose log is read."""
+        return self.main or self.container
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,9 +207,11 @@ class ContainerSpec(HashedOnce):
     `image`: a reference; once a revision is stored, `name@sha256:…` or `sha256:…` where it could be resolved.
     `entrypoint`, `command`: None keeps the image's; () for entrypoint clears it.
     `environment`: names with values (a name that Compose passes through was read when the file was).
-    `network_mode`: host, none or bridge; None when `networks` says where it is.
     `stamps`: no runtime hears of them, but containers with others are not the same: (`restarted`, when) by
     `shipyard restart`; (`after NAME`, a digest) for each dependency whose update restarts this service too.
+    `network_mode`: host, none or bridge; None when `networks` says where it is; `container:NAME` to share that one's.
+    `members`: of a replica of several containers, those beside this one, which is its main one. They have no networks
+    or ports of their own.
     """
 
     image: str
@@ -264,13 +266,32 @@ class ContainerSpec(HashedOnce):
     networks: tuple[Attachment, ...] = ()
     network_mode: str | None = None
     stamps: Pairs = ()
+    members: tuple[Member, ...] = ()
 
     def files(self) -> tuple[str, ...]:
-        """Its configs and secrets as files in shipyard's directory on a node, sorted."""
-        configs = {f"configs/{mount.file_name}" for mount in self.configs}
-        return tuple(sorted(configs | {f"secrets/{mount.file_name}" for mount in self.secrets}))
+        """Configs and secrets of it, and of those beside it, as files in shipyard's directory on a node, sorted."""
+        configs = {f"configs/{mount.file_name}" for each in self.containers() for mount in each.configs}
+        secrets = {f"secrets/{mount.file_name}" for each in self.containers() for mount in each.secrets}
+        return tuple(sorted(configs | secrets))
 
     __hash__ = HashedOnce.__hash__
+
+    def containers(self) -> tuple[ContainerSpec, ...]:
+        """This one, and those beside it in a replica."""
+        return (self, *(member.container for member in self.members))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One more container of a replica, beside its main one: it shares the main one's network namespace and fate.
+
+    `kind`: `init` containers run one after the other, each to its end, before the others start; a `sidecar` runs
+    beside the main container.
+    """
+
+    name: str
+    kind: Literal["init", "sidecar"]
+    container: ContainerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,19 +428,6 @@ class Autoscale:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """One more container of a replica, beside its main one: it shares the main one's network namespace and fate.
-
-    `kind`: `init` containers run one after the other, each to its end, before the others start; a `sidecar` runs
-    beside the main container.
-    """
-
-    name: str
-    kind: Literal["init", "sidecar"]
-    container: ContainerSpec
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A container template and how many replicas of it, where, updated how.
 
@@ -450,7 +458,6 @@ class ServiceSpec:
     priority: int = 0
     reschedule: Reschedule = Reschedule()
     probes: Probes = Probes()
-    members: tuple[Member, ...] = ()
     job: JobRules = JobRules()
     autoscale: Autoscale | None = None
     per_replica: tuple[str, ...] = ()
@@ -472,7 +479,8 @@ class ServiceSpec:
         """What the container of this slot is made from on this node."""
         spec = self.container_on(node)
         if self.per_replica:
-            spec = replace(spec, mounts=self._own_volumes(spec, slot))
+            members = (replace(each, container=self._with_own(each.container, slot)) for each in spec.members)
+            spec = replace(self._with_own(spec, slot), members=tuple(members))
         if self.stable_names:
             name = f"{self.name}-{slot}"
             joined = (replace(each, aliases=(*each.aliases, name)) for each in spec.networks)
@@ -480,19 +488,18 @@ class ServiceSpec:
             spec = replace(spec, hostname=spec.hostname or own, networks=tuple(joined))
         return spec
 
-    def _own_volumes(self, spec: ContainerSpec, slot: int) -> tuple[Mount, ...]:
-        return tuple(
+    def _with_own(self, spec: ContainerSpec, slot: int) -> ContainerSpec:
+        """With the slot's own volumes."""
+        mounts = (
             replace(mount, source=f"{mount.source}_{slot}") if mount.source in self.per_replica else mount
             for mount in spec.mounts
         )
+        return replace(spec, mounts=tuple(mounts))
 
     def containers(self) -> tuple[ContainerSpec, ...]:
         """Every container that it may come to, on whichever node."""
-        return (
-            self.container,
-            *(spec for _, spec in self.variants),
-            *(member.container for member in self.members),
-        )
+        templates = (self.container, *(spec for _, spec in self.variants))
+        return tuple(container for spec in templates for container in spec.containers())
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,19 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """A container beside a replica's main one. `kind`: `init` or `sidecar`. `exit_code`: None while it runs."""
+
+    name: str
+    kind: str
+    state: str
+    health: str
+    container: str
+    exit_code: int | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """One slot of a service. `node` None: not placed. `state`: a container's (`running`), or
 
@@ -45,6 +58,7 @@ class ReplicaStatus:
     has no health check and no probes, `not ready` where a probe says so; `container`, `container_name`, `revision`:
     None without one. `addresses`: by network, its key in the file where it is the stack's own. `reason` (CamelCase) and
     `detail`: why it is not as declared; None and "".
+    `members`: the containers beside the main one, which all the rest is about.
     """
 
     slot: int
@@ -58,6 +72,7 @@ class ReplicaStatus:
     restarts: int = 0
     reason: str | None = None
     detail: str = ""
+    members: tuple[MemberStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

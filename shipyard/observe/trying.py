@@ -93,7 +93,7 @@ def _commands(connection: NodeConnection, tries: list[Try], runtime: str) -> lis
     dialect = dialects.by_name(runtime)
     lines = [_TRY]
     for number, attempt in enumerate(tries):
-        argv = dialect.execute(attempt.container, attempt.probe.command, tty=False, stdin=False, user=None, env=()).argv
+        argv = dialect.execute(attempt.runs_in, attempt.probe.command, tty=False, stdin=False, user=None, env=()).argv
         lines.append(f"sy_try {number} {_limit(attempt)} {shell.join(argv)} &")
         if (number + 1) % SIDE_BY_SIDE == 0:
             lines.append("wait")
@@ -129,7 +129,7 @@ def _with_logs(connection: NodeConnection, found: dict[Try, Tried], runtime: str
     dialect = dialects.by_name(runtime)
     lines = [_LOG]
     for attempt in wanted:
-        argv = dialect.logs(attempt.container, tail=_LOG_LINES, since=None, follow=False, timestamps=False).argv
+        argv = dialect.logs(attempt.runs_in, tail=_LOG_LINES, since=None, follow=False, timestamps=False).argv
         lines.append(f"sy_log {shell.join(argv)}")
     try:
         frames = _run(connection, "\n".join(lines), timeout=ROUND_TRIP + len(wanted))

@@ -7,11 +7,12 @@ whatever fails in between, the next pass still finds the data.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, Pairs
+from shipyard.planner import groups
 
 ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 
@@ -38,6 +39,25 @@ def carried(
             keep |= more
             holders.append(box)
     return tuple(sorted(keep.items())), tuple(holders)
+
+
+def carried_over(
+    stack: DesiredStack, spec: ContainerSpec, before: Sequence[Container]
+) -> tuple[dict[str, Pairs], tuple[Container, ...]]:
+    """As `carried`, for each container of a replica by its member's name ("" for the main or only one)."""
+    specs = {"": spec} | {member.name: member.container for member in spec.members if member.kind == "sidecar"}
+    kept: dict[str, Pairs] = {}
+    having: set[str] = set()
+    for name, each in specs.items():
+        kept[name], holders = carried(stack, each, (part for _, part in _same(name, before)))
+        ids = {part.id for part in holders}
+        having |= {box.id for box, part in _same(name, before) if part.id in ids}
+    return kept, tuple(box for box in before if box.id in having)
+
+
+def _same(name: str, before: Sequence[Container]) -> list[tuple[Container, Container]]:
+    """The replica's older containers that were what this one is, behind what they belong to."""
+    return [(box, part) for box in before for part in groups.parts_of(box) if groups.member_of(part) == name]
 
 
 def _rank(box: Container) -> tuple[bool, bool, float, str]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
+from shipyard.model import labels
 from shipyard.model.canonical import digest
+from shipyard.model.image import HOLDER
 from shipyard.model.observed import (
     Container,
     ContainerState,
@@ -29,6 +31,7 @@ from shipyard.model.plan import (
     DropMarker,
     DropRevision,
     KeepRevision,
+    LoadHolder,
     PullImage,
     PutConfig,
     PutSecret,
@@ -58,11 +61,15 @@ def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
 
 def _settled(node: object) -> ObservedNode:
     assert isinstance(node, ObservedNode)
-    well = tuple(
-        replace(box, health=Health.HEALTHY) if box.health in (Health.STARTING, Health.UNHEALTHY) else box
-        for box in node.containers
-    )
+    well = tuple(_well(box) for box in node.containers)
     return node if well == node.containers else replace(node, containers=well)
+
+
+def _well(box: Container) -> Container:
+    """Healthy, or at its end where it is one that others wait for."""
+    if box.label(labels.ROLE) == "init" and box.state == ContainerState.RUNNING:
+        return replace(box, state=ContainerState.EXITED, exit_code=0, ended=0.0)
+    return replace(box, health=Health.HEALTHY) if box.health in (Health.STARTING, Health.UNHEALTHY) else box
 
 
 def after(node: ObservedNode, step: Step) -> ObservedNode:
@@ -70,6 +77,8 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
     match step:
         case PullImage():
             return replace(node, images=(*node.images, ObservedImage(step.image, step.image)))
+        case LoadHolder():
+            return replace(node, images=(*node.images, ObservedImage(HOLDER, HOLDER)))
         case PutConfig():
             return replace(node, configs=tuple(sorted({*node.configs, step.mount.file_name})))
         case PutSecret():

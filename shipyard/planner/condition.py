@@ -12,7 +12,7 @@ from shipyard.model.memory import Failures, Placement
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, RestartPolicy, ServiceSpec
-from shipyard.planner import probes, restarts
+from shipyard.planner import groups, probes, restarts
 from shipyard.planner.world import World
 
 
@@ -90,6 +90,8 @@ def of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Place
         kind, reason, detail = Kind.MISSING, *_why_missing(world, placement, spec, strays)
     elif current.label(labels.SPEC) != spec_hash(spec):
         kind, reason, detail = Kind.OUTDATED, "Changed", _what_changed(world, current, placement, spec)
+    elif spec.members or current.parts:
+        kind, reason, detail = _of_several(world, placement, spec, current)
     else:
         kind, reason, detail = _of_container(world, placement, spec, current)
     found = Condition(placement, spec, kind, reason, detail, current, strays)
@@ -150,6 +152,79 @@ def _different(old: ContainerSpec, new: ContainerSpec) -> list[str]:
     left_out = {"networks", "pull_policy"}
     names = [field.name for field in fields(ContainerSpec) if field.name not in left_out]
     return [name for name in names if getattr(old, name) != getattr(new, name)]
+
+
+Verdict = tuple[Kind, str, str]
+
+
+def _of_several(world: World, placement: Placement, spec: ContainerSpec, whole: Container) -> Verdict:
+    """Of a replica of several containers: whether it is all there, then the worst that can be said of one of them."""
+    parts = groups.parts_of(whole)
+    holder, main = groups.holder_in(parts), groups.main_in(parts)
+    if strange := groups.unknown(spec, whole):
+        return Kind.RECREATE, "UnknownMember", f"{', '.join(strange)} is not one of its containers"
+    if main is None:
+        return _unfinished(spec, parts, holder)
+    if lacking := groups.missing(spec, whole):
+        return Kind.RECREATE, "MemberMissing", f"its container {', '.join(lacking)} is gone"
+    policy = (spec.restart or RestartPolicy()).condition
+    if main.state == ContainerState.EXITED and policy in ("none", "on-failure"):
+        verdict = _of_part(world, placement, spec, whole, main)
+        if verdict[0] in (Kind.COMPLETED, Kind.FAILED):
+            return verdict
+    if too_often := _restarted_too_often(world, placement, spec.restart or RestartPolicy(), whole):
+        loops = groups.culprit(whole)
+        ended = too_often == "GaveUp" and loops.state not in (ContainerState.RUNNING, ContainerState.RESTARTING)
+        return Kind.FAILED if ended else Kind.LOOPING, too_often, _named(loops, _last_words(loops))
+    if holder is not None and holder.state not in (ContainerState.RUNNING, ContainerState.EXITED):
+        return Kind.RECREATE, "NeverStarted", _named(holder, _last_words(holder) or f"is {holder.state}")
+    lost = [part for part in groups.lasting(parts) if groups.adrift(parts, part)]
+    if lost or (holder is not None and holder.state == ContainerState.EXITED):
+        return Kind.START, "NetworkLost", "the holder of its network ended"
+    verdicts = [_of_part(world, placement, spec, whole, part) for part in groups.lasting(parts)]
+    return min(verdicts, key=lambda verdict: _WORST.index(verdict[0]))
+
+
+_WORST = (
+    Kind.RECREATE,
+    Kind.FAILED,
+    Kind.START,
+    Kind.UNPAUSE,
+    Kind.STARTING,
+    Kind.READY,
+)
+
+
+def _unfinished(spec: ContainerSpec, parts: tuple[Container, ...], holder: Container | None) -> Verdict:
+    """Before its main container is made: the init containers run, one after the other."""
+    there = {groups.member_of(part): part for part in parts}
+    inits = (there.get(member.name) for member in spec.members if member.kind == "init")
+    box = next((box for box in inits if not groups.completed(box)), None)
+    if box is not None and box.state not in (ContainerState.RUNNING, ContainerState.PAUSED):
+        again = (spec.restart or RestartPolicy()).condition != "none"
+        failed = _named(box, _last_words(box) or f"is {box.state}")
+        return Kind.RECREATE if again else Kind.FAILED, "InitFailed", failed
+    if holder is None or holder.state != ContainerState.RUNNING:
+        return Kind.RECREATE, "NeverStarted", _named(holder, _last_words(holder)) if holder else "its holder is gone"
+    if box is None:
+        return Kind.MISSING, "Incomplete", "its next containers are due"
+    if box.state == ContainerState.PAUSED:
+        return Kind.UNPAUSE, "Paused", f"someone paused {groups.member_of(box)}"
+    return Kind.STARTING, "InitRunning", f"{groups.member_of(box)} has not ended yet"
+
+
+def _of_part(world: World, placement: Placement, spec: ContainerSpec, whole: Container, part: Container) -> Verdict:
+    """By itself, but for its restarts: these are counted for the replica as a whole."""
+    counted = replace(part, id=whole.id, restarts=whole.restarts)
+    kind, reason, detail = _of_container(world, placement, groups.spec_of(spec, part), counted)
+    if kind == Kind.COMPLETED and groups.member_of(part):
+        kind, reason, detail = Kind.READY, "", ""  # a sidecar may end well before the others
+    return kind, reason, _named(part, detail) if detail else ""
+
+
+def _named(part: Container, words: str) -> str:
+    member = groups.member_of(part)
+    return f"{member}: {words}" if member else words
 
 
 def _of_container(world: World, placement: Placement, spec: ContainerSpec, box: Container) -> tuple[Kind, str, str]:

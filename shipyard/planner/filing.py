@@ -22,10 +22,10 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str) ->
 
     Also of one that runs: what is mounted into it stays while it runs, but it could not be started again.
     """
-    if not (spec.configs or spec.secrets):
-        return ()
     there = world.stock(node).files
-    return tuple(_put(world, node, file) for file in _steps(stack, spec) if file[0] not in there)
+    wanted = (file for each in spec.containers() if each.configs or each.secrets for file in _steps(stack, each))
+    lacking = {file[0]: file for file in wanted if file[0] not in there}
+    return tuple(_put(world, node, file) for file in lacking.values())
 
 
 def _steps(stack: DesiredStack, spec: ContainerSpec) -> Iterator[File]:
@@ -85,8 +85,6 @@ def _wanted(world: World, nodes: AbstractSet[str]) -> dict[str, set[str]]:
             followed = world.following.get(placement.key, (None, service))[1]
             for each in (service,) if followed is service else (service, followed):
                 wanted[placement.node].update(each.container_for(placement.node, placement.slot).files())
-                for member in each.members:
-                    wanted[placement.node].update(member.container.files())
     return wanted
 
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from shipyard.base.text import one_line
 from shipyard.model import labels
-from shipyard.model.canonical import spec_hash
 from shipyard.model.event import Event
 from shipyard.model.memory import Failures, Memory, Rollout, SlotKey
 from shipyard.model.node import NodeState
-from shipyard.model.plan import CreateContainer, Outcome, PullImage, StartContainer, Status, verb
+from shipyard.model.plan import CreateContainer, LoadHolder, Outcome, PullImage, StartContainer, Status, verb
 from shipyard.model.situation import Timing
 from shipyard.planner import stumbling
 from shipyard.planner.backoff import failed
@@ -36,9 +35,9 @@ def learn(
         if isinstance(step, CreateContainer):
             said = dict(step.labels)
             key = (said[labels.STACK], said[labels.SERVICE], int(said[labels.SLOT]))
-            if not _counted(failures.get(key), spec_hash(step.spec), planned):
+            if not _counted(failures.get(key), said[labels.SPEC], planned):
                 stumbling.note(stumbles, key[0], key[1], outcome.action.node, now)
-            failures[key] = _count(failures, key, spec_hash(step.spec), cause, now, timing, planned)
+            failures[key] = _count(failures, key, said[labels.SPEC], cause, now, timing, planned)
         elif isinstance(step, StartContainer) and cause is outcome:
             entry = next((each for each in failures.values() if _target(each.key) == outcome.action.target), None)
             if entry is not None:
@@ -84,7 +83,7 @@ def _counted(before: Failures | None, spec: str, planned: float) -> bool:
 
 def reason(outcome: Outcome) -> str:
     """A CamelCase word for a failure: why, where the runtime's words told; else what failed."""
-    if isinstance(outcome.action.step, PullImage):
+    if isinstance(outcome.action.step, PullImage | LoadHolder):
         return "ImagePullFailed"
     if outcome.reason:
         return outcome.reason
@@ -194,6 +193,7 @@ _PAST = {
     "start": "Started",
     "stop": "Stopped",
     "pull": "Pulled",
+    "load": "Loaded",
     "put": "Written",
     "connect": "Connected",
     "disconnect": "Disconnected",

@@ -19,7 +19,7 @@ from shipyard.model.observed import Container, ContainerState, Health, ObservedN
 from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Probe, Probes, ServiceSpec
-from shipyard.planner import reach
+from shipyard.planner import groups, reach
 from shipyard.planner.world import World, slot_of
 
 NONE = Probes()
@@ -61,7 +61,7 @@ def due(situation: Situation) -> tuple[Try, ...]:
     known = {probed.container: probed for probed in situation.memory.probed}
     tries: list[Try] = []
     for _, node in sorted(situation.seen().items()):
-        for box in sorted(node.containers, key=lambda box: box.id):
+        for box in groups.as_one(box for box in node.containers if slot_of(box) is not None):
             key = slot_of(box) if box.state == ContainerState.RUNNING else None
             if key is not None and key[:2] in services:
                 stack, service = services[key[:2]]
@@ -106,7 +106,9 @@ def _due_of(
             way = reach.way(service.container_for(node.name, key[2]), node, box, probe)
             last = count.row + 1 if count is not None and not count.passed else 1
             decides = name != "readiness" and last >= probe.failures
-            yield Try(node.name, key, box.id, name, probe, way.address, way.port, way.obstacle, decides)
+            main = groups.main_in(box.parts)
+            inside = main.id if main is not None else ""
+            yield Try(node.name, key, box.id, name, probe, way.address, way.port, way.obstacle, decides, inside)
 
 
 def _active(probes: Probes, probed: Probed | None, box: Container) -> list[tuple[ProbeName, Probe]]:

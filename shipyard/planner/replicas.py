@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
+from shipyard.model.image import HOLDER
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import (
     Blocked,
     CreateContainer,
+    LoadHolder,
     PullImage,
     RemoveContainer,
-    StartContainer,
     StopContainer,
     UnpauseContainer,
     Waiting,
@@ -30,6 +31,7 @@ from shipyard.planner import (
     condition,
     dependencies,
     filing,
+    groups,
     loss,
     ordered,
     rest,
@@ -76,7 +78,7 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
         case Kind.UNSEEN:
             _unseen(world, stack, service, each)
         case Kind.MISSING:
-            _create(world, stack, service, each)
+            _create(world, stack, service, each, retry=box is not None)
         case Kind.RECREATE if box is not None:
             _recreate(world, stack, service, each)
         case Kind.START if box is not None:
@@ -89,8 +91,10 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
         case Kind.FAILED if box is not None:
             world.wave.blocked.append(Blocked(each.target, each.reason, each.detail))
             _let_go(world, stack, service, each, box)
+            _wind_down(world, each, box)
         case Kind.COMPLETED if box is not None:
             _let_go(world, stack, service, each, box)
+            _wind_down(world, each, box)
         case Kind.OUTDATED if box is not None and each.serves(box):
             # it waits for its turn, or can't be replaced: those before it go all the same
             _let_go(world, stack, service, each, box)
@@ -126,6 +130,8 @@ def _keep(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditi
 
 def _let_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
     """Its older containers, as far as they are of no use now that this one has run."""
+    if groups.main_in(groups.parts_of(box)) is None:
+        return  # init containers are at work: what the main one is to take over is still with the older ones
     for where, stray in each.strays:
         if world.book.undecided(each.placement.key, where):
             continue
@@ -135,6 +141,15 @@ def _let_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
             step = RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period)
             detail = f"{box.name} has taken its place"
             world.wave.add(where, Phase.REMOVE, each.target, "Superseded", detail, step)
+
+
+def _wind_down(world: World, each: Condition, box: Container) -> None:
+    """What ran beside a main container that has ended for good, or will not come."""
+    main = groups.main_in(groups.parts_of(box))
+    ended = main is None or main.state == ContainerState.EXITED
+    if ended and any(part.state in anonymous.ALIVE for part in box.parts):
+        step = StopContainer(box.id, box.name)
+        world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, "ends with its main container", step)
 
 
 def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
@@ -153,8 +168,9 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
     filed = filing.ensure(world, stack, each.spec, node)
     restarts.note(world, each.placement, each.spec, box)
     wiring.mend(world, stack, each.spec, node, box, each.target)
-    step = StartContainer(box.id, box.name)
-    world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step, filed)
+    needs = filed
+    for step in groups.starting(each.spec, box):
+        needs = (*needs, world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step, needs))
 
 
 def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
@@ -177,7 +193,8 @@ def _hold_back(world: World, each: Condition, box: Container) -> None:
     _fail(world, replace(each, detail=why), count)
     key = each.placement.key
     world.failures[key] = replace(world.failures[key], container=box.id, restarts=box.restarts)
-    step = StopContainer(box.id, box.name)
+    loops = groups.culprit(box)
+    step = StopContainer(loops.id, loops.name)
     world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, why, step)
 
 
@@ -239,11 +256,13 @@ def _create(
     here = [stray for stray in each.strays if stray[0] == node]
     if both_at_once(world, stack, service, each):
         here = [(where, stray) for where, stray in here if not each.serves(stray)]
-    keep, holders = anonymous.carried(stack, spec, [box for _, box in here])
+    kept, holders = anonymous.carried_over(stack, spec, [box for _, box in here])
     gone = _make_room(world, each, here, reason, fetched, holders)
-    step = CreateContainer(world.name_of(each.placement), spec, said(world, stack, service, each), keep)
     needs = (*fetched, *volumes, *networks, *gone)
-    world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs)
+    marks = said(world, stack, service, each)
+    for made in groups.to_make(spec, world.name_of(each.placement), each.current, marks):
+        step = CreateContainer(made.name, made.spec, made.labels, kept.get(made.member, ()))
+        needs = (*needs, world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs))
 
 
 def _make_room(
@@ -283,7 +302,20 @@ def _returned(world: World, each: Condition) -> Waiting | None:
 
 
 def fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
-    """Drafts for the image and the config files; None (reason in the wave's blocked) when the image can't be had."""
+    """Drafts for images and files; None (reason in the wave's blocked) when an image can't be had."""
+    drafts: list[Draft] = []
+    if spec.members and HOLDER not in world.stock(node).images:
+        load = LoadHolder(world.seen[node].facts.arch)
+        drafts.append(world.wave.fetch(node, HOLDER, HOLDER, f"{node} does not have the image", load))
+    for each in spec.containers():
+        more = _fetch_image(world, each, node, target)
+        if more is None:
+            return None
+        drafts += more
+    return (*drafts, *filing.ensure(world, stack, spec, node))
+
+
+def _fetch_image(world: World, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
     drafts = []
     image = world.stock(node).images.get(spec.image)
     always = spec.pull_policy == "always" and "@" not in spec.image
@@ -295,7 +327,7 @@ def fetch(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, tar
         pull = PullImage(spec.image, spec.platform, always)
         key = f"image {spec.platform} {always} {spec.image}"
         drafts.append(world.wave.fetch(node, key, spec.image, f"{node} does not have the image", pull))
-    return (*drafts, *filing.ensure(world, stack, spec, node))
+    return tuple(drafts)
 
 
 def said(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> tuple[tuple[str, str], ...]:

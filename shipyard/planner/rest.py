@@ -16,7 +16,7 @@ from shipyard.model.memory import Placement
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, ServiceSpec
-from shipyard.planner import slots, wiring
+from shipyard.planner import groups, slots, wiring
 from shipyard.planner.scheduling import Ledger, filters
 from shipyard.planner.world import World
 
@@ -107,4 +107,5 @@ def _well(world: World, wanted: _Wanted, placement: Placement, box: Container) -
         and wanted.wiring.in_order(world, placement.node, box)
         and placement.key not in world.failures
         and (not wanted.files or world.stock(placement.node).files.issuperset(wanted.files))
+        and (not (box.parts or wanted.spec.members) or groups.complete(wanted.spec, box))
     )

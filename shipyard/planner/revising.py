@@ -112,5 +112,5 @@ def _mapped(service: ServiceSpec, change: Callable[[ContainerSpec], ContainerSpe
 
 
 def _containers(service: ServiceSpec) -> list[ContainerSpec]:
-    members = [member.container for member in service.members]
-    return [service.container, *(spec for _, spec in service.variants), *members]
+    specs = (service.container, *(spec for _, spec in service.variants))
+    return [container for spec in specs for container in spec.containers()]

@@ -20,8 +20,16 @@ from shipyard.model.observed import Container, ContainerState, Health, Observati
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Pairs, ServiceSpec
-from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
-from shipyard.planner import probes
+from shipyard.model.status import (
+    FleetStatus,
+    MemberStatus,
+    NodeStatus,
+    PassSummary,
+    ReplicaStatus,
+    ServiceStatus,
+    StackStatus,
+)
+from shipyard.planner import groups, probes
 from shipyard.planner.job_status import counts
 from shipyard.planner.world import slot_of
 
@@ -80,6 +88,10 @@ def _view(situation: Situation, plan: Plan) -> _View:
             key = slot_of(container)
             if key is not None:
                 found[key].append(_Found(name, container))
+    for key, there in found.items():
+        if any("." in each.container.name for each in there):
+            whole = groups.folded((each.node, each.container) for each in there)
+            found[key] = [_Found(node, container) for node, container in whole]
     remembered = {memory.name: memory for memory in situation.memory.nodes}
     after = plan.memory.placement_of()
     slots: dict[tuple[str, str], set[int]] = defaultdict(set)
@@ -198,6 +210,7 @@ def _replica(stack: DesiredStack, service: ServiceSpec, key: SlotKey, view: _Vie
     if found is None:
         return _absent(key, placement, reason, detail, view)
     container = found.container
+    main = groups.main_in(groups.parts_of(container))
     if not reason and container.state is not ContainerState.RUNNING and container.label(labels.RUN) is None:
         reason, detail = _ended(container)
     revision = container.label(labels.REVISION) or ""
@@ -206,13 +219,26 @@ def _replica(stack: DesiredStack, service: ServiceSpec, key: SlotKey, view: _Vie
         node=found.node,
         state=str(container.state),
         health=_health(stack, service, found, view),
-        container=container.id,
+        container=main.id if main is not None else None,
         container_name=container.name,
         revision=int(revision) if revision.isascii() and revision.isdigit() else None,
         addresses=_addresses(key[0], container),
         restarts=container.restarts,
         reason=reason or None,
         detail=detail,
+        members=tuple(_member(part) for part in container.parts if groups.role_of(part) in ("init", "sidecar")),
+    )
+
+
+def _member(part: Container) -> MemberStatus:
+    return MemberStatus(
+        name=groups.member_of(part),
+        kind=groups.role_of(part),
+        state=str(part.state),
+        health=str(part.health),
+        container=part.id,
+        exit_code=part.exit_code,
+        restarts=part.restarts,
     )
 
 

@@ -12,8 +12,9 @@ from shipyard.planner.world import World
 
 
 def used(spec: ContainerSpec) -> list[str]:
-    """Full names of the named volumes that a container mounts."""
-    return sorted({mount.source for mount in spec.mounts if mount.kind == "volume" and mount.source})
+    """Full names of the named volumes that the containers of a replica mount."""
+    mounts = (mount for each in spec.containers() for mount in each.mounts)
+    return sorted({mount.source for mount in mounts if mount.kind == "volume" and mount.source})
 
 
 def local(stack: DesiredStack, spec: ContainerSpec) -> list[str]:

@@ -41,7 +41,7 @@ class Turn:
 def target(service: ServiceSpec) -> str:
     """A digest of all that the service's containers are made from: an update is on the way from one to another."""
     variants = [f"{node}={spec_hash(spec)}" for node, spec in service.variants]
-    rest = (service.members, service.per_replica, service.stable_names)
+    rest = (service.per_replica, service.stable_names)
     return digest("\n".join([spec_hash(service.container), *variants, *map(dumps, rest)]))[:16]
 
 
@@ -69,7 +69,7 @@ def _older(
     if revision is None or old is None:
         return None
     before, now = (each.container_for(placement.node, placement.slot) for each in (old, service))
-    if spec_hash(before) == spec_hash(now) and old.members == service.members:
+    if spec_hash(before) == spec_hash(now):
         return None
     return replace(stack, revision=revision), made_as(service, old)
 
@@ -81,7 +81,6 @@ def made_as(service: ServiceSpec, old: ServiceSpec) -> ServiceSpec:
         container=old.container,
         variants=old.variants,
         per_node=old.per_node,
-        members=old.members,
         probes=old.probes,
         per_replica=old.per_replica,
         stable_names=old.stable_names,

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from shipyard.model.observed import Container
 from shipyard.model.plan import Action, Blocked, Notice, Step, Waiting
+from shipyard.planner import groups
 
 
 class Phase(IntEnum):
@@ -42,6 +44,7 @@ class Wave:
     """Collects drafts and the reasons for what is not done. `limit`: nodes that may be acted on; None for all.
 
     `once`: what several replicas of a node need and is done once a wave, by node and what tells it from others.
+    `replicas`: those of several containers, by the id under which they are one: a step on it is one on each of them.
     """
 
     limit: frozenset[str] | None = None
@@ -50,6 +53,7 @@ class Wave:
     waiting: list[Waiting] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     once: dict[tuple[str, object, object], Draft] = field(default_factory=dict)
+    replicas: dict[str, tuple[Container, ...]] = field(default_factory=dict)
 
     def may_act(self, node: str) -> bool:
         """Whether `--limit` lets this node be acted on."""
@@ -65,9 +69,12 @@ class Wave:
         step: Step,
         needs: tuple[Draft, ...] = (),
     ) -> Draft:
-        """One more step. Steps on nodes outside the limit must not get here: ask `may_act` first."""
-        draft = Draft(node, phase, len(self.drafts), target, reason, detail, step, needs)
-        self.drafts.append(draft)
+        """One more step; the last of them, where it takes several. Ask `may_act` first: the limit holds for all."""
+        parts = self.replicas.get(getattr(step, "id", ""), ())
+        for each in groups.each_step(step, parts):
+            draft = Draft(node, phase, len(self.drafts), target, reason, detail, each, needs)
+            self.drafts.append(draft)
+            needs = (*needs, draft)
         return draft
 
     def drop(self, target: str) -> None:

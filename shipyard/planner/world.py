@@ -26,10 +26,13 @@ from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, O
 from shipyard.model.plan import Rollback
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import NetworkSpec, Revision, ServiceSpec
+from shipyard.planner import groups
 from shipyard.planner.nodebook import NodeBook, book
 from shipyard.planner.nodes import Judgement
 from shipyard.planner.placements import BySlot, Placements, ServiceKey
 from shipyard.planner.wave import Wave
+
+_ROLES = frozenset(groups.START_ORDER) - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class World:
     """One step's working view. What is like the memory changes as decisions fall; the rest is read only.
 
     Nothing here may be searched from end to end for one replica: what is looked for has an index.
-    `containers`: our well-formed containers by slot, each with its node, sorted by node and id.
-    `volumes`: by node and name. `brake`: why nothing may be moved, or "".
+    `containers`: our well-formed containers by slot, each with its node, sorted by node and id, those of a replica of
+    several as one (`groups`). `volumes`: by node and name. `brake`: why nothing may be moved, or "".
     `evicted`: placements that had to make room in this step. `rollbacks`: what updates that failed ask for.
     `following`: for replicas that an update has not reached, what they follow until it does. `history`: older
     revisions by stack and number.
@@ -173,6 +176,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         history={(revision.stack, revision.number): revision for revision in situation.history},
     )
     by_service: dict[ServiceKey, dict[int, list[tuple[str, Container]]]] = {}
+    several: set[SlotKey] = set()
     for name in sorted(world.seen):
         for container in sorted(world.seen[name].containers, key=_id):
             key = slot_of(container)
@@ -180,6 +184,11 @@ def build(situation: Situation, judgement: Judgement) -> World:
                 world.strangers.append((name, container))
             else:
                 by_service.setdefault(key[:2], {}).setdefault(key[2], []).append((name, container))
+                if "." in container.name:
+                    several.add(key)
+    for stack, service, slot in sorted(several):
+        whole = by_service[stack, service][slot] = groups.folded(by_service[stack, service][slot])
+        world.wave.replicas.update((box.id, box.parts) for _, box in whole if box.parts)
     world.containers = BySlot(by_service)
     return world
 
@@ -222,13 +231,18 @@ def _stock(node: ObservedNode, cluster: str) -> Stock:
 def slot_of(container: Container) -> SlotKey | None:
     """Which slot a container says it is; None where its labels and its name don't agree.
 
-    Labels can be copied by hand; a name that shipyard did not decide on is not touched.
+    Labels can be copied by hand; a name that shipyard did not decide on is not touched. A member of a replica of
+    several containers is called as its label says it is.
     """
     said = dict(container.labels)
     stack, service, slot = said.get(labels.STACK), said.get(labels.SERVICE), said.get(labels.SLOT, "")
     if not stack or not service or not slot.isascii() or not slot.isdigit() or len(slot) > 9:
         return None
     number, name = int(slot), container.name
+    if "." in name:
+        name, _, member = name.partition(".")
+        if not member or said.get(labels.MEMBER) != member or said.get(labels.ROLE) not in _ROLES:
+            return None
     if name[:-6] != f"{stack}-{service}-{number}-" or not _HEX.issuperset(name[-6:]):
         return None
     return stack, service, number

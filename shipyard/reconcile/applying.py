@@ -11,6 +11,7 @@ from shipyard.execute.run import execute
 from shipyard.execute.script import Fence
 from shipyard.files import playbook
 from shipyard.model.canonical import stack_digest
+from shipyard.model.image import HOLDER
 from shipyard.model.observed import Observation, ObservedImage, ObservedNode
 from shipyard.model.plan import Action, Notice, Outcome, Plan, PullImage, Status
 from shipyard.model.progress import Ending, Progress
@@ -171,7 +172,10 @@ def _asked(stacks: Iterable[DesiredStack], wants: Iterable[images.Wanted]) -> di
     for stack in stacks:
         for service in stack.revision.spec.services:
             for node in stack.eligible_for(service.name):
-                asked.setdefault(node, set()).add(service.container_on(node).image)
+                spec = service.container_on(node)
+                asked.setdefault(node, set()).update(container.image for container in spec.containers())
+                if spec.members:
+                    asked[node].add(HOLDER)
                 asked[node].update(resolved for _, resolved in service.images)
     return asked
 

@@ -55,7 +55,7 @@ def is_resolved(image: str) -> bool:
 
 
 def _containers(service: ServiceSpec) -> list[ContainerSpec]:
-    return [service.container, *(container for _, container in service.variants)]
+    return list(service.containers())
 
 
 def _asks(container: ContainerSpec) -> bool:
@@ -166,7 +166,8 @@ def _resolved(service: ServiceSpec, known: Mapping[str, str]) -> ServiceSpec:
     }
 
     def used(container: ContainerSpec) -> ContainerSpec:
-        return replace(container, image=image(container))
+        members = tuple(replace(member, container=used(member.container)) for member in container.members)
+        return replace(container, image=image(container), members=members)
 
     return replace(
         service,

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from shipyard.base.errors import Refused, ShipyardError
+from shipyard.model.image import HOLDER
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts, Observation, ObservedNode, Silent
-from shipyard.model.plan import Plan, PullImage
+from shipyard.model.plan import LoadHolder, Plan, PullImage
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
 from shipyard.observe.fleet import observe
@@ -149,8 +150,9 @@ def _look_for_images(session: Session, membership: Membership, situation: Situat
     wanted: dict[str, set[str]] = {}
     decided = plan.plan(situation, waves=1)
     for action in decided.actions:
-        if isinstance(action.step, PullImage):
-            wanted.setdefault(action.node, set()).add(action.step.image)
+        if isinstance(action.step, PullImage | LoadHolder):
+            image = action.step.image if isinstance(action.step, PullImage) else HOLDER
+            wanted.setdefault(action.node, set()).add(image)
     for node, image in _local_images(situation, decided):
         wanted.setdefault(node, set()).add(image)
     if not wanted:
@@ -169,9 +171,10 @@ def _local_images(situation: Situation, decided: Plan) -> list[tuple[str, str]]:
         for service in stack.revision.spec.services
     }
     return [
-        (placed.node, services[placed.stack, placed.service].container_on(placed.node).image)
+        (placed.node, container.image)
         for placed in decided.memory.placements
         if f"{placed.stack}/{placed.service}.{placed.slot}" in missing and (placed.stack, placed.service) in services
+        for container in services[placed.stack, placed.service].container_on(placed.node).containers()
     ]
 
 

@@ -166,7 +166,7 @@ def _placement(cluster: str, node: str, box: Container) -> Placement | None:
     revision = box.label(labels.REVISION) or ""
     if key is None or not revision.isdigit():
         return None
-    suffix = box.name.rpartition("-")[2]
+    suffix = labels.replica_name(box.name).rpartition("-")[2]
     for incarnation in range(1, MAX_INCARNATIONS):
         if labels.incarnation_suffix(cluster, *key, incarnation) == suffix:
             return Placement(*key, node, incarnation, int(revision))

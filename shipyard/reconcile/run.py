@@ -33,6 +33,7 @@ TIMED = (
     "BackOff",
     "Canary",
     "HealthStarting",
+    "InitRunning",
     "JobRunning",
     "Monitoring",
     "MoveLimit",

@@ -195,14 +195,14 @@ def _with_digests(stack: StackSpec, specs: Iterable[SecretSpec]) -> StackSpec:
         return replace(mount, digest=digests.get(mount.name, ""))
 
     def container(spec: ContainerSpec) -> ContainerSpec:
-        return replace(spec, secrets=tuple(map(mounted, spec.secrets))) if spec.secrets else spec
+        members = tuple(replace(member, container=container(member.container)) for member in spec.members)
+        return replace(spec, secrets=tuple(map(mounted, spec.secrets)), members=members)
 
     def service(spec: ServiceSpec) -> ServiceSpec:
         return replace(
             spec,
             container=container(spec.container),
             variants=tuple((node, container(there)) for node, there in spec.variants),
-            members=tuple(replace(member, container=container(member.container)) for member in spec.members),
         )
 
     if not digests:

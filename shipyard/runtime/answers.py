@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shipyard.base.text import one_line
+from shipyard.model import labels
 from shipyard.model.observed import (
     Container,
     ContainerState,
@@ -88,9 +89,23 @@ def read(body: bytes, clock: float) -> Answer:
     if sum(len(items) for items in kinds.values()) != len(found):
         raise ValueError("inspect told of things that were not asked for")
     return Answer(
-        tuple(sorted({box.id: box for box in _each(kinds["c"], clock)}.values(), key=lambda box: box.name)),
+        _alone({box.id: box for box in _each(kinds["c"], clock)}.values()),
         tuple(sorted((network(item[1:]) for item in kinds["n"]), key=lambda net: (net.name, net.id))),
         _images([image for image in asked if image not in missing], kinds["i"]),
+    )
+
+
+def _alone(boxes: Iterable[Container]) -> tuple[Container, ...]:
+    """Sorted by name; of containers that share a network namespace only its owner is on networks, as docker says it.
+
+    Podman shows the owner's networks for all of them.
+    """
+    boxes = sorted(boxes, key=lambda box: box.name)
+    owners = {labels.replica_name(box.name): box for box in boxes if box.label(labels.ROLE) == "holder"}
+    if not owners:
+        return tuple(boxes)
+    return tuple(
+        replace(box, networks=()) if owners.get(labels.replica_name(box.name), box) is not box else box for box in boxes
     )
 
 

@@ -140,5 +140,7 @@ def _health_test(check: Healthcheck | None) -> tuple[str, ...]:
 
 def _networks(spec: ContainerSpec) -> tuple[str, ...]:
     if spec.network_mode is not None:
-        return (f"--network={spec.network_mode}",)
+        # unlike docker's, such a container does not have the other's host name by itself
+        shares = spec.network_mode.startswith("container:") and spec.uts is None
+        return (f"--network={spec.network_mode}", *((f"--uts={spec.network_mode}",) if shares else ()))
     return tuple(wiring.together(attachment) for attachment in spec.networks)

@@ -19,6 +19,7 @@ from shipyard.model.spec import (
     ConfigSpec,
     ContainerSpec,
     Healthcheck,
+    Member,
     Mount,
     NetworkSpec,
     PlacementRules,
@@ -31,7 +32,7 @@ from shipyard.model.spec import (
     VolumeSpec,
 )
 from shipyard.planner.plan import plan
-from tests.simulated import SimulatedFleet
+from tests.simulated import SimulatedFleet, SimulatedNode
 
 T = TypeVar("T")
 NODES = ("n1", "n2", "n3", "n4")
@@ -43,6 +44,11 @@ FOREIGN = Container("f" * 64, "somebody-elses", ContainerState.RUNNING, (("app",
 def _some(contents: tuple[T, ...]) -> st.SearchStrategy[tuple[T, ...]]:
     """One of them, or more often none."""
     return st.sampled_from([(), (), *((each,) for each in contents)])
+
+
+_INIT = Member("seed", "init", ContainerSpec("app:1"))
+_SIDE = Member("log", "sidecar", ContainerSpec("app:2", healthcheck=Healthcheck(("CMD", "true"))))
+MEMBERS: tuple[tuple[Member, ...], ...] = ((), (), (_SIDE,), (_INIT, _SIDE))
 
 
 @st.composite
@@ -62,6 +68,7 @@ def services(draw: st.DrawFn, name: str) -> ServiceSpec:
         healthcheck=Healthcheck(("CMD", "true")) if draw(st.booleans()) else None,
         configs=tuple(ConfigMount(each.name, each.digest, "/page") for each in draw(_some(CONFIGS))),
         secrets=tuple(ConfigMount(each.key, each.digest, "/run/secrets/password") for each in draw(_some(SECRETS))),
+        members=draw(st.sampled_from(MEMBERS)),
     )
     return ServiceSpec(
         name,
@@ -94,6 +101,7 @@ def stacks(draw: st.DrawFn, number: int) -> DesiredStack:
 FAULTS = (
     "remove",
     "stop",
+    "restarted",
     "pause",
     "disconnect",
     "unhealthy",
@@ -131,6 +139,8 @@ def hurt(fleet: SimulatedFleet, fault: str, pick: int) -> None:
                 del node.boxes[key], node.specs[key]
             case "stop":
                 node.boxes[key] = replace(box, state=ContainerState.EXITED, exit_code=143)
+            case "restarted" if box.state is ContainerState.RUNNING:  # by its runtime: younger than all others
+                node.boxes[key] = replace(box, age=min(each.age or 1 for each in node.boxes.values()) / 2)
             case "pause":
                 node.boxes[key] = replace(box, state=ContainerState.PAUSED)
             case "disconnect":
@@ -146,9 +156,11 @@ def hurt(fleet: SimulatedFleet, fault: str, pick: int) -> None:
 
 
 def check_slots(fleet: SimulatedFleet) -> None:
-    """Never two containers of one slot at work."""
+    """Never two containers of one slot at work, nor two that are the same member of it."""
     count = Counter(
-        (box.label(labels.SERVICE), box.label(labels.SLOT)) for _, box in fleet.running() if box.label(labels.SLOT)
+        (box.label(labels.SERVICE), box.label(labels.SLOT), box.label(labels.MEMBER))
+        for _, box in fleet.running()
+        if box.label(labels.SLOT)
     )
     assert all(number == 1 for number in count.values()), count
 
@@ -210,15 +222,18 @@ def check_declared(fleet: SimulatedFleet, stack: DesiredStack, blocked: set[str]
     running = {
         f"s/{box.label(labels.SERVICE)}.{box.label(labels.SLOT)}": (node, box)
         for node, box in fleet.running()
-        if box.name not in (FOREIGN.name, "copied")
+        if box.name not in (FOREIGN.name, "copied") and box.label(labels.MEMBER) is None
     }
     for service in stack.revision.spec.services:
         slots = [target for target in running if target.startswith(f"s/{service.name}.")]
         for target in slots:
             node, box = running[target]
             if target not in blocked:
-                made_from = fleet.nodes[node].specs[box.id]
-                assert replace(made_from, networks=service.container.networks) == service.container
+                if service.container.members:
+                    box = check_together(fleet.nodes[node], box, service.container)
+                else:
+                    made_from = fleet.nodes[node].specs[box.id]
+                    assert replace(made_from, networks=service.container.networks) == service.container
                 assert {each.network for each in box.networks} == {each.network for each in service.container.networks}
         if service.mode == "replicated":
             wanted = {f"s/{service.name}.{slot}" for slot in range(1, service.replicas + 1)}
@@ -226,6 +241,21 @@ def check_declared(fleet: SimulatedFleet, stack: DesiredStack, blocked: set[str]
             assert set(slots) <= wanted
     declared = {service.name for service in stack.revision.spec.services}
     assert {target.split("/")[1].split(".")[0] for target in running} <= declared
+
+
+def check_together(node: SimulatedNode, main: Container, spec: ContainerSpec) -> Container:
+    """All of a replica's containers are there, in a namespace that was there before them. Returns its holder."""
+    there = {box.label(labels.MEMBER): box for box in node.boxes.values() if box.name.partition(".")[0] == main.name}
+    assert set(there) == {None, "holder", *(member.name for member in spec.members)}
+    holder = there["holder"]
+    assert node.specs[main.id].network_mode == f"container:{holder.name}"
+    for name, box in there.items():
+        if name == "seed":
+            assert (box.state, box.exit_code) == (ContainerState.EXITED, 0)
+        else:
+            assert box.state is ContainerState.RUNNING
+            assert (box.age or 0) <= (holder.age or 0)
+    return holder
 
 
 @settings(max_examples=60, deadline=None)

@@ -174,6 +174,7 @@ def test_status_json_is_the_documented_shape() -> None:
         "restarts": 0,
         "reason": None,
         "detail": "",
+        "members": [],
     }
 
 

@@ -10,9 +10,8 @@ from shipyard.model.situation import Timing
 from shipyard.model.spec import ContainerSpec
 from shipyard.planner.learn import events, learn
 
-CREATE = CreateContainer(
-    "s-web-1-abc", ContainerSpec("a"), (("shipyard.service", "web"), ("shipyard.slot", "1"), ("shipyard.stack", "s"))
-)
+LABELS = {"shipyard.service": "web", "shipyard.slot": "1", "shipyard.spec": "v1:0", "shipyard.stack": "s"}
+CREATE = CreateContainer("s-web-1-abc", ContainerSpec("a"), tuple(LABELS.items()))
 
 
 @pytest.mark.parametrize(

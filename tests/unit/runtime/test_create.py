@@ -80,8 +80,8 @@ SAMPLES: dict[str, Any] = {
     "gpus": (DeviceRequest(("gpu",), count=None),),
     "network_mode": "host",
 }
-NOT_ITS_OWN = {"pull_policy", "stamps"}
-"""Images are pulled in a step before; stamps only make one spec another."""
+NOT_ITS_OWN = {"pull_policy", "members", "stamps"}
+"""Images are pulled in a step before, a replica's others are made by steps of their own, and stamps only tell apart."""
 
 LIMITS: dict[str, Any] = {
     "cpus": 0.5,
