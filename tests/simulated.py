@@ -143,9 +143,16 @@ class SimulatedFleet:
             history=tuple(revision for key, revision in sorted(self.revisions.items()) if key not in heads),
         )
 
-    def one_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:
-        """Observe, plan, execute, record. `killed_after`: actions done before the control machine dies."""
+    def one_pass(
+        self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None, meanwhile: Iterable[Action] = ()
+    ) -> Plan:
+        """Observe, plan, execute, record. `killed_after`: actions done before the control machine dies.
+
+        `meanwhile`: what scripts of a pass that died do once this one has observed, before it is their turn to wait.
+        """
         decided = plan(self.probed(self.situation(stacks)), waves=1)
+        for action in meanwhile:
+            self._do(action, set())
         self.memory = decided.memory
         outcomes = []
         failed: set[int] = set()

@@ -130,6 +130,8 @@ def asked(memory: Memory, stack: str, service: ServiceSpec, revision: int, now: 
         raise ValueError(f"run {busy[0].number} of {stack}/{service.name} is at it, and concurrency is forbid")
     if service.job.concurrency == "replace":
         job = replaced(job)
-    job = _add(job, _new(service, f"asked-{now * 1000:.0f}", "request", revision, now))
+    asked_before = [int(run.name.partition("-")[2]) for run in job.runs if run.cause == "request"]
+    moment = max([round(now * 1000), *(each + 1 for each in asked_before)])
+    job = _add(job, _new(service, f"asked-{moment}", "request", revision, now))
     jobs = {each.key: each for each in memory.jobs} | {job.key: job}
     return replace(memory, jobs=tuple(jobs[key] for key in sorted(jobs))), job.numbers

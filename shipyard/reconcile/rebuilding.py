@@ -14,14 +14,17 @@ from shipyard.base.errors import NodeError, ShipyardError
 from shipyard.execute.run import take
 from shipyard.execute.script import Fence
 from shipyard.model import canonical, labels
+from shipyard.model.job import JOB_MODES, Job
 from shipyard.model.memory import KnownVolume, Memory, Placement, SlotKey
 from shipyard.model.observed import Container, ContainerState, ObservedNode, Silent
-from shipyard.model.situation import Situation
+from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision, SecretSpec
 from shipyard.observe.fleet import observe
 from shipyard.observe.kept import KeptCluster, read_kept
 from shipyard.observe.probe import NodeRequest
-from shipyard.planner.world import slot_of
+from shipyard.planner.job_adopt import adopted
+from shipyard.planner.nodes import judge
+from shipyard.planner.world import build, slot_of
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.looking import remember_nodes
 from shipyard.reconcile.session import Session
@@ -156,9 +159,24 @@ def _memory(situation: Situation, revisions: tuple[Revision, ...]) -> Memory:
         volumes |= _volumes(situation.cluster, node)
     placements = sorted((placed for _, placed in best.values()), key=lambda placed: placed.key)
     return Memory(
+        jobs=_jobs(situation, revisions),
         placements=tuple(placements),
         volumes=tuple(sorted(volumes, key=lambda volume: (volume.node, volume.name))),
     )
+
+
+def _jobs(situation: Situation, revisions: tuple[Revision, ...]) -> tuple[Job, ...]:
+    """What jobs have begun, while all nodes can be asked: none of it is begun once more."""
+    stacks = tuple(DesiredStack(revision) for revision in revisions)
+    situation = replace(situation, stacks=stacks)
+    world = build(situation, judge(situation))
+    jobs = (
+        adopted(world, stack, service)
+        for stack in stacks
+        for service in stack.revision.spec.services
+        if service.mode in JOB_MODES
+    )
+    return tuple(sorted(jobs, key=lambda job: job.key))
 
 
 def _placement(cluster: str, node: str, box: Container) -> Placement | None:
