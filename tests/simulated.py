@@ -69,10 +69,11 @@ class RefusedError(Exception):
 
 @dataclass
 class SimulatedNode:
-    """One node's containers by id, and what else it has. `up`: answers at all."""
+    """One node's containers by id, and what else it has. `up`: answers at all. `machine`: its id, where it is new."""
 
     name: str
     up: bool = True
+    machine: str = ""
     availability: Availability = Availability.ACTIVE
     drain_until: float = 0.0
     dead: bool = False
@@ -96,7 +97,7 @@ class SimulatedNode:
             return Silent(self.name, connected=False, kind="Unreachable", message="no route to host")
         return ObservedNode(
             self.name,
-            Facts(node_id=self.name, cpus=4, memory=8 * 2**30, runtime="docker", user="root"),
+            Facts(node_id=self.machine or self.name, cpus=4, memory=8 * 2**30, runtime="docker", user="root"),
             containers=tuple(self.boxes.values()),
             networks=tuple(self.networks.values()),
             volumes=tuple(self.volumes.values()),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipyard.base import cron
+from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.memory import Memory
 from shipyard.model.plan import Action, CreateContainer
@@ -41,7 +42,7 @@ def declared(draw: st.DrawFn) -> ServiceSpec:
 
 
 class Watched(SimulatedFleet):
-    """Counts what is begun: by marker, which is of one attempt; in a global job it is one for each node."""
+    """Counts what is begun: by run, task and attempt; in a global job it is one for each node."""
 
     def __init__(self) -> None:
         super().__init__(NODES)
@@ -49,8 +50,8 @@ class Watched(SimulatedFleet):
 
     def _step(self, node: Any, action: Action) -> None:
         super()._step(node, action)
-        if isinstance(action.step, CreateContainer) and action.step.once:
-            self.begun[action.step.once, node.name] += 1
+        if isinstance(action.step, CreateContainer):
+            self.begun[dict(action.step.labels)[labels.RUN], node.name] += 1
 
 
 @dataclass
@@ -100,12 +101,16 @@ class Life:
                     fleet.memory, _ = asked(fleet.memory, "s", self.service, self.number, fleet.now)
                 except ValueError:
                     return
-            case "forget" if all(each.up for each in fleet.nodes.values()) and not self.late:
+            case "forget" if all(each.up and not each.machine for each in fleet.nodes.values()) and not self.late:
                 fleet.memory = Memory()
                 self.forgotten += 1
                 fleet.one_pass(self.desired)
             case "wipe":
                 node.boxes.clear()
+                node.markers.clear()
+                node.images.clear()
+                node.machine += "anew "
+                self.late = tuple(action for action in self.late if action.node != node.name)
             case _:
                 pass
 
@@ -149,7 +154,7 @@ def check(life: Life) -> None:
     if service.mode == "replicated-job":
         assert max(Counter(marker for marker, _ in fleet.begun).values(), default=0) <= 1, fleet.begun
     for marker, _ in fleet.begun:
-        _, _, name, _, _ = marker.split(".")
+        name = marker.partition(".")[0]
         if name.startswith("due-"):
             due = float(name.removeprefix("due-"))
             assert due in (cron.latest(each, "UTC", due - 1, due) for each in SCHEDULES if each)
