@@ -81,7 +81,8 @@ def _written_alone(stack: DesiredStack, service: ServiceSpec, placement: Placeme
 
 
 def _shared_and_written(stack: DesiredStack, spec: ContainerSpec) -> list[str]:
-    written = {mount.source for mount in spec.mounts if mount.kind == "volume" and not mount.read_only}
+    mounts = (mount for container in spec.containers() for mount in container.mounts)
+    written = {mount.source for mount in mounts if mount.kind == "volume" and not mount.read_only}
     volumes = ((name, stack.revision.spec.volume(name)) for name in sorted(filter(None, written)))
     return [name for name, volume in volumes if volume is not None and storage.shared(volume)]
 
@@ -90,9 +91,7 @@ def _writers(stack: DesiredStack, name: str) -> int:
     """How many replicas of the stack write to a volume. One that is a replica's own has that one alone."""
     count = 0
     for service in stack.revision.spec.services:
-        mounts = (
-            mount for spec in (service.container, *(each for _, each in service.variants)) for mount in spec.mounts
-        )
+        mounts = (mount for container in service.containers() for mount in container.mounts)
         if any(mount.source == name and not mount.read_only for mount in mounts):
             count += service.replicas if service.mode == "replicated" else len(stack.eligible_for(service.name))
     return count

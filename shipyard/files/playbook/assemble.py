@@ -247,8 +247,7 @@ def _way_back(start: str, needs: dict[str, tuple[str, ...]]) -> list[str]:
 
 def _with_own_volumes(service: ServiceSpec, volumes: tuple[VolumeSpec, ...]) -> ServiceSpec:
     """The service, with what follows from volumes of which each of its replicas has one."""
-    containers = (service.container, *(container for _, container in service.variants))
-    mounted = {mount.source for container in containers for mount in container.mounts}
+    mounted = {mount.source for container in service.containers() for mount in container.mounts}
     own = tuple(volume.name for volume in volumes if volume.per_replica and volume.name in mounted)
     return replace(service, per_replica=own, stable_names=True) if own else service
 
