@@ -35,6 +35,8 @@ COLOURS = {
     "paused": "yellow",
     "restarting": "yellow",
     "updating": "yellow",
+    "rollback_started": "yellow",
+    "rollback_completed": "yellow",
     "unknown": "yellow",
     "drain": "yellow",
     "pause": "yellow",
@@ -94,6 +96,8 @@ def service_json(service: ServiceStatus) -> dict[str, Any]:
         "healthy": service.healthy,
         **({"completed": service.completed, "failed": service.failed} if service.mode in JOB_MODES else {}),
         "update": service.update,
+        "update_message": service.message,
+        "runs": list(service.runs),
         "replicas": [replica_json(replica) for replica in service.replicas],
     }
 
@@ -201,8 +205,14 @@ def services_table(stacks: Iterable[StackStatus]) -> Table:
                 str(service.healthy),
                 update,
             ]
-            add(table, [*cells, str(stack.revision), service.written or service.image])
+            add(table, [*cells, _revisions(stack, service), service.written or service.image])
     return table
+
+
+def _revisions(stack: StackStatus, service: ServiceStatus) -> str:
+    """`8`; `7 of 8` while what runs is not what revision 8 says."""
+    runs = ", ".join(str(number) for number in service.runs)
+    return str(stack.revision) if service.runs in ((), (stack.revision,)) else f"{runs} of {stack.revision}"
 
 
 def up(stack: StackStatus, service: ServiceStatus, *, wide: bool) -> Any:

@@ -81,7 +81,8 @@ class ServiceStatus:
 
     Of a job, `desired`, `completed` and `failed` are about its newest run.
 
-    `image`: what runs, a digest or an id where it could be resolved; `written`: as in the playbook.
+    `image`: what runs, a digest or an id where it could be resolved; `written`: as in the playbook. `runs`: the
+    revisions that what runs was made from, as far as they differ; `message`: why an update stopped or was taken back.
     """
 
     name: str
@@ -95,6 +96,8 @@ class ServiceStatus:
     written: str = ""
     completed: int = 0
     failed: int = 0
+    runs: tuple[int, ...] = ()
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

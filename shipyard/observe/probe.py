@@ -43,6 +43,7 @@ class NodeRequest:
     `networks`, `volumes`, `images`: to look up beside what carries the cluster's label (ProbeRequest). `version`: ask
     for the runtime's version too, and whether it is rootless; with docker that is one more process.
     `stray_networks`, `stray_volumes`: look for those of the cluster beside the ones named, which is one more for each.
+    `restarted`: tell the log also of what runs, and was restarted by the runtime.
     """
 
     name: str
@@ -54,6 +55,7 @@ class NodeRequest:
     version: bool = True
     stray_networks: bool = True
     stray_volumes: bool = True
+    restarted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def _runtime(dialect: Dialect, request: NodeRequest) -> str:
         version=request.version,
         stray_networks=request.stray_networks,
         stray_volumes=request.stray_volumes,
+        restarted=request.restarted,
     )
     plain, healthy = dialect.probe(asked), dialect.probe(replace(asked, health=True))
     if plain == healthy:

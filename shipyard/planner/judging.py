@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from shipyard.base.text import last_words
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Rollout
 from shipyard.model.observed import Container, ContainerState
@@ -155,9 +156,8 @@ def _failure(world: World, turn: Turn, rollout: Rollout) -> str:
         return f"{where}: {each.reason}" + (f": {each.detail}" if each.detail else "")
     if box.restarts and box.state in (ContainerState.RUNNING, ContainerState.RESTARTING):
         times = "once" if box.restarts == 1 else f"{box.restarts} times"
-        return f"{where}: it crashed, and the runtime restarted it {times}" + (
-            f": {each.detail}" if each.detail else ""
-        )
+        log = f"; last of its log: {last_words(box.log)}" if box.log else ""
+        return f"{where}: it crashed, and the runtime restarted it {times}{log}"
     return ""
 
 

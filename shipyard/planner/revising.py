@@ -67,11 +67,12 @@ def undone(head: StackSpec, before: StackSpec, names: Iterable[str]) -> StackSpe
         old = replace(old, depends_on=needs)
         back[name] = replace(old, replicas=now.replicas, scaled=True) if now.scaled else old
     services = tuple(back.get(service.name, service) for service in head.services)
-    containers = [spec for service in back.values() for spec in _containers(service)]
+    containers = [spec for service in back.values() for spec in service.containers()]
+    everywhere = [spec for service in services for spec in service.containers()]
     configs = {(config.name, config.digest): config for config in (*before.configs, *head.configs)}
-    used = {
-        (mount.name, mount.digest) for service in services for spec in _containers(service) for mount in spec.configs
-    }
+    secrets = {(secret.key, secret.digest): secret for secret in (*before.secrets, *head.secrets)}
+    public = {(mount.name, mount.digest) for spec in everywhere for mount in spec.configs}
+    secret = {(mount.name, mount.digest) for spec in everywhere for mount in spec.secrets}
     return followed(
         replace(
             head,
@@ -82,7 +83,8 @@ def undone(head: StackSpec, before: StackSpec, names: Iterable[str]) -> StackSpe
             volumes=_joined(
                 head.volumes, before.volumes, {mount.source for spec in containers for mount in spec.mounts}
             ),
-            configs=tuple(configs[key] for key in sorted(configs) if key in used),
+            configs=tuple(configs[key] for key in sorted(configs) if key in public),
+            secrets=tuple(secrets[key] for key in sorted(secrets) if key in secret),
         )
     )
 
@@ -109,8 +111,3 @@ def _without(stamps: Pairs, prefix: str) -> Pairs:
 def _mapped(service: ServiceSpec, change: Callable[[ContainerSpec], ContainerSpec]) -> ServiceSpec:
     variants = tuple((node, change(spec)) for node, spec in service.variants)
     return replace(service, container=change(service.container), variants=variants)
-
-
-def _containers(service: ServiceSpec) -> list[ContainerSpec]:
-    specs = (service.container, *(spec for _, spec in service.variants))
-    return [container for spec in specs for container in spec.containers()]

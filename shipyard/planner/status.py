@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.job import JOB_MODES, Job
-from shipyard.model.memory import Failures, NodeMemory, Placement, Probed, SlotKey
+from shipyard.model.memory import Failures, NodeMemory, Placement, Probed, Rollout, SlotKey
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ContainerState, Health, Observation, ObservedNode, Silent
-from shipyard.model.plan import Plan
+from shipyard.model.plan import Notice, Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Pairs, ServiceSpec
 from shipyard.model.status import (
@@ -37,6 +37,7 @@ PENDING = "pending"
 UNKNOWN = "unknown"
 UPDATING = "updating"
 COMPLETED = "completed"
+PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class _View:
     slots: Mapping[tuple[str, str], set[int]]
     placed: Mapping[tuple[str, str], int]
     probed: Mapping[str, Probed]
+    rollouts: Mapping[tuple[str, str], Rollout]
+    held: frozenset[str]
     jobs: Mapping[tuple[str, str], Job]
 
 
@@ -76,7 +79,7 @@ def fleet_status(situation: Situation, plan: Plan, last_pass: PassSummary | None
         changes=len(plan.actions),
         blocked=plan.blocked,
         waiting=plan.waiting,
-        notices=plan.notices,
+        notices=(*plan.notices, *_undone(view)),
         now=situation.now,
     )
 
@@ -109,6 +112,8 @@ def _view(situation: Situation, plan: Plan) -> _View:
         slots=slots,
         placed=Counter((stack, service) for stack, service, _ in after),
         probed={each.container: each for each in plan.memory.probed},
+        rollouts={each.key: each for each in (*situation.memory.rollouts, *plan.memory.rollouts)},
+        held=frozenset(each.stack for each in situation.memory.holds),
         jobs={job.key: job for job in plan.memory.jobs},
     )
 
@@ -174,12 +179,52 @@ def _service(stack: DesiredStack, service: ServiceSpec, view: _View) -> ServiceS
         desired=wanted if job and not stack.removing else _desired(stack, service, view),
         running=len(running),
         healthy=sum(each.health in (Health.NONE, Health.HEALTHY) for each in running),
-        update=UPDATING if not job and any(_outdated(name, service, slot, view) for slot in slots) else COMPLETED,
+        update=COMPLETED if job else _update(name, service, slots, view),
         image=service.container.image,
         replicas=replicas,
         written=_written(service),
         completed=completed,
         failed=failed,
+        runs=_runs(stack, service, replicas, view),
+        message=_why(view.rollouts.get((name, service.name))),
+    )
+
+
+def _update(stack: str, service: ServiceSpec, slots: list[int], view: _View) -> str:
+    """Swarm's words for how the last update goes or went; `paused` also while a person holds it."""
+    rollout = view.rollouts.get((stack, service.name))
+    outdated = any(_outdated(stack, service, slot, view) for slot in slots)
+    if rollout is None or (rollout.completed and outdated):
+        return UPDATING if outdated else COMPLETED
+    return PAUSED if rollout.active and stack in view.held else rollout.state
+
+
+def _why(rollout: Rollout | None) -> str:
+    return "" if rollout is None or rollout.state == COMPLETED else rollout.message
+
+
+def _runs(
+    stack: DesiredStack, service: ServiceSpec, replicas: tuple[ReplicaStatus, ...], view: _View
+) -> tuple[int, ...]:
+    """A container whose spec is the newest revision's counts as that one's, whichever made it."""
+    name, found = stack.revision.stack, set()
+    for each in replicas:
+        if each.state == ContainerState.RUNNING and each.revision is not None:
+            old = _outdated(name, service, each.slot, view)
+            found.add(each.revision if old else stack.revision.number)
+    return tuple(sorted(found))
+
+
+def _undone(view: _View) -> tuple[Notice, ...]:
+    """Updates that failed and were taken back: what was applied last is not what runs."""
+    return tuple(
+        Notice(
+            f"{each.stack}/{each.service}",
+            "RolledBack",
+            f"revision {each.undone} failed, and it is again as in revision {each.before}: {each.message}",
+        )
+        for each in view.rollouts.values()
+        if each.state == "rollback_completed" and each.message
     )
 
 

@@ -131,6 +131,7 @@ def _request(
         stray_volumes=version
         or bool(situation.remove_volumes)
         or any(volume.node == node.name for volume in situation.memory.volumes),
+        restarted=any(each.active and each.key in placed for each in situation.memory.rollouts),
     )
 
 
@@ -165,17 +166,16 @@ def _look_for_images(session: Session, membership: Membership, situation: Situat
 def _local_images(situation: Situation, decided: Plan) -> list[tuple[str, str]]:
     """Nodes, and images known by id alone: these are never pulled, so only asking tells that they are there."""
     missing = {blocked.target for blocked in decided.blocked if blocked.reason == "ImageMissing"}
-    services = {
-        (stack.revision.stack, service.name): service
-        for stack in situation.stacks
-        for service in stack.revision.spec.services
-    }
-    return [
-        (placed.node, container.image)
-        for placed in decided.memory.placements
-        if f"{placed.stack}/{placed.service}.{placed.slot}" in missing and (placed.stack, placed.service) in services
-        for container in services[placed.stack, placed.service].container_on(placed.node).containers()
-    ]
+    heads = {stack.revision.stack: stack.revision for stack in situation.stacks}
+    older = {(revision.stack, revision.number): revision for revision in situation.history}
+    found = []
+    for placed in decided.memory.placements:
+        if f"{placed.stack}/{placed.service}.{placed.slot}" in missing:
+            revision = older.get((placed.stack, placed.revision)) or heads.get(placed.stack)
+            service = revision.spec.service(placed.service) if revision is not None else None
+            if service is not None:
+                found += [(placed.node, each.image) for each in service.container_on(placed.node).containers()]
+    return found
 
 
 def _as_pinned(answer: Observation, node: Node) -> Observation:

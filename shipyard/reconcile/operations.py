@@ -173,11 +173,10 @@ class Operations:
         return self._after(lambda: revising.resume(self._session, stack), "resume", timeout, progress)
 
     def pause(self, stack: str) -> bool:
-        """Hold a stack's updates; returns whether one was under way."""
+        """Hold a stack's updates, also while another process carries one out; returns whether one was under way."""
         from shipyard.reconcile import revising
 
-        with LeaseKeeper(self._session.store):
-            return revising.pause(self._session, stack)
+        return revising.pause(self._session, stack)
 
     def _after(self, change: Callable[[], object], kind: str, timeout: float, progress: Progress) -> Ending:
         """Passes, once the store says something else."""

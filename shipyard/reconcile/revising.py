@@ -146,13 +146,11 @@ def _store(session: Session, stack: str, spec: StackSpec, note: str) -> Revision
 
 
 def pause(session: Session, stack: str) -> bool:
-    """Hold the stack's updates; returns whether one was under way."""
+    """Hold the stack's updates, also one that a pass is carrying out; returns whether one was under way."""
     head_of(session, stack)
     memory, now = session.store.memory(), session.now()
-    holds = {each.key: each for each in memory.holds}
-    if (stack,) not in holds:
-        holds[stack,] = Hold(stack, now, whoami())
-        session.store.save_memory(replace(memory, holds=tuple(holds[key] for key in sorted(holds))))
+    if all(each.stack != stack for each in memory.holds):
+        session.store.pause_updates(Hold(stack, now, whoami()))
         session.store.add_events([Event(now, "Paused", stack, f"{whoami()} paused its updates")])
     return any(each.stack == stack and each.active for each in memory.rollouts)
 
@@ -165,10 +163,10 @@ def resume(session: Session, stack: str) -> None:
     retried = {each.key for each in again}
     memory = replace(
         _with_rollouts(memory, again),
-        holds=tuple(each for each in memory.holds if each.stack != stack),
         failures=tuple(each for each in memory.failures if (each.stack, each.service) not in retried),
     )
     session.store.save_memory(memory)
+    session.store.resume_updates(stack)
     session.store.add_events([Event(now, "Resumed", stack, f"{whoami()} let its updates go on")])
 
 

@@ -45,6 +45,7 @@ class ProbeRequest:
     in the way). `images`: references. `health`: run health checks (podman without systemd), each for at most
     `health_timeout` seconds. `version`: ask for the runtime's version, which costs a process;
     so do `stray_networks` and `stray_volumes`: look for those of the cluster beside the ones named.
+    `restarted`: tell the log also of what runs, and was restarted by the runtime.
     """
 
     cluster: str
@@ -56,6 +57,7 @@ class ProbeRequest:
     version: bool = True
     stray_networks: bool = True
     stray_volumes: bool = True
+    restarted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _MARKS = (labels.CLUSTER, labels.STACK, labels.SERVICE, labels.SLOT, labels.REVI
 _CONTAINER = (
     '{{$h := ""}}{{with index . "Health"}}{{$h = .Status}}{{end}}'
     '["c{{if or (eq .Status "dead") (eq .Status "restarting") (eq $h "unhealthy")'
-    ' (and (eq .Status "exited") (ne (print .ExitCode) "0"))}}!{{end}}",'
+    ' (and (eq .Status "exited") (ne (print .ExitCode) "0"))@RESTARTED@}}!{{end}}",'
     '{{json (index $x "Id")}},{{json (index $x "Name")}},{{json (index $x "Image")}},'
     '{{json (index $x "RestartCount")}},'
     "[{{json .Status}},{{json .ExitCode}},{{json .OOMKilled}},{{json .Error}},{{json .StartedAt}},"
@@ -32,6 +32,7 @@ _CONTAINER = (
     '{{if gt (len (split (print (index . "Source")) "/shipyard/")) 1}}'
     '["bind","",{{json (index . "Source")}}],{{end}}{{end}}null]]'
 )
+_RESTARTED = ' (and (eq .Status "running") (ne (print (index $x "RestartCount")) "0"))'
 _NETWORK = (
     '["n",{{json (index $x "Id")}},{{json (index $x "Name")}},{{json (index $x "Driver")}},'
     '{{json (index $x "Labels")}},'
@@ -39,7 +40,7 @@ _NETWORK = (
 )
 _IMAGE = '["i",{{json (index $x "Id")}},{{json (index $x "RepoDigests")}}]'
 
-TEMPLATE = (
+_TEMPLATE = (
     '{{$x := .}}{{with index . "State"}}' + _CONTAINER + '{{else}}{{with index . "IPAM"}}' + _NETWORK + "{{else}}"
 ) + (_IMAGE + "{{end}}{{end}}")
 
@@ -103,20 +104,21 @@ def text(request: ProbeRequest, program: str = "docker") -> str:
 
 def _inspect(request: ProbeRequest, program: str) -> str:
     """Networks, containers and images. A lookup of images is no ordinary pass: then nothing is guessed."""
+    template = _TEMPLATE.replace("@RESTARTED@", _RESTARTED if request.restarted else "")
     listed = "\n".join(
         (
             probing.pick("sy_rt_pick_networks", request.networks, request, _TAKE_ID),
             f"sy_rt_networks() {{ sy_rt_found=$({program} network ls --no-trunc --format '{_NETWORKS}')"
             " && sy_rt_pick_networks; }",
             "section networks sy_rt_networks",
-            probing.inspect(program, TEMPLATE, request),
+            probing.inspect(program, template, request),
         )
     )
     if request.stray_networks or request.images or not request.networks:
         return listed
     text = _GUESS.replace("@PROGRAM@", program).replace("@NAMES@", shell.join(request.networks))
     text = text.replace("@COUNT@", str(len(request.networks))).replace("@LISTED@", listed)
-    return f"sy_rt_template={shell.quote(TEMPLATE)}\n{text}"
+    return f"sy_rt_template={shell.quote(template)}\n{text}"
 
 
 def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:

@@ -19,7 +19,7 @@ AT_ONCE = 16
 _CONTAINER = (
     '{{$h := ""}}{{with .State.Health}}{{$h = .Status}}{{end}}{{$s := .State.Status}}'
     '["c{{if or (eq $s "dead") (eq $s "restarting") (eq $h "unhealthy")'
-    ' (and (or (eq $s "exited") (eq $s "stopped")) (ne (print .State.ExitCode) "0"))}}!{{end}}",'
+    ' (and (or (eq $s "exited") (eq $s "stopped")) (ne (print .State.ExitCode) "0"))@RESTARTED@}}!{{end}}",'
     "{{json .ID}},{{json .Name}},{{json .Image}},{{json .RestartCount}},"
     "[{{json $s}},{{json .State.ExitCode}},{{json .State.OOMKilled}},{{json .State.Error}},"
     "{{json .State.StartedAt}},{{json .State.FinishedAt}},{{json $h}}],"
@@ -30,6 +30,7 @@ _CONTAINER = (
     '{{if gt (len (split .Source "/shipyard/")) 1}}["bind","",{{json .Source}}],{{end}}{{end}}'
     "null]]"
 )
+_RESTARTED = ' (and (eq $s "running") (ne (print .RestartCount) "0"))'
 _DUE = (
     '{{if eq $s "running"}}{{if $h}}\nhealth {{.ID}} {{with .Config.Healthcheck}}{{printf "%d" .Interval}}{{end}}'
     " {{.StaticDir}}{{end}}{{end}}"
@@ -82,6 +83,7 @@ def text(request: ProbeRequest) -> str:
     """The probe's shell text."""
     template = '{{if eq (len (split (printf "%T" .) "Container")) 2}}' + _CONTAINER
     template += (_DUE if request.health else "") + "{{else}}" + _IMAGE + "{{end}}"
+    template = template.replace("@RESTARTED@", _RESTARTED if request.restarted else "")
     health = _HEALTH.replace("@SECONDS@", str(request.health_timeout)).replace("@AT_ONCE@", str(AT_ONCE))
     version = "podman --version; " if request.version else ""
     return "\n".join(

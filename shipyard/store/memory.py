@@ -121,9 +121,10 @@ _PLACEMENTS = _Kind(placements, Placement, Placement)
 _FAILURES = _Kind(failures, Failures, Failures)
 _NODES = _Kind(node_memory, _node_memory, NodeMemory)
 _VOLUMES = _Kind(volumes, KnownVolume, KnownVolume)
+_HOLDS = _Bodies("holds", Hold)
 _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("rollouts", Rollout),
-    _Bodies("holds", Hold),
+    _HOLDS,
     _Bodies("stumbles", Stumbles),
     _Bodies("attempts", Attempts),
     _Bodies("departed", Departed),
@@ -160,8 +161,12 @@ def load(connection: Connection, known: Remembered | None) -> Remembered:
 
 
 def save(connection: Connection, memory: Memory, known: Remembered | None) -> Remembered:
-    """The store's memory is `memory` then. The value returned holds once the transaction is committed."""
+    """The store's memory is `memory` then. The value returned holds once the transaction is committed.
+
+    Not so the holds: people pause updates while a pass is at work, which knows nothing of it yet.
+    """
     before = load(connection, known)
+    memory = dataclasses.replace(memory, holds=before.memory.holds)
     if before.memory == memory:
         return before
     _PLACEMENTS.save(connection, before.memory.placements, memory.placements)
@@ -172,6 +177,21 @@ def save(connection: Connection, memory: Memory, known: Remembered | None) -> Re
         kind.save(connection, getattr(before.memory, kind.field), getattr(memory, kind.field))
     changed(connection)
     return Remembered(before.version + 1, memory)
+
+
+def hold(connection: Connection, wanted: Hold) -> None:
+    """Remember that the stack's updates are paused; by whom first, if they are."""
+    there = _HOLDS.load(connection)
+    if wanted.key not in {each.key for each in there}:
+        _HOLDS.save(connection, there, (*there, wanted))
+        changed(connection)
+
+
+def release(connection: Connection, stack: str) -> None:
+    """The stack's updates are not paused any more."""
+    there = _HOLDS.load(connection)
+    _HOLDS.save(connection, there, [each for each in there if each.stack != stack])
+    changed(connection)
 
 
 def changed(connection: Connection) -> None:

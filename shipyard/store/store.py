@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shipyard.model.event import Event
-    from shipyard.model.memory import Memory
+    from shipyard.model.memory import Hold, Memory
     from shipyard.model.node import Node
     from shipyard.model.plan import Action, Outcome
     from shipyard.model.spec import Revision, StackSpec
@@ -244,6 +244,16 @@ class Store:
         with self._database.writing() as connection:
             remembered = memory.save(connection, wanted, self._memory)
         self._memory = remembered
+
+    def pause_updates(self, wanted: Hold) -> None:
+        """Pause a stack's updates, also while a pass is at work: the next one sees it. Takes no lease."""
+        with self._database.writing() as connection:
+            memory.hold(connection, wanted)
+
+    def resume_updates(self, stack: str) -> None:
+        """Let a stack's updates go on."""
+        with self._database.writing() as connection:
+            memory.release(connection, stack)
 
     def nodes(self) -> tuple[StoredNode, ...]:
         """Every node known, orphaned ones included, sorted by name."""

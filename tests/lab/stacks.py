@@ -18,6 +18,7 @@ WEB = """
         GREETING: "it's  $HOME \\"quoted\\" \\u00fc"
       deploy:
         replicas: 3
+        update_config: {monitor: 0s}
 """
 
 WITH_DATA = (

@@ -33,6 +33,7 @@ class FakeOperations:
     ending: Ending = field(default_factory=lambda: Ending(converged=True))
     checks: Sequence[NodeCheck] = ()
     keys: Sequence[HostKey] = ()
+    under_way: bool = True
     left: Sequence[tuple[str, str]] = ()
     run: JobRun = field(default_factory=lambda: JobRun(3, "asked-1", "request", "", 1, state="succeeded"))
     outlook: Outlook = field(default_factory=lambda: Outlook((), ()))
@@ -68,6 +69,22 @@ class FakeOperations:
 
     def remove(self, request: Any, progress: Progress) -> Ending:
         return self._run("remove", request, progress)
+
+    def rollback(self, stack: str, number: int | None, timeout: float, progress: Progress) -> Ending:
+        return self._run("rollback", (stack, number, timeout), progress)
+
+    def restart(self, stack: str, service: str, timeout: float, progress: Progress) -> Ending:
+        return self._run("restart", (stack, service, timeout), progress)
+
+    def scale(self, wanted: Any, timeout: float, progress: Progress) -> Ending:
+        return self._run("scale", (dict(wanted), timeout), progress)
+
+    def resume(self, stack: str, timeout: float, progress: Progress) -> Ending:
+        return self._run("resume", (stack, timeout), progress)
+
+    def pause(self, stack: str) -> bool:
+        self._ask("pause", stack)
+        return self.under_way
 
     def run_job(self, request: Any, progress: Progress) -> tuple[Ending, JobRun]:
         return self._run("run_job", request, progress), self.run

@@ -232,6 +232,41 @@ def test_rm_asks_first(shipyard: Shipyard, fleet: FakeOperations) -> None:
     assert fleet.last("remove") == RemoveRequest("guestbook", ("data",), 600.0)
 
 
+@pytest.mark.parametrize(
+    ("words", "call", "asked"),
+    [
+        (("rollback", "guestbook"), "rollback", ("guestbook", None, 600.0)),
+        (("rollback", "guestbook", "4", "--timeout", "5"), "rollback", ("guestbook", 4, 5.0)),
+        (("restart", "guestbook/web"), "restart", ("guestbook", "web", 600.0)),
+        (("scale", "a/web=5", "b/db=0"), "scale", ({("a", "web"): 5, ("b", "db"): 0}, 600.0)),
+        (("resume", "guestbook"), "resume", ("guestbook", 600.0)),
+    ],
+)
+def test_updates_without_a_file(
+    shipyard: Shipyard, fleet: FakeOperations, words: tuple[str, ...], call: str, asked: object
+) -> None:
+    assert shipyard(*words)[0] == 0
+    assert fleet.last(call) == asked
+    fleet.ending = Ending(converged=False)
+    assert shipyard(*words)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("restart", "web"), ("restart", "guestbook/"), ("scale", "a/web"), ("scale", "a/web=-1"), ("scale", "web=2")],
+)
+def test_what_is_no_service_is_told_so(shipyard: Shipyard, fleet: FakeOperations, words: tuple[str, ...]) -> None:
+    code, _, err = shipyard(*words)
+    assert (code, "expected STACK/SERVICE" in err) == (5, True)
+    assert fleet.asked == []
+
+
+def test_pause_says_what_it_holds(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    assert "its update is held. `shipyard resume guestbook` goes on" in shipyard("pause", "guestbook")[1]
+    fleet.under_way = False
+    assert "the next one waits" in shipyard("pause", "guestbook")[1]
+
+
 def test_nodes(shipyard: Shipyard, fleet: FakeOperations) -> None:
     fleet.situation = lost()
     code, out, _ = shipyard("nodes")

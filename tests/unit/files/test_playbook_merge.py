@@ -18,6 +18,7 @@ from shipyard.model.spec import (
     Dependency,
     Mount,
     NetworkSpec,
+    RestartPolicy,
     ServiceSpec,
     StackSpec,
     VolumeSpec,
@@ -104,6 +105,37 @@ def test_a_service_that_is_needed_must_be_somewhere() -> None:
     assert str(caught.value) == (
         "a.yml: services.web.depends_on: needs the service 'db', which is declared neither in these files nor by "
         "others before\n  hint: there are web"
+    )
+
+
+def test_what_is_not_required_may_be_nowhere() -> None:
+    web = service("web", depends_on=(Dependency("db", required=False),))
+    assert merged(None, stack(web))[0] == {"web": "old"}
+
+
+def test_what_was_scaled_by_command_is_what_the_file_says_and_that_is_said() -> None:
+    before = stack(replace(service("web"), replicas=5, scaled=True))
+    assert merged(before, stack(service("web")))[1].notices == ("web was scaled to 5; the file says 1, and wins",)
+    assert merged(before, stack(replace(service("web"), replicas=5)))[1].notices == ()
+
+
+def test_a_restart_outlives_the_next_apply() -> None:
+    before = service("web")
+    before = replace(before, container=replace(before.container, stamps=(("restarted", "now"),)))
+    (web,) = merged(stack(before), stack(service("web", image="new")))[1].stack.services
+    assert (web.container.image, web.container.stamps) == ("new", (("restarted", "now"),))
+
+
+def test_what_has_to_complete_ends() -> None:
+    web = service("web", depends_on=(Dependency("job", "service_completed_successfully"),))
+    job, _ = merged(None, stack(service("job"), web))[1].stack.services
+    assert job.container.restart == RestartPolicy("none")
+    again = replace(job, container=replace(job.container, restart=RestartPolicy("any")))
+    with pytest.raises(FileError) as caught:
+        merged(None, stack(again, web))
+    assert str(caught.value) == (
+        "a.yml: services.job.restart: is restarted whenever it ends, and so never completes, for which web waits\n"
+        '  hint: write restart: "no", or on-failure'
     )
 
 

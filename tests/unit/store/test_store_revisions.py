@@ -8,7 +8,7 @@ import pytest
 
 from shipyard.base.errors import StoreError
 from shipyard.model import canonical
-from shipyard.model.memory import Failures, KnownVolume, Memory, Placement
+from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, Rollout
 from shipyard.model.spec import Revision, StackSpec
 from shipyard.store.records import Head
 from shipyard.store.store import Store
@@ -145,3 +145,12 @@ def test_half_a_character_is_no_traceback(store: Store, stack) -> None:
     with pytest.raises(StoreError, match="guestbook"):
         add(store, stack("guestbook", "a\ud800"))
     assert store.heads() == ()
+
+
+def test_revisions_that_an_update_may_go_back_to_are_kept(store: Store, stack) -> None:
+    for number in range(3):
+        add(store, stack("guestbook", f"image{number}"))
+    store.save_memory(Memory(rollouts=(Rollout("guestbook", "web", 3, "paused", before=2),)))
+    for number in range(3, 15):
+        add(store, stack("guestbook", f"image{number}"))
+    assert numbers(store) == [*range(15, 5, -1), 3, 2]
