@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import many, planner, report, swarm
+from bench import many, packing, planner, report, swarm
 from bench.ground import PROGRAM, ground
 from bench.parts import Bench
 from bench.process import measured
 from bench.sample import Row, table
 
 ON_A_LAB = ("cpu", "noop", "repair", "deploy", "ansible")
-PARTS = (*ON_A_LAB, "help", "many", "planner", "swarm")
+PARTS = (*ON_A_LAB, "help", "many", "planner", "packing", "swarm")
 RUNTIMES = ("docker", "podman")
 
 
@@ -38,6 +38,8 @@ def main() -> int:
     if "planner" in chosen.parts:
         title = "The planner alone, on nodes that are only data"
         _do(book, title, "planner", lambda: planner.measure(tuple(chosen.sizes), max(2, chosen.repeat // 3)))
+    if "packing" in chosen.parts:
+        _do(book, "The planner alone, on nodes that are only data", "packing", packing.measure)
     if "swarm" in chosen.parts:
         title = "Beside Docker Swarm, on the same three nodes"
         with ground(3, "docker", chosen.folder, name=f"{chosen.name}3", keep=chosen.keep) as place:

@@ -13,7 +13,7 @@ from shipyard.model.plan import Blocked, Notice, RemoveContainer, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
 from shipyard.planner import ordered, relocation, slots, storage
-from shipyard.planner.scheduling import Choices, Ledger, Victims, evict, in_order
+from shipyard.planner.scheduling import Choices, Ledger, Victims, evict, in_order, open_nodes
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
 
@@ -31,6 +31,7 @@ def settle(world: World, ledger: Ledger) -> None:
             _trim(world, ledger, stack, service)
     if not unsettled:
         return
+    open_nodes(world, ledger)
     for stack, service in in_order(ledger):
         if service.mode == "global":
             _settle_global(world, ledger, stack, service)

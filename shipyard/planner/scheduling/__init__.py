@@ -9,5 +9,6 @@ from shipyard.planner.scheduling.choices import Choices, standing_refusal
 from shipyard.planner.scheduling.evict import Victims, evict
 from shipyard.planner.scheduling.ledger import Ledger
 from shipyard.planner.scheduling.order import in_order
+from shipyard.planner.scheduling.packing import open_nodes
 
-__all__ = ["Choices", "Ledger", "Victims", "evict", "in_order", "standing_refusal"]
+__all__ = ["Choices", "Ledger", "Victims", "evict", "in_order", "open_nodes", "standing_refusal"]

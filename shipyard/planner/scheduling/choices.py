@@ -18,9 +18,9 @@ from shipyard.planner import storage
 from shipyard.planner.scheduling import filters
 from shipyard.planner.scheduling.capacity import Used
 from shipyard.planner.scheduling.explain import Refusal, being, explain, lacking
-from shipyard.planner.scheduling.ledger import Attributes, Ledger
+from shipyard.planner.scheduling.ledger import Attributes, Ledger, Load
 from shipyard.planner.scheduling.neighbours import HOST, neighbours_of
-from shipyard.planner.scheduling.packing import tightness
+from shipyard.planner.scheduling.packing import room, tightness
 from shipyard.planner.scheduling.taints import FORBIDDING, untolerated, unwelcome
 from shipyard.planner.stumbling import stumbled
 from shipyard.planner.world import World
@@ -49,6 +49,7 @@ class Choices:
         self._salt = zlib.crc32("/".join(self.key).encode())
         self._wants = ledger.known(self.key[0], service)[0]
         self._binpack = service.placement.strategy == "binpack"
+        self._opened = ledger.opened.get(self.key, frozenset())
         self._own = ledger.places[self.key]
         self._against = self._spoken_against()
         spread = tuple(name for name in service.placement.preferences if name != HOST)
@@ -230,8 +231,15 @@ class Choices:
         against = self._against.get(node, 0)
         pull = -self._neighbours.pull(node, wide=False) if self._neighbours else 0
         if self._binpack:
-            return against, pull, load.total == 0, tightness(self._wants, load.used, load.offers), 0, node
+            return against, pull, *self._packed(node, load), 0, node
         return against, pull, self._own.get(node, 0), load.total, load.lot ^ self._salt, node
+
+    def _packed(self, node: str, load: Load) -> tuple[float, float]:
+        """Nodes in use, or needed, before others; level where more are needed, and else the tightest."""
+        if not self._opened:
+            return load.total == 0, tightness(self._wants, load.used, load.offers)
+        unused = load.total == 0 and node not in self._opened
+        return unused, -room(self._wants, load.used, load.offers)
 
     def _compare(self, place: Attributes, rank: Rank) -> tuple[tuple[int, ...], Rank]:
         """A node's rank with what only its place decides."""

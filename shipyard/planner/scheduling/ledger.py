@@ -47,6 +47,7 @@ class Ledger:
     `services`: what is declared, by name. `places`: of each service, its replicas by node.
     `freed`: how often room was made on a node that takes replicas; choices from before may not know of it.
     `choices`: of the service that was asked for last, for its next replica. `tainted`: nodes with taints.
+    `opened`: of packed services that lack replicas, nodes that are empty and needed.
     `keep_away`: of each service, who must not be beside it, and where that counts (others' `anti_affinity`).
     """
 
@@ -59,6 +60,7 @@ class Ledger:
         self._holders: dict[str, list[str]] | None = None
         self.static: dict[object, tuple[dict[str, None], dict[str, Refusal]]] = {}
         self.choices: Choices | None = None
+        self.opened: dict[ServiceKey, frozenset[str]] = {}
         self.services = dict(declared(world))
         self.places: dict[ServiceKey, Counter[str]] = defaultdict(Counter)
         self.priorities: Counter[int] = Counter()
