@@ -44,15 +44,13 @@ def bulk(wants: Demand, offers: Capacity) -> float:
 
 def open_nodes(world: World, ledger: Ledger) -> None:
     """For packed services that lack replicas: the nodes, beside those in use, that all of them together will need."""
-    groups: dict[int, list[ServiceKey]] = {}
-    fitting: dict[int, dict[str, None]] = {}
+    groups: dict[frozenset[str], list[ServiceKey]] = {}
     for key, (stack, service) in ledger.services.items():
         if service.placement.strategy == "binpack" and service.mode == "replicated" and _missing(world, key, service):
             fit = static(world, ledger, service, stack.eligible_for(service.name))[0]
-            groups.setdefault(id(fit), []).append(key)
-            fitting[id(fit)] = fit
-    for group, keys in groups.items():
-        opened = _needed(ledger, sorted(fitting[group]), _wanted(world, ledger, keys))
+            groups.setdefault(frozenset(fit), []).append(key)
+    for nodes, keys in groups.items():
+        opened = _needed(ledger, sorted(nodes), _wanted(world, ledger, keys))
         for key in keys:
             ledger.opened[key] = opened
 
