@@ -28,6 +28,7 @@ from shipyard.model.observed import (
     ObservedNode,
     ObservedVolume,
     Silent,
+    Usage,
 )
 from shipyard.model.plan import (
     Action,
@@ -57,10 +58,14 @@ from shipyard.model.plan import (
 from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, Pairs, Revision
-from shipyard.planner import probes
+from shipyard.planner import probes, scaling
 from shipyard.planner.learn import learn
 from shipyard.planner.plan import plan
 from shipyard.runtime.mounts import carrying
+
+
+def _container(usage: Usage) -> str:
+    return usage.container
 
 
 class RefusedError(Exception):
@@ -112,9 +117,9 @@ class SimulatedNode:
 class SimulatedFleet:
     """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked.
 
-    `revisions`: every one that was ever wished for, as the store keeps those in use. `image_volumes`: where each image
+        `revisions`: every one that was ever wished for, as the store keeps those in use. `image_volumes`: where each image
     declares volumes. `init_exit`: what init containers end with, when time passes. `answer`: what a probe comes to, and
-    the words of it; `tried`: those of the last pass.
+    the words of it; `tried`: those of the last pass. `use`: cores and bytes that a container uses.
     """
 
     def __init__(self, names: Iterable[str], registry: Iterable[str] = ("app:1", "app:2", "app:3")) -> None:
@@ -127,6 +132,7 @@ class SimulatedFleet:
         self.image_volumes: dict[str, tuple[str, ...]] = {}
         self.answer: Callable[[Try], tuple[bool | None, str]] = lambda _: (True, "")
         self.tried: list[Try] = []
+        self.use: Callable[[Container], tuple[float | None, int | None]] | None = None
         self.revisions: dict[tuple[str, int], Revision] = {}
         self.init_exit = 0
         self._ids = (f"{number:064x}" for number in itertools.count(1))
@@ -151,7 +157,7 @@ class SimulatedFleet:
 
         `meanwhile`: what scripts of a pass that died do once this one has observed, before it is their turn to wait.
         """
-        decided = plan(self.probed(self.situation(stacks)), waves=1)
+        decided = plan(self.probed(self.measured(self.situation(stacks))), waves=1)
         for action in meanwhile:
             self._do(action, set())
         self.memory = decided.memory
@@ -166,6 +172,19 @@ class SimulatedFleet:
         self.memory = learn(self.memory, outcomes, self.now, self.situation(()).timing)
         self.sleep(1)
         return decided
+
+    def measured(self, situation: Situation) -> Situation:
+        """The situation with what containers use, on the nodes where that is to be asked for."""
+        use, wanted = self.use, scaling.to_measure(situation)
+        if use is None or not wanted:
+            return situation
+        observed = tuple(
+            replace(node, usage=tuple(sorted((Usage(box.id, *use(box)) for box in node.containers), key=_container)))
+            if isinstance(node, ObservedNode) and node.name in wanted
+            else node
+            for node in situation.observed
+        )
+        return replace(situation, observed=observed)
 
     def probed(self, situation: Situation) -> Situation:
         """The situation with what the probes that are due come to."""

@@ -135,13 +135,22 @@ class HeldRevision:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container uses now: cores, and bytes of memory. None: its runtime did not say."""
+
+    container: str
+    cpu: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedNode:
     """Everything that one probe found. `owner`: the uuid of the store that owns the node, "" when nobody does.
 
     `epoch`: the newest lease holder's number the node has seen. `configs`, `secrets`: names of the files kept there
     (`ConfigMount.file_name`). `markers`: of jobs' runs that were begun here. `others`: other clusters of which a store
     owns this node too, each with that owner: where this cluster's own store is new, they may be what it was called
-    before its store was lost.
+    before its store was lost. `usage`: of containers, sorted by id; only where it was asked for.
     """
 
     name: str
@@ -157,6 +166,7 @@ class ObservedNode:
     secrets: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
+    usage: tuple[Usage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

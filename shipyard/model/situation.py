@@ -36,11 +36,13 @@ class DesiredStack:
     """A stack's newest revision. `eligible`: for each service, sorted, the nodes its play's pattern matches, sorted.
 
     `removing`: the stack was removed (`rm`); its revision's spec is what it was, and nothing of it should be left.
+    `stored`: the revision as it is stored, where autoscaling made `revision` differ from it in numbers of replicas.
     """
 
     revision: Revision
     eligible: tuple[tuple[str, tuple[str, ...]], ...] = ()
     removing: bool = False
+    stored: Revision | None = None
 
     def eligible_for(self, service: str) -> tuple[str, ...]:
         """Names of the nodes that this service's pattern matches."""
@@ -56,7 +58,7 @@ class Situation:
     wave of a plan, for which whatever only takes time (a watch over new replicas, a delay) is believed to be over.
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
     `remove_volumes`: full names of volumes to remove (`rm --volumes`).
-    `probed`: what the probes that were due came to; None where a plan looks ahead, and all are taken to pass.
+    `probed`: what the probes that were due came to.
     """
 
     cluster: str
@@ -71,7 +73,7 @@ class Situation:
     accept_empty: frozenset[str] = frozenset()
     remove_volumes: frozenset[str] = frozenset()
     timing: Timing = Timing()
-    probed: tuple[Tried, ...] | None = ()
+    probed: tuple[Tried, ...] = ()
 
     def seen(self) -> dict[str, ObservedNode]:
         """The nodes that answered, by name."""

@@ -44,6 +44,7 @@ class NodeRequest:
     for the runtime's version too, and whether it is rootless; with docker that is one more process.
     `stray_networks`, `stray_volumes`: look for those of the cluster beside the ones named, which is one more for each.
     `restarted`: tell the log also of what runs, and was restarted by the runtime.
+    `usage`: ask what containers use.
     """
 
     name: str
@@ -56,6 +57,7 @@ class NodeRequest:
     stray_networks: bool = True
     stray_volumes: bool = True
     restarted: bool = False
+    usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         secrets=kept.secrets,
         markers=kept.markers,
         others=kept.others,
+        usage=state.usage,
     )
 
 
@@ -133,6 +136,7 @@ def _runtime(dialect: Dialect, request: NodeRequest) -> str:
         stray_networks=request.stray_networks,
         stray_volumes=request.stray_volumes,
         restarted=request.restarted,
+        usage=request.usage,
     )
     plain, healthy = dialect.probe(asked), dialect.probe(replace(asked, health=True))
     if plain == healthy:

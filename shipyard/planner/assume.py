@@ -56,7 +56,7 @@ def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
     observed = tuple(
         _settled(nodes[answer.name]) if isinstance(answer, ObservedNode) else answer for answer in situation.observed
     )
-    return replace(situation, observed=observed, probed=None)
+    return replace(situation, observed=observed)
 
 
 def _settled(node: object) -> ObservedNode:

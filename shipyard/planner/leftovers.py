@@ -119,7 +119,7 @@ def _keep(world: World, stack: DesiredStack, ready: list[str], holding: dict[str
     lacking = COPIES - len(current) - len(chosen)
     for name in sorted([*chosen, *_more(stack, ready, holding, lacking)]):
         if world.wave.may_act(name):
-            step = KeepRevision(revision.stack, revision.number, revision.digest, dumps(revision))
+            step = KeepRevision(revision.stack, revision.number, revision.digest, dumps(stack.stored or revision))
             detail = f"{name} keeps a copy of revision {revision.number}"
             world.wave.add(name, Phase.FETCH, revision.stack, "Copy", detail, step)
 

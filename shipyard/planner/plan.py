@@ -26,6 +26,7 @@ from shipyard.planner import (
     probes,
     relocation,
     replicas,
+    scaling,
     storage,
     stumbling,
     wiring,
@@ -43,7 +44,7 @@ def plan(situation: Situation, *, waves: int = MAX_WAVES) -> Plan:
     """What would be done, `waves` waves ahead at most: one is enough for a pass, all are shown to people."""
     situation = in_order(situation)
     judgement = judge(situation)
-    situation = replace(situation, memory=replace(situation.memory, nodes=judgement.nodes))
+    situation = scaling.scaled(replace(situation, memory=replace(situation.memory, nodes=judgement.nodes)))
     done: list[tuple[Action, ...]] = []
     first, memory = _step(situation, judgement)
     world, now = first, memory

@@ -156,7 +156,7 @@ def _hash(probe: Probe) -> str:
 def count(world: World) -> None:
     """Take the results of this pass into the memory; forget containers that are gone or do not run."""
     tried = world.situation.probed
-    if tried is None or not (tried or world.probed):
+    if world.situation.foresight or not (tried or world.probed):
         return
     for identity, probed in list(world.probed.items()):
         if probed.node in world.seen and _running(world, (probed.stack, probed.service, probed.slot), identity) is None:
@@ -210,7 +210,7 @@ def verdict(
     situation: Situation, probed: Mapping[str, Probed], probes: Probes, box: Container, *, patience: float = 600.0
 ) -> Verdict:
     """What the probes say of a container that runs. `patience`: seconds in which it should have become ready."""
-    if probes == NONE or situation.probed is None or box.state != ContainerState.RUNNING:
+    if probes == NONE or situation.foresight or box.state != ContainerState.RUNNING:
         return WELL
     found = [
         _verdict(situation, name, probe, _count(probed.get(box.id), name, probe, box), box, patience)

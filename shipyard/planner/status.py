@@ -29,7 +29,7 @@ from shipyard.model.status import (
     ServiceStatus,
     StackStatus,
 )
-from shipyard.planner import groups, probes
+from shipyard.planner import groups, probes, scaling
 from shipyard.planner.job_status import counts
 from shipyard.planner.world import slot_of
 
@@ -70,6 +70,7 @@ class _View:
 
 def fleet_status(situation: Situation, plan: Plan, last_pass: PassSummary | None) -> FleetStatus:
     """All of it. Converged means: the plan does nothing, and nothing is blocked or waiting."""
+    situation = scaling.with_wanted(situation, plan.memory)
     view = _view(situation, plan)
     return FleetStatus(
         converged=not (plan.actions or plan.blocked or plan.waiting),

@@ -14,7 +14,7 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
 from shipyard.observe.fleet import observe
 from shipyard.observe.probe import NodeRequest
-from shipyard.planner import plan, probes, storage
+from shipyard.planner import plan, probes, scaling, storage
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session, with_revisions
 from shipyard.store.records import StoredNode
@@ -38,7 +38,10 @@ def look(
     Raises Refused when a node belongs to another store, ShipyardError when one node has two names.
     """
     asked = [node for node in situation.nodes if only is None or node.name in only]
-    answers = _ask(session, membership, situation, asked, images or {}, versions=versions, thorough=thorough)
+    measured = scaling.to_measure(situation) if images is None else frozenset()
+    answers = _ask(
+        session, membership, situation, asked, images or {}, versions=versions, thorough=thorough, measured=measured
+    )
     situation = replace(situation, observed=answers, now=session.now())
     _check_identity(session, situation)
     situation = with_revisions(situation, session)
@@ -68,6 +71,7 @@ def _ask(
     *,
     versions: bool = False,
     thorough: bool = True,
+    measured: Collection[str] = (),
 ) -> tuple[Observation, ...]:
     known = {} if versions else _known_versions(session)
     requests = [
@@ -77,6 +81,7 @@ def _ask(
             tuple(sorted(images.get(node.name, ()))),
             version=node.name not in known,
             thorough=thorough,
+            usage=node.name in measured,
         )
         for node in nodes
     ]
@@ -106,7 +111,7 @@ def with_version(answer: Observation, before: Facts | None) -> Observation:
 
 
 def _request(
-    situation: Situation, node: Node, images: tuple[str, ...], *, version: bool, thorough: bool
+    situation: Situation, node: Node, images: tuple[str, ...], *, version: bool, thorough: bool, usage: bool
 ) -> NodeRequest:
     networks: set[str] = set()
     volumes: set[str] = set()
@@ -128,6 +133,7 @@ def _request(
         images=images,
         version=version,
         stray_networks=version or thorough,
+        usage=usage,
         stray_volumes=version
         or bool(situation.remove_volumes)
         or any(volume.node == node.name for volume in situation.memory.volumes),
@@ -142,6 +148,8 @@ def _volumes(situation: Situation, stack: DesiredStack, service: ServiceSpec, no
     name, eligible = stack.revision.stack, stack.eligible_for(service.name)
     placed = {each.slot for each in situation.memory.placements if (each.stack, each.service) == (name, service.name)}
     most = len(eligible) if service.mode == "global" else service.replicas
+    if service.autoscale is not None:
+        most = service.autoscale.most
     slots = {*placed, *range(1, most + 1)}
     return {volume for slot in slots for volume in storage.used(service.container_for(node, slot))}
 
@@ -160,7 +168,15 @@ def _look_for_images(session: Session, membership: Membership, situation: Situat
         return situation
     again = [node for node in situation.nodes if node.name in wanted]
     answers = {answer.name: answer for answer in _ask(session, membership, situation, again, wanted)}
-    return replace(situation, observed=tuple(answers.get(answer.name, answer) for answer in situation.observed))
+    return replace(situation, observed=tuple(_again(answer, answers) for answer in situation.observed))
+
+
+def _again(before: Observation, answers: Mapping[str, Observation]) -> Observation:
+    """The second answer, where there is one, with what only the first was asked for."""
+    answer = answers.get(before.name, before)
+    if isinstance(answer, ObservedNode) and isinstance(before, ObservedNode):
+        return replace(answer, usage=before.usage)
+    return answer
 
 
 def _local_images(situation: Situation, decided: Plan) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from shipyard.model.event import Event
 from shipyard.model.memory import Hold, Memory, Rollout
 from shipyard.model.plan import Blocked, Rollback
 from shipyard.model.situation import Situation
-from shipyard.model.spec import Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Autoscale, Revision, ServiceSpec, StackSpec
 from shipyard.planner import revising
 from shipyard.planner.turns import target
 from shipyard.reconcile.keeper import whoami
@@ -115,12 +115,21 @@ def scale(session: Session, wanted: Mapping[tuple[str, str], int]) -> tuple[Revi
         service = service_of(spec, name)
         if service.mode != "replicated":
             raise UsageError(f"{stack}/{name} has mode {service.mode}, which is not scaled")
+        if service.autoscale is not None:
+            raise UsageError(
+                f"{stack}/{name} has as many replicas as its use asks for ({_bounds(service.autoscale)})",
+                hint="change min and max of x-shipyard.autoscale in its playbook, or take autoscale out",
+            )
         specs[stack] = revising.scaled(spec, name, replicas) if service.replicas != replicas else spec
     said = {
         stack: ", ".join(f"{name}={count}" for (of, name), count in sorted(wanted.items()) if of == stack)
         for stack in specs
     }
     return tuple(_store(session, stack, spec, f"scaled {said[stack]}") for stack, spec in sorted(specs.items()))
+
+
+def _bounds(rule: Autoscale) -> str:
+    return f"between {rule.least} and {rule.most}"
 
 
 def restart(session: Session, stack: str, name: str) -> Revision:

@@ -18,7 +18,7 @@ from shipyard.model.event import Event
 from shipyard.model.plan import Blocked, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
-from shipyard.planner import probes
+from shipyard.planner import probes, scaling
 from shipyard.planner.job_events import job_events
 from shipyard.planner.learn import events, learn, node_events, replica_events, rollout_events
 from shipyard.planner.plan import plan
@@ -161,6 +161,7 @@ def _tell(session: Session, situation: Situation, decided: Plan, progress: Progr
         *job_events(situation.memory, decided.memory, situation.now),
         *probes.events(situation.memory, decided.memory, situation.now),
         *rollout_events(situation.memory, decided.memory, situation.now),
+        *scaling.events(situation.memory, decided.memory, situation.now),
     )
     for event in happened:
         progress.on_event(event)

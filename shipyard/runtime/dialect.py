@@ -8,7 +8,7 @@ from typing import Protocol
 
 from shipyard.base.errors import ShipyardError
 from shipyard.model.image import RegistryAuth
-from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume
+from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume, Usage
 from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
 from shipyard.runtime.logins import Login
 
@@ -46,6 +46,7 @@ class ProbeRequest:
     `health_timeout` seconds. `version`: ask for the runtime's version, which costs a process;
     so do `stray_networks` and `stray_volumes`: look for those of the cluster beside the ones named.
     `restarted`: tell the log also of what runs, and was restarted by the runtime.
+    `usage`: tell what the containers use, which takes a second or two.
     """
 
     cluster: str
@@ -58,6 +59,7 @@ class ProbeRequest:
     stray_networks: bool = True
     stray_volumes: bool = True
     restarted: bool = False
+    usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class RuntimeState:
     networks: tuple[ObservedNetwork, ...] = ()
     volumes: tuple[ObservedVolume, ...] = ()
     images: tuple[ObservedImage, ...] = ()
+    usage: tuple[Usage, ...] = ()
 
 
 class Dialect(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from shipyard.base import shell
 from shipyard.model import labels
 from shipyard.model.observed import ObservedVolume
-from shipyard.runtime import answers, probing, strictjson
+from shipyard.runtime import answers, probing, strictjson, usage
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
 
 _MARKS = (labels.CLUSTER, labels.STACK, labels.SERVICE, labels.SLOT, labels.REVISION, labels.SPEC)
@@ -98,6 +98,7 @@ def text(request: ProbeRequest, program: str = "docker") -> str:
             "section volumes sy_rt_volumes" if request.volumes or request.stray_volumes else "section volumes true",
             _inspect(request, program),
             probing.logs(program),
+            usage.docker(program) if request.usage else "",
         )
     )
 
@@ -136,6 +137,7 @@ def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
             sorted(map(_volume, answers.lines(answers.section(sections, "volumes"))), key=lambda volume: volume.name)
         ),
         found.images,
+        usage.of_docker(sections.get(usage.SECTION, b"")),
     )
 
 

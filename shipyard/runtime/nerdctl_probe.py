@@ -12,7 +12,7 @@ from typing import Any
 
 from shipyard.base import shell
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume
-from shipyard.runtime import answers, probing, strictjson
+from shipyard.runtime import answers, probing, strictjson, usage
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
 
 _SCRIPT = r"""
@@ -49,7 +49,8 @@ def text(request: ProbeRequest) -> str:
     """The probe's shell text."""
     images = shell.join(image for image in request.images if probing.lookup(image))
     version = "section runtime-version nerdctl --version\n" if request.version else ""
-    return version + _SCRIPT.replace("@OWN@", probing.own(request)).replace("@IMAGES@", images)
+    script = _SCRIPT.replace("@OWN@", probing.own(request)).replace("@IMAGES@", images)
+    return version + script + (usage.docker("nerdctl") if request.usage else "")
 
 
 def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
@@ -65,6 +66,7 @@ def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
         networks=tuple(sorted(networks, key=lambda network: network.name)),
         volumes=tuple(sorted(volumes, key=lambda volume: volume.name)),
         images=tuple(sorted(_images(answers.section(sections, "images")), key=lambda image: image.reference)),
+        usage=usage.of_docker(sections.get(usage.SECTION, b"")),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from shipyard.model.observed import Container, Health, ObservedNetwork, ObservedVolume
-from shipyard.runtime import answers, probing, strictjson
+from shipyard.runtime import answers, probing, strictjson, usage
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
 
 AT_ONCE = 16
@@ -101,6 +101,7 @@ def text(request: ProbeRequest) -> str:
             probing.inspect("podman", template, request),
             health if request.health else "",
             probing.logs("podman"),
+            usage.podman() if request.usage else "",
         )
     )
 
@@ -122,6 +123,7 @@ def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
         networks=tuple(sorted(networks, key=lambda network: network.name)),
         volumes=tuple(sorted(volumes, key=lambda volume: volume.name)),
         images=found.images,
+        usage=usage.of_podman(sections.get(usage.SECTION, b"")),
     )
 
 
