@@ -117,7 +117,7 @@ class SimulatedNode:
 class SimulatedFleet:
     """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked.
 
-        `revisions`: every one that was ever wished for, as the store keeps those in use. `image_volumes`: where each image
+    `revisions`: every one that was ever wished for, as the store keeps those in use. `image_volumes`: where each image
     declares volumes. `init_exit`: what init containers end with, when time passes. `answer`: what a probe comes to, and
     the words of it; `tried`: those of the last pass. `use`: cores and bytes that a container uses.
     """
