@@ -11,6 +11,7 @@ from shipyard.files.compose.declared import DEFAULT
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import address, decimal, pattern, text_or_texts, texts
 from shipyard.files.compose.value import Value
+from shipyard.model.labels import NAME
 from shipyard.model.spec import Attachment, Pairs
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
@@ -81,11 +82,14 @@ def attach(service: Value, name: str, joins: tuple[Join, ...], mac: str | None) 
 
 
 def network_mode(value: Value) -> str:
-    said = value.text("host, none or bridge", empty=False)
-    if said.startswith(("service:", "container:")):
-        raise value.error(f"{said.partition(':')[0]}:… is not carried out yet; known are host, none and bridge")
+    said = value.text("host, none, bridge or service:NAME", empty=False)
+    if said.startswith("container:"):
+        raise value.error("container:… is not carried out yet; known are host, none, bridge and service:NAME")
+    if said.startswith("service:") and NAME.fullmatch(said.removeprefix("service:")):
+        return said
     if said not in ("host", "none", "bridge"):
-        raise value.expected("host, none or bridge", hint="networks of the stack are named under networks:")
+        hint = "networks of the stack are named under networks:"
+        raise value.expected("host, none, bridge or service:NAME", hint=hint)
     return said
 
 
@@ -125,7 +129,12 @@ KEYS = (
     ),
     Key("expose", "list", "Ports that others on its networks may use; for people.", ports.expose),
     Key("networks", "list or mapping", "Networks to join; a mapping says how.", networks, "`default`"),
-    Key("network_mode", "`host`, `none`, `bridge`", "Instead of `networks`.", network_mode),
+    Key(
+        "network_mode",
+        "`host`, `none`, `bridge`, `service:NAME`",
+        "Instead of `networks`. `service:NAME`: a container beside that service's own, in each of its replicas.",
+        network_mode,
+    ),
     Key("mac_address", "MAC address", "On the first network.", mac_address),
     Key("dns", "text or list", "Name servers.", text_or_texts),
     Key("dns_search", "text or list", "Search domains.", text_or_texts),

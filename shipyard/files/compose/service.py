@@ -16,6 +16,7 @@ from shipyard.files.compose import (
     jobs,
     kernel,
     limits,
+    members,
     mounts,
     power,
     probes,
@@ -30,11 +31,14 @@ from shipyard.files.compose.value import Value
 from shipyard.model.job import JOB_MODES
 from shipyard.model.spec import (
     ContainerSpec,
+    DeviceRequest,
     Limits,
+    Member,
     PlacementRules,
     Port,
     Probes,
     Reschedule,
+    Reservations,
     ServiceSpec,
     UpdatePolicy,
 )
@@ -48,6 +52,7 @@ SHIPYARD = Table(
     *probes.KEYS,
     *autoscale.KEYS,
     *rollout.KEYS,
+    *members.KEYS,
 )
 SERVICE = Table(
     "a service",
@@ -84,23 +89,32 @@ def service(value: Value, name: str) -> Service | None:
     if len(value.reading.problems) > before:
         return None
     deployed, own = got.get("deploy", {}), got.get(OWN, {})
+    net = got.get("network_mode") or ""
+    if net.startswith(members.JOINS):
+        members.check_sidecar(value, net, got)
     most, aside = limits.limits(value, got, deployed)
     wanted = deploy.replicas(value, deployed, got.get("scale"))
     mode = jobs.mode(value, own, deployed)
     probes.check(value, own.get("probes", Probes()), got.get("network_mode"))
     autoscale.check(value, own.get("autoscale"), deployed, most, aside)
+    others = _others(value, name, members.wishes(value, own))
+    if others and mode in JOB_MODES:
+        raise value.child(OWN, None).error("can't say other containers of a job: it has one")
+    networks = () if net else attachments.attach(value, name, got.get("networks", ()), got.get("mac_address"))
     spec = ServiceSpec(
         name=name,
         container=dataclasses.replace(
             _container(value, name, got, deployed, most, restarting=mode not in JOB_MODES),
-            gpus=tuple(each for each in aside.devices if "gpu" in each.capabilities),
+            gpus=_gpus(aside),
+            networks=networks,
+            members=tuple(member for member, _ in others),
         ),
         mode=mode,
         replicas=wanted if mode == "replicated" else 1,
         job=jobs.rules(value, mode, wanted, own, deployed, got.get("restart")),
         placement=dataclasses.replace(deployed.get("placement", PlacementRules()), **scheduling.rules(own)),
         priority=own.get("priority", 0),
-        reservations=aside,
+        reservations=members.together(aside, [(member.kind, each) for member, each in others]),
         update=_policy(deployed.get("update_config", UpdatePolicy()), own),
         rollback=_policy(deployed.get("rollback_config", UpdatePolicy()), own),
         canary=own.get("canary"),
@@ -113,6 +127,21 @@ def service(value: Value, name: str) -> Service | None:
         autoscale=own.get("autoscale"),
     )
     return Service(spec, own.get("tags", ())) if len(value.reading.problems) == before else None
+
+
+def _others(value: Value, name: str, wishes: tuple[members.Wish, ...]) -> list[tuple[Member, Reservations]]:
+    """The other containers of a replica, with what each needs."""
+    found = []
+    for wish in wishes:
+        with value.reading.collect():
+            most, aside = limits.limits(wish.value, wish.got, {})
+            spec = _container(wish.value, f"{name}.{wish.name}", wish.got, {}, most, restarting=True)
+            found.append((Member(wish.name, wish.kind, dataclasses.replace(spec, gpus=_gpus(aside))), aside))
+    return found
+
+
+def _gpus(aside: Reservations) -> tuple[DeviceRequest, ...]:
+    return tuple(each for each in aside.devices if "gpu" in each.capabilities)
 
 
 def _policy(policy: UpdatePolicy, own: dict[str, Any]) -> UpdatePolicy:
@@ -133,7 +162,6 @@ def _container(
         environment=environment.resolve(value, got.get("environment", {}), got.get("env_file", ())),
         ports=tuple(sorted(got.get("ports", ()), key=_port_order)),
         mounts=tuple(mounted[target] for target in sorted(mounted)),
-        networks=() if mode else attachments.attach(value, name, got.get("networks", ()), got.get("mac_address")),
         network_mode=mode,
         restart=deployed.get("restart_policy", got.get("restart")) if restarting else None,
         limits=most,

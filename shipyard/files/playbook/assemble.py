@@ -13,6 +13,7 @@ from shipyard.files.compose.service import service as read_service
 from shipyard.files.compose.value import Reading, Value
 from shipyard.files.playbook.play import Play
 from shipyard.files.playbook.rendering import Renderer, Rendering, on_host
+from shipyard.files.playbook.sidecars import joined
 from shipyard.files.playbook.variants import Made, folded
 from shipyard.model.inventory import Inventory
 from shipyard.model.labels import NAME
@@ -67,6 +68,7 @@ class Assembly:
                 with part.reading.collect():
                     self._service(part, name, entry)
         for stack in self._stacks.values():
+            stack.services = joined(stack.services, stack.places)
             self._no_cycles(stack)
         self._unused(parts)
         self._no_clashes()

@@ -394,3 +394,13 @@ def test_what_a_runtime_can_not_do_is_known_beforehand() -> None:
     assert "podman" in str(error)
     assert "domainname" in str(error)
     assert refusal(by_name("docker"), spec) is None
+
+
+def test_a_container_that_joins_another_has_its_host_name_too() -> None:
+    """Docker sees to that by itself, and has no option for it."""
+    assert "--uts=container:a" in argv("podman", network_mode="container:a")
+    assert "--uts=host" in argv("podman", network_mode="container:a", uts="host")
+    assert "--uts=container:a" not in argv("podman", network_mode="container:a", uts="host")
+    for name in NAMES:
+        assert "--network=container:a" in argv(name, network_mode="container:a")
+        assert name == "podman" or not any(word.startswith("--uts") for word in argv(name, network_mode="container:a"))

@@ -268,3 +268,20 @@ def test_nonsense_about_networks_and_volumes(bad: bytes) -> None:
         read(name="podman", volumes=bad)
     with pytest.raises(ValueError, match=r"expected|JSON"):
         read(volumes=bad)
+
+
+def test_of_containers_that_share_a_namespace_only_its_owner_is_on_networks() -> None:
+    """As docker says it; podman shows the owner's networks for each of them."""
+    on = [["n", [], "10.0.0.2", "", None], None]
+    told = read(
+        line(id="1" * 64, name="s-web-1-abcdef", networks=on),
+        line(id="2" * 64, name="s-web-1-abcdef.holder", networks=on, labels={"shipyard.role": "holder"}),
+        line(id="3" * 64, name="s-web-1-abcdef.log", networks=on, labels={"shipyard.role": "sidecar"}),
+        line(id="4" * 64, name="other", networks=on),
+    )
+    assert {box.name: len(box.networks) for box in told.containers} == {
+        "other": 1,
+        "s-web-1-abcdef": 0,
+        "s-web-1-abcdef.holder": 1,
+        "s-web-1-abcdef.log": 0,
+    }
