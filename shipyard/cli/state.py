@@ -34,9 +34,12 @@ def backup(app: App, file: Path | None) -> None:
         raise UsageError(f"{path} is there already; a backup never overwrites")
     with opened(app) as fleet:
         fleet.backup(path)
+        secret = fleet.has_secrets()
     if app.out.json:
         app.out.data({"backup": str(path)})
     app.out.line(f"The store was copied to {path}.")
+    if secret:
+        app.out.line(f"The key of its secrets is not in it: keep a copy of {app.settings.secrets.file} elsewhere.")
 
 
 @state.command(epilog="\b\nExample:\n  shipyard state restore /var/backups/shipyard.db")

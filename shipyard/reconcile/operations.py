@@ -364,6 +364,10 @@ class Operations:
 
         return rebuilding.rebuild(self._session)
 
+    def has_secrets(self) -> bool:
+        """Whether the store holds any."""
+        return bool(self._session.store.secrets())
+
     def backup(self, path: Path) -> None:
         """Copy the store to a file."""
         self._session.store.backup(path)

@@ -30,6 +30,8 @@ from shipyard.model.spec import ConfigMount
 
 ROOT = "/var/lib/shipyard"
 """Where root's directories are."""
+SELINUX = "/sys/fs/selinux/enforce"
+"""Is there where SELinux is on: containers may read only files that are labelled as theirs."""
 
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _FILE = re.compile(r"[0-9a-f]{64}-[0-9]{1,10}-[0-9]{1,10}-[0-7]{1,4}")
@@ -109,7 +111,7 @@ sy_put() {
   command -v base64 >/dev/null 2>&1 || { echo 'base64 is not installed on this node' >&2; return 1; }
   sy_new=${1%/*}/.${1##*/}.$$
   if (umask 077 && base64 -d >"$sy_new") && chmod "$2" "$sy_new" && sy_flush "$sy_new" &&
-    sy_own "$3" "$sy_new" && mv -f "$sy_new" "$1"; then
+    sy_admit "$sy_new" && sy_own "$3" "$sy_new" && mv -f "$sy_new" "$1"; then
     sy_flush "${1%/*}"
   else
     rm -f "$sy_new"
@@ -122,6 +124,9 @@ sy_once() {
     return 1
   fi
   (umask 077 && mkdir -p "$sy_dir/runs") && sy_flush "$sy_dir" && date +%s | sy_keep "$sy_dir/runs/$1"
+}
+sy_admit() {
+  [ ! -e @SELINUX@ ] || chcon -t container_file_t "$1" 2>/dev/null || true
 }
 sy_own() {
   if [ -z "$1" ]; then
@@ -180,7 +185,7 @@ def reading() -> str:
 
 def writing() -> str:
     """`sy_make`, and what `put_config`, `keep_revision` and the fence need."""
-    return _MAKE + _PUT
+    return _MAKE + _PUT.replace("@SELINUX@", SELINUX)
 
 
 def put_config(step: PutConfig) -> str:

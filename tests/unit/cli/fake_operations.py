@@ -158,6 +158,9 @@ class FakeOperations:
         self._ask("adopt_volume", (stack, volume, node))
         return ("node1",) if volume == "data" else ()
 
+    def has_secrets(self) -> bool:
+        return True
+
     def backup(self, path: Path) -> None:
         self._ask("backup", path)
         path.write_text("")

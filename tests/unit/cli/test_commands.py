@@ -313,7 +313,8 @@ def test_decisions_about_a_node(shipyard: Shipyard, fleet: FakeOperations, comma
 
 
 def test_backup_never_overwrites(shipyard: Shipyard, fleet: FakeOperations, tmp_path: Path) -> None:
-    assert shipyard("state", "backup", "copy.db")[0] == 0
+    code, out, _ = shipyard("state", "backup", "copy.db")
+    assert (code, f"keep a copy of {tmp_path / '.shipyard' / 'secrets.key'}" in out) == (0, True)
     assert fleet.last("backup") == tmp_path / "copy.db"
     code, _, err = shipyard("state", "backup", "copy.db")
     assert (code, "never overwrites" in err) == (5, True)

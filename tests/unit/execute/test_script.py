@@ -359,6 +359,20 @@ def test_a_config_arrives_byte_for_byte_with_its_mode(node: ShellNode, fence: Fe
     assert (path.parent / empty.mount.file_name).read_bytes() == b""
 
 
+def test_a_config_is_labelled_for_containers_where_selinux_is_on(
+    plain: ShellNode, fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = plain.root / "bin" / "chcon"
+    tool.write_text('#!/bin/sh\necho "$1 $2" >>"$SAID"\nexit 1\n')
+    tool.chmod(0o755)
+    plain.extra |= {"SAID": str(tmp_path / "said"), "PATH": f"{plain.root}/bin:/usr/bin:/bin"}
+    assert statuses(act(plain, fence, FakeDialect(), action(1, step=config(b"x")))) == ["done"]
+    assert not (tmp_path / "said").exists()
+    monkeypatch.setattr(nodedir, "SELINUX", "/proc/self/status")
+    assert statuses(act(plain, fence, FakeDialect(), action(1, step=config(b"x")))) == ["done"]
+    assert (tmp_path / "said").read_text() == "-t container_file_t\n"
+
+
 def test_a_config_has_the_owner_that_the_container_wants(plain: ShellNode, fence: Fence) -> None:
     step = config(b"x", uid="1234", gid="5678")
     said = act(plain, fence, FakeDialect(), action(1, step=step))

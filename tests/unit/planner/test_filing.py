@@ -104,6 +104,27 @@ def test_a_container_is_started_again_only_with_its_files() -> None:
     assert all(put.id in action.needs for action in steps(decided, StartContainer))
 
 
+def test_what_belongs_there_stays_while_its_container_is_missing() -> None:
+    fleet = settled()
+    for node in fleet.nodes.values():
+        node.boxes.clear()
+    assert not steps(plan(fleet.situation(declared())), DropFiles)
+
+
+def test_a_paused_update_keeps_what_the_older_replicas_would_be_made_from() -> None:
+    fleet = settled()
+    fleet.one_pass(declared(2, "c"))
+    (rollout,) = fleet.memory.rollouts
+    fleet.memory = replace(fleet.memory, rollouts=(replace(rollout, state="paused"),))
+    for node in fleet.nodes.values():
+        for key, box in list(node.boxes.items()):
+            if f"secrets/{'b' * 64}-0-0-444" in box.files:
+                del node.boxes[key]
+    decided = plan(fleet.situation(declared(2, "c")), waves=1)
+    assert {action.step.spec.secrets[0].digest[0] for action in steps(decided, CreateContainer)} == {"b"}
+    assert not steps(decided, DropFiles)
+
+
 def test_what_a_container_that_nobody_knows_has_is_left_to_it() -> None:
     fleet = settled()
     unknown = plan(fleet.situation(()), waves=1)
