@@ -179,6 +179,22 @@ def test_what_serves_is_not_stopped_for_a_new_one_that_does_not_come_up() -> Non
     fleet.converge(stacks)
     assert identity in fleet.nodes["n2"].boxes
     assert sum(map(len, placed(fleet).values())) == 5
+    last = fleet.one_pass(stacks)
+    assert (last.waves, last.waiting, last.blocked) == ((), (), ()), "it is settled"
+
+
+def test_keep_old_does_not_go_back_to_what_an_update_has_replaced() -> None:
+    rule = Reschedule(when_back="keep_old")
+    fleet, stacks = SimulatedFleet(NAMES), desired(web(rule))
+    fleet.converge(stacks)
+    fleet.nodes["n2"].up = False
+    wait(fleet, stacks, 420)
+    changed = desired(web(rule, container=replace(CONTAINER, image="app:2")))
+    wait(fleet, changed, 300)
+    new = {box.id for node, box in fleet.running() if node != "n2"}
+    fleet.nodes["n2"].up = True
+    fleet.converge(changed)
+    assert {box.id for _, box in fleet.running()} == new
 
 
 def test_two_lost_nodes_do_not_move_at_once() -> None:
@@ -196,6 +212,18 @@ def test_two_lost_nodes_do_not_move_at_once() -> None:
     assert {each.until for each in held} == {fleet.memory.evacuations[0].since + 300}
     wait(fleet, stacks, 300)
     assert sum(len(nodes) == 2 for nodes in placed(fleet).values()) == 4
+
+
+def test_what_is_lost_already_does_not_move_either_while_most_are_silent() -> None:
+    fleet, stacks = SimulatedFleet(NAMES), desired(web(replicas=10))
+    fleet.converge(stacks)
+    for name in ("n2", "n4"):
+        fleet.nodes[name].up = False
+    wait(fleet, stacks, 400)
+    for name in ("n1", "n3"):
+        fleet.nodes[name].up = False
+    wait(fleet, stacks, 600)
+    assert sum(len(nodes) == 2 for nodes in placed(fleet).values()) == 2, "those of the first node alone"
 
 
 def test_when_most_fall_silent_nothing_moves_however_long() -> None:
