@@ -55,6 +55,7 @@ def reconcile(
         watch=watch,
         interval=interval,
         check=check,
+        cron=cron,
         accept_empty=accept_empty,
         timeout=app.settings.timeouts.converge if timeout is None else timeout,
     )

@@ -27,13 +27,17 @@ class ApplyRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """`reconcile`. `once`: one pass. `watch`: for ever, a pass every `interval` seconds. `check`: change nothing."""
+    """`reconcile`. `once`: one pass. `watch`: for ever, a pass every `interval` seconds. `check`: change nothing.
+
+    `cron`: passes come as often as cron starts them.
+    """
 
     limit: str | None = None
     once: bool = False
     watch: bool = False
     interval: float = 60.0
     check: bool = False
+    cron: bool = False
     accept_empty: tuple[str, ...] = ()
     timeout: float = 600.0
 

@@ -16,7 +16,7 @@ from shipyard.model.memory import Memory, Placement, Probed, Scale, SlotKey
 from shipyard.model.observed import Container, ContainerState, Health, ObservedNode, Usage
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Autoscale, ServiceSpec
-from shipyard.planner import hpa, probes
+from shipyard.planner import groups, hpa, probes
 from shipyard.planner.world import slot_of
 
 SYNC = 15.0
@@ -122,7 +122,7 @@ def _measured(situation: Situation) -> _Measured:
     containers: defaultdict[SlotKey, list[tuple[ObservedNode, Container]]] = defaultdict(list)
     placements: defaultdict[Key, list[Placement]] = defaultdict(list)
     for node in asked:
-        for box in node.containers:
+        for box in groups.as_one(each for each in node.containers if slot_of(each) is not None):
             key = slot_of(box) if box.state == ContainerState.RUNNING else None
             if key is not None:
                 containers[key].append((node, box))
@@ -176,6 +176,20 @@ def _proposal(
     return hpa.propose(scale.wanted, samples, target)
 
 
+def together(usage: Mapping[str, Usage], box: Container) -> Usage | None:
+    """Of a replica of several containers what they use together; None where one of them is unknown."""
+    parts = [usage.get(part.id) for part in groups.lasting(groups.parts_of(box))]
+    known = [part for part in parts if part is not None]
+    if not known or len(known) < len(parts):
+        return None
+    cpus, sizes = [part.cpu for part in known], [part.memory for part in known]
+    return Usage(
+        box.id,
+        None if None in cpus else sum(cpu or 0.0 for cpu in cpus),
+        None if None in sizes else sum(size or 0 for size in sizes),
+    )
+
+
 def _reserved(service: ServiceSpec, placement: Placement | None, name: str) -> float:
     """Of one replica, in cores or bytes: what is reserved or, where nothing is, its limit."""
     limits = service.container_on(placement.node if placement is not None else "").limits
@@ -203,7 +217,7 @@ def _sample(
         return hpa.Sample(None, reserved, ready=not pending)
     own = labels.container_name(situation.cluster, *placement.key, placement.incarnation)
     node, box = min(there, key=lambda each: (each[1].name != own, each[1].id))
-    usage = measured.usage.get(box.id)
+    usage = together(measured.usage, box)
     if name == "memory":
         return hpa.Sample(None if usage is None else usage.memory, reserved)
     declared = probes.made_with(situation, stack, service, node.name, box)

@@ -35,6 +35,7 @@ from shipyard.model.request import (
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Revision
 from shipyard.model.status import PassSummary
+from shipyard.reconcile import pace
 from shipyard.reconcile.early import Opening
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.run import Wish, converge, with_lease
@@ -93,6 +94,8 @@ class Operations:
         )
         if request.check:
             return self._check(wish, progress)
+        if request.cron:
+            pace.tell(self._session.store, progress, self._session.now())
         if not request.watch:
             return with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress))
         return with_lease(self._session, lambda keeper: self._watch(keeper, wish, request.interval, progress))

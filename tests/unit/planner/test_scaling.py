@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
+from shipyard.model import labels
 from shipyard.model.canonical import dumps, stack_digest
-from shipyard.model.observed import Container, Health
+from shipyard.model.observed import Container, ContainerState, Health, Usage
 from shipyard.model.plan import KeepRevision
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import (
@@ -228,6 +231,14 @@ def test_the_nodes_keep_the_revision_as_it_was_declared() -> None:
     assert kept
     for step in kept:
         assert json.loads(step.body) == json.loads(dumps(stacks[0].revision))
+
+
+def test_containers_of_one_replica_use_together_and_none_may_be_unknown() -> None:
+    parts = tuple(Container(name, name, ContainerState.RUNNING, ((labels.ROLE, "sidecar"),)) for name in "ab")
+    whole = Container("h", "h", ContainerState.RUNNING, parts=parts)
+    use = {"a": Usage("a", 0.1, 10), "b": Usage("b", 0.2, None)}
+    assert scaling.together(use, whole) == Usage("h", pytest.approx(0.3), None)
+    assert scaling.together({"a": use["a"]}, whole) is None
 
 
 def test_what_is_left_of_an_old_container_is_not_counted_twice() -> None:
