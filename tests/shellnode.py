@@ -132,6 +132,9 @@ class FakeDialect:
     def start(self, container: str) -> tuple[Command, ...]:
         return self._chosen[int(container)]
 
+    def create_container(self, name: str, *rest: object) -> tuple[Command, ...]:
+        return self._chosen[0]
+
     def probe(self, request: object) -> str:
         return self._probe
 

@@ -14,7 +14,7 @@ from shipyard.model import labels
 from shipyard.model.canonical import digest, dumps, spec_hash
 from shipyard.model.job import AT_WORK, JobRun, JobTask, RunState, TaskState
 from shipyard.model.memory import SlotKey
-from shipyard.model.node import NodeState
+from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, JobRules, RestartPolicy, ServiceSpec
@@ -24,6 +24,7 @@ from shipyard.planner.world import World
 ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 ENDED = ("succeeded", "failed", "stopped")
 DEADLINE = "DeadlineExceeded"
+DRAINED = "Drained"
 REPLACED = "Replaced"
 RESULTS: dict[TaskState, RunState] = {
     "failed": "failed",
@@ -83,7 +84,7 @@ def _task(world: World, stack: str, service: ServiceSpec, run: JobRun, task: Job
     if task.state == "unknown" or (task.state == "starting" and not begun and not anew):
         return task
     if task.state == "stopping":
-        return _over(world, task, 0.0)
+        return _over(world, service.job, task, 0.0)
     failed = world.failures.get(key)
     if failed is not None and failed.reason and task.state == "starting" and not anew:
         return _failed(world, service.job, task, failed.reason, failed.message)
@@ -106,7 +107,7 @@ def _of_container(world: World, rules: JobRules, key: SlotKey, task: JobTask, bo
         case ContainerState.CREATED | ContainerState.EXITED:
             task = replace(task, started=started)
             if task.state == "stopping":
-                return _over(world, task, box.ended or 0.0)
+                return _over(world, rules, task, box.ended or 0.0)
             if box.exit_code == 0 and not box.error:
                 ended = world.now - (box.ended or 0.0)
                 return replace(task, state="succeeded", ended=ended, reason="", message="")
@@ -121,13 +122,18 @@ def _of_running(world: World, rules: JobRules, task: JobTask, box: Container) ->
     if rules.deadline and box.age is not None and box.age >= rules.deadline:
         message = f"it ran for longer than its deadline, {rules.deadline:g} s"
         return replace(task, state="stopping", reason=DEADLINE, message=message)
+    said = world.nodes.get(task.node)
+    if said is not None and said.availability == Availability.DRAIN and 0 < said.drain_until <= world.now:
+        return replace(task, state="stopping", reason=DRAINED, message=f"{task.node} is drained, and waited for it")
     if task.state == "running":
         return task
     return replace(task, state="running", reason="", message="")
 
 
-def _over(world: World, task: JobTask, ago: float) -> JobTask:
+def _over(world: World, rules: JobRules, task: JobTask, ago: float) -> JobTask:
     """It was told to stop, and did."""
+    if task.reason == DRAINED:
+        return _failed(world, rules, task, task.reason, task.message)
     return replace(task, state="failed" if task.reason == DEADLINE else "stopped", ended=world.now - ago)
 
 

@@ -5,19 +5,31 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from shipyard.base.errors import LeaseHeld, StoreError
 from shipyard.cli.app import App
 from shipyard.cli.main import run
+from shipyard.model import labels
+from shipyard.model.job import Job, JobRun, JobTask
+from shipyard.model.memory import Memory
 from shipyard.model.node import Node
-from shipyard.model.observed import Facts, ObservedNode, Silent
+from shipyard.model.observed import Container, ContainerState, Facts, ObservedNode, Silent
 from shipyard.model.plan import Blocked, Plan
 from shipyard.model.progress import Ending
-from shipyard.model.request import ApplyRequest, DrainRequest, HostKey, NodeCheck, ReconcileRequest, RemoveRequest
+from shipyard.model.request import (
+    ApplyRequest,
+    DrainRequest,
+    HostKey,
+    JobRequest,
+    NodeCheck,
+    ReconcileRequest,
+    RemoveRequest,
+)
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import ContainerSpec, JobRules, Revision, ServiceSpec, StackSpec
 from tests.unit.cli import cli_samples as samples
 from tests.unit.cli.fake_operations import FakeOperations
 
@@ -357,3 +369,45 @@ def test_a_drain_waits_for_its_deadline_and_says_what_is_left(fleet: FakeOperati
     code, said, _ = shipyard("drain", "node2", "--no-wait")
     assert (code, fleet.last("drain").wait) == (2, False)
     assert "shop/db.1" in said
+
+
+def job_of(fleet: FakeOperations) -> None:
+    """A job with one run that failed, whose container is on node1."""
+    box = Container(
+        "ab" * 32, labels.container_name("c1", "guestbook", "job", 4, 1), ContainerState.EXITED, exit_code=3
+    )
+    task = JobTask(4, 0, "failed", "node1", started=samples.NOW - 60, reason="Failed", message="exit code 3")
+    run_ = JobRun(4, "due-60", "schedule", "ab", 1, 1, samples.NOW - 60, state="failed", tasks=(task,))
+    late = JobRun(5, "due-90", "schedule", "ab", 1, 1, samples.NOW - 30, state="skipped", reason="JobSkipped")
+    service = ServiceSpec("job", ContainerSpec("nginx"), mode="replicated-job", job=JobRules(schedule="@yearly"))
+    revision = Revision("guestbook", 2, StackSpec("guestbook", (service,)), "d", samples.NOW, "ann@bastion")
+    memory = Memory(jobs=(Job("guestbook", "job", numbers=5, runs=(run_, late)),))
+    seen = ObservedNode("node1", Facts(runtime="podman"), containers=(box,))
+    stacks = (DesiredStack(revision),)
+    fleet.situation = Situation("c1", samples.NOW, (Node("node1"),), stacks, (seen,), memory=memory)
+    fleet.plan_ = Plan(memory=memory)
+
+
+def test_job_list(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    assert "no job" in shipyard("job", "list")[1]
+    job_of(fleet)
+    code, out, _ = shipyard("job", "list", "-o", "json")
+    (job,) = json.loads(out)
+    assert (code, job["service"], job["schedule"], job["next_due"][5:10]) == (0, "job", "@yearly", "01-01")
+    assert [(each["run"], each["state"]) for each in job["runs"]] == [(5, "skipped"), (4, "failed")]
+    assert (job["last_run"]["run"], job["last_run"]["tasks"][0]["exit_code"]) == (4, 3)
+    assert "@yearly" in shipyard("job", "list", "guestbook")[1]
+
+
+@pytest.mark.parametrize(("state", "code"), [("succeeded", 0), ("failed", 2), ("unknown", 2), ("active", 2)])
+def test_job_run(shipyard: Shipyard, fleet: FakeOperations, state: Any, code: int) -> None:
+    fleet.run = JobRun(3, "asked-1", "request", "", 1, state=state)
+    assert shipyard("job", "run", "guestbook/job", "--timeout", "9")[:2] == (code, f"Run 3 of guestbook/job: {state}\n")
+    assert fleet.last("run_job") == JobRequest("guestbook", "job", wait=True, timeout=9.0)
+    assert shipyard("job", "run", "guestbook")[0] == 5
+
+
+def test_job_logs_says_what_there_is_instead(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    job_of(fleet)
+    assert "it has: 4" in shipyard("job", "logs", "guestbook/job", "9")[2]
+    assert "there are: guestbook/job" in shipyard("job", "logs", "guestbook/web")[2]

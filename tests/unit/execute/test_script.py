@@ -16,8 +16,18 @@ from shipyard.base.errors import StoreError
 from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer, steps
 from shipyard.execute.script import Fence, Script, build, claim
-from shipyard.model.plan import Action, DropFiles, DropRevision, KeepRevision, PutConfig, PutSecret, Status
-from shipyard.model.spec import ConfigMount, ConfigSpec, SecretSpec
+from shipyard.model.plan import (
+    Action,
+    CreateContainer,
+    DropFiles,
+    DropMarker,
+    DropRevision,
+    KeepRevision,
+    PutConfig,
+    PutSecret,
+    Status,
+)
+from shipyard.model.spec import ConfigMount, ConfigSpec, ContainerSpec, SecretSpec
 from shipyard.runtime import nodedir, nodescript
 from shipyard.transport.connection import Completed
 from tests.shellnode import SHELLS, FakeDialect, ShellNode, action, call, is_root
@@ -461,6 +471,25 @@ def test_a_stacks_revision_replaces_its_older_one_and_is_dropped(node: ShellNode
         assert (folder / "web").read_text() == f"{number} {'ab' * 32}\n{body}\n"
     act(node, fence, FakeDialect(), action(1, step=DropRevision("web")))
     assert list(folder.iterdir()) == []
+
+
+def test_what_has_a_marker_is_not_begun_again_until_the_marker_is_dropped(node: ShellNode, fence: Fence) -> None:
+    dialect = FakeDialect((call("run"),))
+    begin = action(1, step=CreateContainer("web-app-1-abcdef", ContainerSpec("nginx"), (), once="web.app.due-60.0.1"))
+    assert statuses(act(node, fence, dialect, begin)) == ["done"]
+    assert [path.name for path in (directory(node, fence) / "runs").iterdir()] == ["web.app.due-60.0.1"]
+    again = act(node, fence, dialect, begin)
+    assert statuses(again) == ["failed"]
+    assert "not begun twice" in again.outcomes[0].message
+    assert [words[0] for words in node.calls()] == ["run"]
+    assert nodedir.read_state(b"run web.app.due-60.0.1\n").markers == ("web.app.due-60.0.1",)
+    drop, more = action(1, step=DropMarker("web.app.due-60.0.1")), action(2, step=begin.step)
+    assert statuses(act(node, fence, dialect, drop, more)) == ["done", "done"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "", "a;id", "$(id)"])
+def test_a_marker_that_is_no_name_reaches_no_path(plain: ShellNode, fence: Fence, name: str) -> None:
+    assert statuses(act(plain, fence, FakeDialect(), action(1, step=DropMarker(name)))) == ["failed"]
 
 
 @pytest.mark.parametrize("stack", ["../../x", "a b", "", "A", "a;id"])

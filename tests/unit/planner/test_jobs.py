@@ -11,7 +11,7 @@ from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.job import JobRun
 from shipyard.model.memory import Memory
-from shipyard.model.node import NodeState
+from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, DropMarker, Plan
 from shipyard.model.situation import DesiredStack
@@ -174,6 +174,28 @@ def test_it_may_not_run_for_longer_than_its_deadline() -> None:
     assert states(fleet) == ["failed"]
     assert runs(fleet)[0].reason == "DeadlineExceeded"
     assert [each.reason for each in decided.blocked] == ["JobFailed"]
+
+
+def test_a_drained_node_lets_it_end_and_after_the_drains_deadline_it_is_begun_elsewhere() -> None:
+    fleet, desired = SimulatedFleet(NODES), stack(service(retries=1))
+    fleet.one_pass(desired)
+    fleet.one_pass(desired)
+    first = node_of(fleet)
+
+    def drained(now: float) -> Plan:
+        nodes = (Node(name, availability=drain if name == first else active, drain_until=2e6) for name in NODES)
+        return plan(replace(fleet.situation(desired), nodes=tuple(nodes), now=now), waves=1)
+
+    drain, active = Availability.DRAIN, Availability.ACTIVE
+    assert not drained(1.9e6).waves
+    decided = drained(2e6)
+    assert [(action.node, action.reason) for action in decided.actions] == [(first, "Drained")]
+    fleet.memory = decided.memory
+    fleet.end(143)
+    fleet.memory = drained(2e6 + 1).memory
+    again = [action.node for action in drained(2e6 + 100).actions if isinstance(action.step, CreateContainer)]
+    assert len(again) == 1
+    assert first not in again
 
 
 def test_a_container_that_is_gone_is_not_made_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shipyard.model.inventory import Become, Connection
+from shipyard.model.job import Job, JobRun, JobTask
 from shipyard.model.memory import (
     Attempts,
     Departed,
@@ -23,6 +24,7 @@ from shipyard.model.observed import Facts
 from shipyard.store.records import StoredNode
 from shipyard.store.store import Store
 
+TASK = JobTask(7, 0, "running", "node1", machine="m", attempt=2, failures=1, started=3.5)
 MEMORY = Memory(
     placements=(Placement("db", "redis", 1, "node2", 4, 2), Placement("web", "web", 2, "node1", 1, 3)),
     failures=(
@@ -36,6 +38,7 @@ MEMORY = Memory(
     departed=(Departed("web", "web", 2, "node2", 1), Departed("web", "web", 2, "node3", 2)),
     evacuations=(Evacuation("node2", 410.0),),
     fencings=(FailedFencing("node3", 420.0, "no such plug"),),
+    jobs=(Job("web", "job", "@daily UTC", 1.0, 2.0, 7, (JobRun(7, "due-2", "schedule", "ab", 3, tasks=(TASK,)),)),),
 )
 
 
