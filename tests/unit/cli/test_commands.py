@@ -402,7 +402,8 @@ def test_job_list(shipyard: Shipyard, fleet: FakeOperations) -> None:
 @pytest.mark.parametrize(("state", "code"), [("succeeded", 0), ("failed", 2), ("unknown", 2), ("active", 2)])
 def test_job_run(shipyard: Shipyard, fleet: FakeOperations, state: Any, code: int) -> None:
     fleet.run = JobRun(3, "asked-1", "request", "", 1, state=state)
-    assert shipyard("job", "run", "guestbook/job", "--timeout", "9")[:2] == (code, f"Run 3 of guestbook/job: {state}\n")
+    ended, out, _ = shipyard("job", "run", "guestbook/job", "--timeout", "9")
+    assert (ended, out.splitlines()[-1]) == (code, f"Run 3 of guestbook/job: {state}")
     assert fleet.last("run_job") == JobRequest("guestbook", "job", wait=True, timeout=9.0)
     assert shipyard("job", "run", "guestbook")[0] == 5
 
