@@ -168,7 +168,7 @@ class Vault:
         try:
             said = program.ask(
                 declared.command,
-                environ=self._environ,
+                environ={name: said for name, said in self._environ.items() if name != self._source.variable},
                 folder=self._folder,
                 limit=MAX_SECRET,
                 timeout=declared.timeout,

@@ -152,6 +152,9 @@ def _container(
     value: Value, name: str, got: dict[str, Any], deployed: dict[str, Any], most: Limits, *, restarting: bool
 ) -> ContainerSpec:
     mounted = {mount.target: mount for mount in (*got.get("volumes", ()), *got.get("tmpfs", ()))}
+    taken = mounted.keys() | {mount.target for mount in got.get("configs", ())}
+    for target in sorted(taken & {mount.target for mount in got.get("secrets", ())}):
+        raise value.child("secrets", None).error(f"{target} is a volume or a config already")
     mode = got.get("network_mode")
     if mode == "host" and any(port.published not in (None, port.target) for port in got.get("ports", ())):
         raise value.child("ports", None).error("can't be mapped with network_mode host, where ports are the node's own")

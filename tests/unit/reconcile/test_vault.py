@@ -148,6 +148,13 @@ def test_setting_an_external_one_says_who_has_to_be_applied_again(
     assert kept.put("a", SecretBytes(b"2")) == (False, ())
 
 
+def test_a_password_manager_is_not_told_the_key(project: Project, vault: Vault, tmp_path: Path) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "THE_KEY": "b2xk" * 10 + "b2w="}
+    keyed = opened_again(vault.store, tmp_path, environ=environ)
+    stack, _ = applied(project, keyed, TOLD.replace("echo told", "echo ${THE_KEY-none}"))
+    assert contents(keyed, stack) == {"a": b"none"}
+
+
 def test_a_password_manager_is_asked_in_a_trusted_project_alone(project: Project, vault: Vault, tmp_path: Path) -> None:
     stack, _ = applied(project, vault, TOLD)
     assert contents(vault, stack) == {"a": b"told"}
