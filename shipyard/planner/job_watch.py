@@ -69,8 +69,6 @@ def _task(world: World, stack: str, service: ServiceSpec, run: JobRun, task: Job
     if task.state in ENDED or task.state == "waiting":
         return task
     key = (stack, service.name, task.slot)
-    if key in world.evicted:
-        return _failed(world, service.job, task, "Evicted", "it had to make room for what has a higher priority")
     seen = world.seen.get(task.node)
     if seen is None:
         if task.state == "unknown" or not lost(world, task.node):
