@@ -99,7 +99,7 @@ class Rollout:
     containers should be made from: a revision that changes only other services is no other update. `before`: the last
     revision that was good, 0 for none; `undone`: the one that a rollback leaves. `watched`: new replicas that have
     become ready, as (slot, since when). `good`: slots whose new replica has stood its test. `failed`: those whose new
-    replica failed. `gated`: the first of them was good, so that others may follow. `last`: when the newest one became
+    replica failed. `gated`: the first of them was well, so that others may follow. `last`: when the newest one became
     ready. `stalled`: seconds of looking without progress; `looked`: when it was last looked at. `canary`: since when
     all canaries have been ready, 0 while they are not; -1 once they were judged good.
     """

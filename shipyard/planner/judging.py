@@ -21,6 +21,10 @@ from shipyard.planner.succession import policy_of
 from shipyard.planner.turns import Turn, target
 from shipyard.planner.world import World
 
+UNCHECKED = 2.0
+"""Seconds that a first new replica without health check or probe must run before others follow: what can't start at
+all has ended by then. One that is checked has said itself that it is well."""
+
 JUDGED = -1.0
 """`Rollout.canary` once the canaries were judged good."""
 
@@ -113,6 +117,8 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
             watched[turn.slot] = last = world.now
         elif turn.kind not in (Kind.READY, Kind.UNSEEN):
             watched.pop(turn.slot, None)
+        if turn.slot in watched and world.now - watched[turn.slot] >= trial(turn.service, policy):
+            gated = True
         stood = turn.slot in watched and world.now - watched[turn.slot] >= policy.monitor
         ready = turn.kind == Kind.READY and (stood or world.situation.foresight)
         if turn.slot not in failed and (ready or turn.kind == Kind.COMPLETED):
@@ -131,6 +137,13 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
         stalled=0.0 if moved else rollout.stalled,
         canary=_canary(world, service, turns, rollout, good),
     )
+
+
+def trial(service: ServiceSpec, policy: UpdatePolicy) -> float:
+    """Seconds that the first new replica has to have been ready before others follow it."""
+    check = service.container.healthcheck
+    checked = (check is not None and check.test != ("NONE",)) or service.probes.readiness is not None
+    return 0.0 if checked else min(policy.monitor, UNCHECKED)
 
 
 def _canary(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout, good: set[int]) -> float:

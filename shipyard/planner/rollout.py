@@ -189,7 +189,8 @@ def _tell(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequen
     policy = succession.policy_of(world, stack, service)
     for slot, since in rollout.watched:
         detail = f"new, and watched for {policy.monitor:g} s"
-        world.wave.waiting.append(Waiting(f"{name}.{slot}", "Monitoring", detail, since + policy.monitor))
+        until = since + (policy.monitor if rollout.gated else judging.trial(service, policy))
+        world.wave.waiting.append(Waiting(f"{name}.{slot}", "Monitoring", detail, until))
     if service.canary is not None and rollout.canary > 0:
         detail = f"canaries are watched for {service.canary.period:g} s"
         world.wave.waiting.append(Waiting(name, "Canary", detail, rollout.canary + service.canary.period))

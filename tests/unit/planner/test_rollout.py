@@ -25,15 +25,19 @@ def deployed(control: Control, **more: Any) -> None:
     assert control.rollout().state == "completed"
 
 
-def test_the_first_goes_alone_and_the_others_follow_once_it_has_stood_its_test(control: Control) -> None:
-    deployed(control, replicas=5, parallelism=2)
-    control.apply(service("app:2", replicas=5, parallelism=2, monitor=4))
+@pytest.mark.parametrize(("check", "alone"), [(None, 3), (CHECKED, 1)])
+def test_the_first_goes_alone_and_the_others_follow_once_it_is_well(
+    control: Control, check: Healthcheck | None, alone: int
+) -> None:
+    """Without a check it has to run for two seconds; one that is checked need only be healthy."""
+    deployed(control, replicas=5, parallelism=2, healthcheck=check)
+    control.apply(service("app:2", replicas=5, parallelism=2, monitor=4, healthcheck=check))
     began, counts = control.fleet.now, []
     while control.images().get("app:2", 0) < 5:
         control.step()
         counts.append(control.images().get("app:2", 0))
         assert control.serving() >= 3
-    assert counts[:5] == [1, 1, 1, 1, 1]
+    assert counts[: alone + 1] == [*[1] * alone, 3]
     assert sorted(set(counts)) == [1, 3, 5]
     assert control.fleet.now - began < 12
     control.run()
@@ -96,7 +100,7 @@ def test_one_that_crashes_while_it_is_watched_has_failed(control: Control) -> No
 def test_one_that_crashes_after_that_has_not(control: Control) -> None:
     deployed(control)
     control.apply(service("app:2"))
-    while not control.rollout().gated or control.rollout().revision != 2:
+    while not control.rollout().good or control.rollout().revision != 2:
         control.step()
     slot = control.rollout().good[0]
     for node, box in control.boxes():
