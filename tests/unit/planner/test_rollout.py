@@ -10,7 +10,7 @@ import pytest
 
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer
-from shipyard.model.spec import Canary, Mount, Port, UpdatePolicy, VolumeSpec
+from shipyard.model.spec import Canary, Healthcheck, Mount, Port, UpdatePolicy, VolumeSpec
 from tests.rolling import CHECKED, Control, service
 
 
