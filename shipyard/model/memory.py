@@ -273,6 +273,25 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
+class Nameless:
+    """Volumes without a name that a replica had on a node, as (target, volume). `member`: of a replica of several.
+
+    Only a container says whose they are: when it is removed by hand, this is what is left to tell.
+    """
+
+    stack: str
+    service: str
+    slot: int
+    member: str
+    node: str
+    volumes: tuple[tuple[str, str], ...]
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return (self.stack, self.service, self.slot, self.member)
+
+
+@dataclass(frozen=True, slots=True)
 class Departed:
     """A replica was moved off a silent node, where this incarnation of it may still be at work.
 
@@ -334,6 +353,7 @@ class Memory:
     holds: tuple[Hold, ...] = ()
     stumbles: tuple[Stumbles, ...] = ()
     attempts: tuple[Attempts, ...] = ()
+    nameless: tuple[Nameless, ...] = ()
     departed: tuple[Departed, ...] = ()
     evacuations: tuple[Evacuation, ...] = ()
     fencings: tuple[FailedFencing, ...] = ()

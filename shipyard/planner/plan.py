@@ -18,6 +18,7 @@ from shipyard.model.observed import Silent
 from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
 from shipyard.planner import (
+    anonymous,
     filing,
     jobs,
     judging,
@@ -88,6 +89,7 @@ def in_order(situation: Situation) -> Situation:
 def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     world = build(situation, judgement)
     storage.remember(world)
+    anonymous.remember(world)
     stumbling.forget(world)
     probes.count(world)
     leftovers.drop_placements(world)

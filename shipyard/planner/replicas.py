@@ -256,7 +256,7 @@ def _create(
     here = [stray for stray in each.strays if stray[0] == node]
     if both_at_once(world, stack, service, each):
         here = [(where, stray) for where, stray in here if not each.serves(stray)]
-    kept, holders = anonymous.carried_over(stack, spec, [box for _, box in here])
+    kept, holders = anonymous.carried_over(world, stack, spec, each.placement, [box for _, box in here])
     gone = _make_room(world, each, here, reason, fetched, holders)
     needs = (*fetched, *volumes, *networks, *gone)
     marks = said(world, stack, service, each)

@@ -13,6 +13,7 @@ from shipyard.model.memory import (
     Failures,
     KnownVolume,
     Memory,
+    Nameless,
     Placement,
     Probed,
     Relocation,
@@ -85,6 +86,7 @@ class World:
     volumes: dict[tuple[str, str], KnownVolume]
     stumbles: dict[StumbleKey, Stumbles]
     attempts: dict[SlotKey, Attempts]
+    nameless: dict[tuple[str, str, int, str], Nameless]
     book: NodeBook
     jobs: dict[ServiceKey, Job]
     rollouts: dict[ServiceKey, Rollout]
@@ -144,6 +146,7 @@ class World:
             failures=tuple(sorted(self.failures.values(), key=lambda failures: failures.key)),
             volumes=tuple(volume for _, volume in sorted(self.volumes.items())),
             stumbles=tuple(sorted(self.stumbles.values(), key=lambda stumbles: stumbles.key)),
+            nameless=tuple(each for _, each in sorted(self.nameless.items()) if each.key[:3] in self.placements),
             attempts=tuple(each for _, each in sorted(self.attempts.items()) if each.key in self.placements),
             jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.key)),
             probed=tuple(sorted(self.probed.values(), key=lambda probed: probed.key)),
@@ -167,6 +170,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         volumes={(volume.node, volume.name): volume for volume in memory.volumes},
         stumbles={stumbles.key: stumbles for stumbles in memory.stumbles},
         attempts={attempts.key: attempts for attempts in memory.attempts},
+        nameless={nameless.key: nameless for nameless in memory.nameless},
         book=book(memory, situation.now, situation.timing.move_share),
         jobs={job.key: job for job in memory.jobs},
         rollouts={rollout.key: rollout for rollout in memory.rollouts},

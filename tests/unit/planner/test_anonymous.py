@@ -47,6 +47,32 @@ def test_a_changed_spec_keeps_the_data() -> None:
     assert only(fleet).anonymous == before.anonymous
 
 
+def test_what_was_removed_by_hand_comes_back_with_its_data() -> None:
+    fleet = started()
+    before = only(fleet)
+    fleet.nodes["n1"].boxes.clear()
+    fleet.converge(declared(SPEC))
+    assert only(fleet).id != before.id
+    assert only(fleet).anonymous == before.anonymous
+    assert plan(fleet.situation(declared(SPEC))).waves == ()
+
+
+def test_on_another_node_it_begins_anew() -> None:
+    fleet = started()
+    before = dict(only(fleet).anonymous)
+    fleet.nodes["n1"].boxes.clear()
+    fleet.converge(declared(SPEC, 2, "n2"))
+    assert set(dict(only(fleet, "n2").anonymous).values()).isdisjoint(before.values())
+
+
+def test_what_is_no_longer_declared_is_not_remembered() -> None:
+    fleet = started()
+    assert fleet.memory.nameless
+    empty = StackSpec("s")
+    fleet.converge((DesiredStack(Revision("s", 2, empty, stack_digest(empty), 0.0, "me")),))
+    assert fleet.memory.nameless == ()
+
+
 def test_a_new_image_keeps_the_data_and_begins_what_is_new() -> None:
     fleet = started()
     before = dict(only(fleet).anonymous)
