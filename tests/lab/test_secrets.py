@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 
 import pytest
 
@@ -127,6 +128,13 @@ def test_secrets_outlive_the_store_and_their_files_are_put_back(fleet: Fleet) ->
     fleet.shipyard("apply", "shop.yml", env={"CANARY": password}).expect(0)
     assert ids(fleet) == made
     assert len(kept(fleet, "node2")) == 2
+    fleet.lab.kill("node3")
+    fleet.lab.start("node3")
+    (name,) = fleet.containers("node3")
+    said, until = "", time.monotonic() + 30
+    while said != password and time.monotonic() < until:
+        said = fleet.runtime_cli("node3", "exec", name, "cat", "/run/secrets/password", check=False)
+    assert said == password, "it is there again after a power cut, without shipyard"
 
 
 pytestmark = pytest.mark.lab
