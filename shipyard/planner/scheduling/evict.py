@@ -36,16 +36,31 @@ def evict(
 
     Nodes are compared by the highest priority among their victims, then by how many they are, then as choices are.
     """
-    best: tuple[tuple[object, ...], Victims] | None = None
+    found: dict[tuple[int, int, int], list[str]] = {}
     for node in nodes:
         if world.wave.may_act(node):
-            placements = _on_node(world, ledger, service, choices, node, movable)
+            placements = _known(world, ledger, service, choices, node, movable)
             if placements is not None:
                 priorities = [_priority(ledger, each) for each in placements]
-                cost = (max(priorities, default=-(10**9)), len(priorities), sum(priorities), choices.rank(node))
-                if best is None or cost < best[0]:
-                    best = cost, Victims(node, placements)
-    return best[1] if best else None
+                cost = (max(priorities, default=-(10**9)), len(priorities), sum(priorities))
+                found.setdefault(cost, []).append(node)
+    if not found:
+        return None
+    node = min(found[min(found)], key=choices.rank)
+    return Victims(node, _known(world, ledger, service, choices, node, movable) or ())
+
+
+def _known(
+    world: World, ledger: Ledger, service: ServiceSpec, choices: Choices, node: str, movable: Movable
+) -> tuple[Placement, ...] | None:
+    """As `_on_node`, worked out again only where the node's load has changed since (or others' may matter too)."""
+    if choices.key != ledger.victims_of or service.placement.neighbours or ledger.keep_away.get(choices.key):
+        ledger.victims.clear()
+        ledger.victims_of = choices.key
+    changes, known = ledger.on(node).changes, ledger.victims.get(node)
+    if known is None or known[0] != changes:
+        known = ledger.victims[node] = (changes, _on_node(world, ledger, service, choices, node, movable))
+    return known[1]
 
 
 def _on_node(

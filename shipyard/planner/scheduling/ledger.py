@@ -27,15 +27,17 @@ Attributes = tuple[str, ...]
 class Load:
     """One node: what it offers, and what is placed there. `ports`: those that are taken, with who has them.
 
-    `lot`: a number of the node's own, which decides between nodes that are equal otherwise.
+    `lot`: a number of the node's own, which decides between nodes that are equal otherwise. `changes`: how often
+    something was placed there or taken away.
     """
 
-    __slots__ = ("lot", "offers", "ports", "slots", "total", "used")
+    __slots__ = ("changes", "lot", "offers", "ports", "slots", "total", "used")
 
     def __init__(self, name: str, offers: Capacity) -> None:
         self.offers = offers
         self.used = Used(0, 0, {})
         self.total = 0
+        self.changes = 0
         self.slots: set[SlotKey] = set()
         self.ports: dict[Port, str] = {}
         self.lot = zlib.crc32(name.encode())
@@ -48,6 +50,7 @@ class Ledger:
     `freed`: how often room was made on a node that takes replicas; choices from before may not know of it.
     `choices`: of the service that was asked for last, for its next replica. `tainted`: nodes with taints.
     `opened`: of packed services that lack replicas, nodes that are empty and needed.
+    `victims`: by node, who would make room there for a replica of `victims_of`, and after how many changes.
     `keep_away`: of each service, who must not be beside it, and where that counts (others' `anti_affinity`).
     """
 
@@ -61,6 +64,8 @@ class Ledger:
         self.static: dict[object, tuple[dict[str, None], dict[str, Refusal]]] = {}
         self.choices: Choices | None = None
         self.opened: dict[ServiceKey, frozenset[str]] = {}
+        self.victims_of: ServiceKey | None = None
+        self.victims: dict[str, tuple[int, tuple[Placement, ...] | None]] = {}
         self.services = dict(declared(world))
         self.places: dict[ServiceKey, Counter[str]] = defaultdict(Counter)
         self.priorities: Counter[int] = Counter()
@@ -103,6 +108,7 @@ class Ledger:
     def _change(self, placement: Placement, service: ServiceSpec | None, sign: int) -> None:
         key, node, load = (placement.stack, placement.service), placement.node, self.on(placement.node)
         load.total += sign
+        load.changes += 1
         self.places[key][node] += sign
         for attributes, counts in self._counts.get(key, {}).items():
             counts[self.place(node, attributes)] += sign
