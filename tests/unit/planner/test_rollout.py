@@ -115,7 +115,12 @@ def test_start_first_keeps_the_old_one_until_the_new_one_is_good_also_on_its_nod
     deployed(control, order="start-first", healthcheck=CHECKED)
     control.apply(service("app:2", order="start-first", healthcheck=CHECKED))
     control.fleet.healthy_at_once = False
-    for _ in range(40):
+    for number in range(40):
+        if number in (0, 12):  # the first, and one of those that follow, take their time
+            control.slow.add("app:2")
+        elif number in (6, 18):
+            assert control.images() == ({"app:1": 3, "app:2": 1} if number == 6 else {"app:1": 2, "app:2": 2})
+            control.slow.clear()
         control.step()
         for wave in control.last.waves:
             new = {action.target for action in wave if isinstance(action.step, CreateContainer)}
