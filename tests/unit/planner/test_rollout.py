@@ -11,6 +11,7 @@ import pytest
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer
 from shipyard.model.spec import Canary, Healthcheck, Mount, Port, UpdatePolicy, VolumeSpec
+from shipyard.planner.plan import plan
 from tests.rolling import CHECKED, Control, service
 
 
@@ -116,9 +117,9 @@ def test_start_first_keeps_the_old_one_until_the_new_one_is_good_also_on_its_nod
     control.apply(service("app:2", order="start-first", healthcheck=CHECKED))
     control.fleet.healthy_at_once = False
     for number in range(40):
-        if number in (0, 12):  # the first, and one of those that follow, take their time
+        if number in (0, 7):  # the first, and one of those that follow, take their time
             control.slow.add("app:2")
-        elif number in (6, 18):
+        elif number in (6, 13):
             assert control.images() == ({"app:1": 3, "app:2": 1} if number == 6 else {"app:1": 2, "app:2": 2})
             control.slow.clear()
         control.step()
@@ -326,3 +327,16 @@ def test_rollback_config_is_for_the_way_back(control: Control) -> None:
         pass
     control.step()
     assert control.images() == {"app:1": 6}
+
+
+@pytest.mark.parametrize("order", ["stop-first", "start-first"])
+def test_a_plan_shows_all_of_an_update_and_begins_none(control: Control, order: str) -> None:
+    more = {"order": order, "monitor": 60, "delay": 60, "canary": Canary(1, 600)}
+    deployed(control, **more)
+    control.apply(service("app:2", **more))
+    decided = plan(control.fleet.situation(control.stacks))
+    made = [action.target for action in decided.actions if isinstance(action.step, CreateContainer)]
+    gone = [action.target for action in decided.actions if isinstance(action.step, RemoveContainer)]
+    assert made == sorted(gone) == ["s/web.1", "s/web.2", "s/web.3"]
+    (rollout,) = decided.memory.rollouts
+    assert (rollout.state, rollout.good) == ("updating", ())
