@@ -15,6 +15,7 @@ from shipyard.cli.layout import ago, cell, sentence, soon
 from shipyard.cli.logs import show, tail_of
 from shipyard.cli.options import timeout_option
 from shipyard.cli.replicas import Named
+from shipyard.model.progress import Unwatched
 from shipyard.model.request import JobRequest
 from shipyard.model.status import JobRunStatus, JobStatus, JobTaskStatus
 from shipyard.planner.job_status import job_statuses
@@ -74,7 +75,8 @@ def run(app: App, name: str, no_wait: bool, timeout: float | None) -> int:
     stack, service = _named(name)
     limit = app.settings.timeouts.converge if timeout is None else timeout
     with opened(app) as fleet, watching(app.out) as progress:
-        ending, done = fleet.run_job(JobRequest(stack, service, not no_wait, limit), progress)
+        told = Unwatched() if app.out.json else progress  # whose JSON is about the passes, not about the run
+        ending, done = fleet.run_job(JobRequest(stack, service, not no_wait, limit), told)
     if app.out.json:
         reason, message = done.reason or None, done.message
         app.out.data({"job": name, "run": done.number, "state": done.state, "reason": reason, "message": message})

@@ -405,6 +405,7 @@ def test_job_run(shipyard: Shipyard, fleet: FakeOperations, state: Any, code: in
     ended, out, _ = shipyard("job", "run", "guestbook/job", "--timeout", "9")
     assert (ended, out.splitlines()[-1]) == (code, f"Run 3 of guestbook/job: {state}")
     assert fleet.last("run_job") == JobRequest("guestbook", "job", wait=True, timeout=9.0)
+    assert json.loads(shipyard("job", "run", "guestbook/job", "-o", "json")[1])["state"] == state
     assert shipyard("job", "run", "guestbook")[0] == 5
 
 
