@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import itemgetter
 from typing import ClassVar, Literal
 
@@ -478,28 +479,36 @@ class ServiceSpec:
     def container_for(self, node: str, slot: int) -> ContainerSpec:
         """What the container of this slot is made from on this node."""
         spec = self.container_on(node)
-        if self.per_replica:
-            members = (replace(each, container=self._with_own(each.container, slot)) for each in spec.members)
-            spec = replace(self._with_own(spec, slot), members=tuple(members))
-        if self.stable_names:
-            name = f"{self.name}-{slot}"
-            joined = (replace(each, aliases=(*each.aliases, name)) for each in spec.networks)
-            own = None if "host" in (spec.network_mode, spec.uts) else name
-            spec = replace(spec, hostname=spec.hostname or own, networks=tuple(joined))
-        return spec
-
-    def _with_own(self, spec: ContainerSpec, slot: int) -> ContainerSpec:
-        """With the slot's own volumes."""
-        mounts = (
-            replace(mount, source=f"{mount.source}_{slot}") if mount.source in self.per_replica else mount
-            for mount in spec.mounts
-        )
-        return replace(spec, mounts=tuple(mounts))
+        if not self.per_replica and not self.stable_names:
+            return spec
+        return _own_container(spec, self.per_replica, self.name if self.stable_names else "", slot)
 
     def containers(self) -> tuple[ContainerSpec, ...]:
         """Every container that it may come to, on whichever node."""
         templates = (self.container, *(spec for _, spec in self.variants))
         return tuple(container for spec in templates for container in spec.containers())
+
+
+def _with_own(spec: ContainerSpec, per_replica: tuple[str, ...], slot: int) -> ContainerSpec:
+    """With the slot's own volumes."""
+    mounts = (
+        replace(mount, source=f"{mount.source}_{slot}") if mount.source in per_replica else mount
+        for mount in spec.mounts
+    )
+    return replace(spec, mounts=tuple(mounts))
+
+
+@lru_cache(maxsize=65536)
+def _own_container(spec: ContainerSpec, per_replica: tuple[str, ...], name: str, slot: int) -> ContainerSpec:
+    """One replica's. Kept, since every pass asks for it several times. `name`: of the service, if it has its own."""
+    if per_replica:
+        members = (replace(each, container=_with_own(each.container, per_replica, slot)) for each in spec.members)
+        spec = replace(_with_own(spec, per_replica, slot), members=tuple(members))
+    if name:
+        joined = (replace(each, aliases=(*each.aliases, f"{name}-{slot}")) for each in spec.networks)
+        own = None if "host" in (spec.network_mode, spec.uts) else f"{name}-{slot}"
+        spec = replace(spec, hostname=spec.hostname or own, networks=tuple(joined))
+    return spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
         words = _failure(world, turn, rollout)
         if words:
             failed.add(turn.slot)
+            watched.pop(turn.slot, None)
             message = message if rollout.undone else words
         elif turn.kind == Kind.READY and turn.slot not in watched:
             watched[turn.slot] = last = world.now

@@ -8,9 +8,18 @@ from dataclasses import replace
 from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.event import Event
-from shipyard.model.memory import Failures, Memory, Rollout, SlotKey
+from shipyard.model.memory import Failures, KnownVolume, Memory, Rollout, SlotKey
 from shipyard.model.node import NodeState
-from shipyard.model.plan import CreateContainer, LoadHolder, Outcome, PullImage, StartContainer, Status, verb
+from shipyard.model.plan import (
+    CreateContainer,
+    CreateVolume,
+    LoadHolder,
+    Outcome,
+    PullImage,
+    StartContainer,
+    Status,
+    verb,
+)
 from shipyard.model.situation import Timing
 from shipyard.planner import stumbling
 from shipyard.planner.backoff import failed
@@ -21,14 +30,19 @@ def learn(
 ) -> Memory:
     """The memory after these outcomes: a replica that could not be made waits before it is tried again.
 
+    A volume that was made is known from then on, also if nobody ever sees it.
     `planned`: when that was decided which these came of, if not now; what failed since then was counted at that time.
     """
     planned = now if planned is None else planned
     failures = {entry.key: entry for entry in memory.failures}
     stumbles = {entry.key: entry for entry in memory.stumbles}
+    volumes = {(entry.node, entry.name): entry for entry in memory.volumes}
     broken = {outcome.action.id: outcome for outcome in outcomes if outcome.status == Status.FAILED}
     for outcome in outcomes:
         step = outcome.action.step
+        if isinstance(step, CreateVolume) and outcome.status == Status.DONE:
+            made = KnownVolume(outcome.action.node, step.volume.name, dict(step.labels)[labels.STACK])
+            volumes[made.node, made.name] = made
         cause = _cause(outcome, broken)
         if cause is None:
             continue
@@ -45,6 +59,7 @@ def learn(
     return replace(
         memory,
         failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)),
+        volumes=tuple(volume for _, volume in sorted(volumes.items())),
         stumbles=tuple(sorted(stumbles.values(), key=lambda entry: entry.key)),
     )
 

@@ -17,12 +17,16 @@ WELL = (Kind.READY, Kind.COMPLETED)
 
 
 def leaving(world: World, stack: str, service: ServiceSpec, spare: Iterable[int]) -> list[int]:
-    """Of the slots that are too many, those that may go now."""
+    """Of the slots that are too many, those that may go now: the last that has a container, and all beyond it."""
     last = sorted(spare)
     if service.order != "ordered" or not last:
         return last
-    going = world.containers.now_of(stack, service.name).keys() - world.placements.now_of(stack, service.name).keys()
-    return [] if max(going, default=0) > last[-1] else last[-1:]
+    there = world.containers.now_of(stack, service.name).keys()
+    going = there - world.placements.now_of(stack, service.name).keys()
+    if max(going, default=0) > last[-1]:
+        return []
+    first = max((slot for slot in last if slot in there), default=0)
+    return [slot for slot in last if slot >= first]
 
 
 def held(service: ServiceSpec, conditions: Sequence[Condition]) -> dict[int, Waiting]:

@@ -254,8 +254,12 @@ def _create(
             _make_room(world, each, elsewhere, "Moved", ())
         return
     here = [stray for stray in each.strays if stray[0] == node]
-    if both_at_once(world, stack, service, each):
-        here = [(where, stray) for where, stray in here if not each.serves(stray)]
+    staying = [*elsewhere, *(here if both_at_once(world, stack, service, each) else ())]
+    goes_on = _longest_serving(each, staying)
+    if spare := [stray for stray in elsewhere if each.serves(stray[1]) and stray is not goes_on]:
+        _make_room(world, each, spare, reason, ())
+        return
+    here = [stray for stray in here if stray is not goes_on]
     kept, holders = anonymous.carried_over(world, stack, spec, each.placement, [box for _, box in here])
     gone = _make_room(world, each, here, reason, fetched, holders)
     needs = (*fetched, *volumes, *networks, *gone)
@@ -263,6 +267,15 @@ def _create(
     for made in groups.to_make(spec, world.name_of(each.placement), each.current, marks):
         step = CreateContainer(made.name, made.spec, made.labels, kept.get(made.member, ()))
         needs = (*needs, world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs))
+
+
+def _longest_serving(each: Condition, strays: Sequence[tuple[str, Container]]) -> tuple[str, Container] | None:
+    """Of those that could go on beside a new container, the only one that does.
+
+    There are several where an update is overtaken by the next: what came last has proven nothing yet.
+    """
+    serving = [stray for stray in strays if each.serves(stray[1])]
+    return max(serving, key=lambda stray: (stray[1].age or 0.0, stray[1].id), default=None)
 
 
 def _make_room(

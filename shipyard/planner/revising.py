@@ -68,6 +68,7 @@ def undone(head: StackSpec, before: StackSpec, names: Iterable[str]) -> StackSpe
         back[name] = replace(old, replicas=now.replicas, scaled=True) if now.scaled else old
     services = tuple(back.get(service.name, service) for service in head.services)
     containers = [spec for service in back.values() for spec in service.containers()]
+    others = [spec for service in services if service.name not in back for spec in service.containers()]
     everywhere = [spec for service in services for spec in service.containers()]
     configs = {(config.name, config.digest): config for config in (*before.configs, *head.configs)}
     secrets = {(secret.key, secret.digest): secret for secret in (*before.secrets, *head.secrets)}
@@ -77,22 +78,29 @@ def undone(head: StackSpec, before: StackSpec, names: Iterable[str]) -> StackSpe
         replace(
             head,
             services=services,
-            networks=_joined(
-                head.networks, before.networks, {at.network for spec in containers for at in spec.networks}
-            ),
-            volumes=_joined(
-                head.volumes, before.volumes, {mount.source for spec in containers for mount in spec.mounts}
-            ),
+            networks=_joined(head.networks, before.networks, _networks(containers), _networks(others)),
+            volumes=_joined(head.volumes, before.volumes, _volumes(containers), _volumes(others)),
             configs=tuple(configs[key] for key in sorted(configs) if key in public),
             secrets=tuple(secrets[key] for key in sorted(secrets) if key in secret),
         )
     )
 
 
-def _joined(head: tuple[T, ...], before: tuple[T, ...], used: set[str | None] | set[str]) -> tuple[T, ...]:
-    by_name = {each.name: each for each in before if each.name in used}
-    by_name.update({each.name: each for each in head})
+def _joined(head: tuple[T, ...], before: tuple[T, ...], used: set[str], others: set[str]) -> tuple[T, ...]:
+    """What is declared, and what the services used that go back: as it was then, unless others use it as it is now."""
+    by_name = {each.name: each for each in head}
+    by_name.update(
+        {each.name: each for each in before if each.name in used and each.name not in by_name.keys() & others}
+    )
     return tuple(by_name[name] for name in sorted(by_name))
+
+
+def _networks(containers: Iterable[ContainerSpec]) -> set[str]:
+    return {attachment.network for spec in containers for attachment in spec.networks}
+
+
+def _volumes(containers: Iterable[ContainerSpec]) -> set[str]:
+    return {mount.source for spec in containers for mount in spec.mounts if mount.source}
 
 
 def _with(spec: StackSpec, name: str, change: Callable[[ServiceSpec], ServiceSpec]) -> StackSpec:

@@ -27,11 +27,12 @@ Attributes = tuple[str, ...]
 class Load:
     """One node: what it offers, and what is placed there. `ports`: those that are taken, with who has them.
 
+    `claims`: who else is to have a taken port, in an update that gives it to another: it is theirs once it is free.
     `lot`: a number of the node's own, which decides between nodes that are equal otherwise. `changes`: how often
     something was placed there or taken away.
     """
 
-    __slots__ = ("changes", "lot", "offers", "ports", "slots", "total", "used")
+    __slots__ = ("changes", "claims", "lot", "offers", "ports", "slots", "total", "used")
 
     def __init__(self, name: str, offers: Capacity) -> None:
         self.offers = offers
@@ -40,7 +41,24 @@ class Load:
         self.changes = 0
         self.slots: set[SlotKey] = set()
         self.ports: dict[Port, str] = {}
+        self.claims: list[tuple[Port, str]] = []
         self.lot = zlib.crc32(name.encode())
+
+    def take(self, port: Port, owner: str) -> None:
+        """The port, or the next claim to it."""
+        if self.ports.setdefault(port, owner) != owner:
+            self.claims.append((port, owner))
+
+    def free(self, port: Port, owner: str) -> None:
+        """It goes to who claimed it next, if anyone did."""
+        if self.ports.get(port) != owner:
+            self.claims = [claim for claim in self.claims if claim != (port, owner)]
+            return
+        del self.ports[port]
+        heir = next((claim for claim in self.claims if claim[0] == port), None)
+        if heir is not None:
+            self.claims.remove(heir)
+            self.ports[port] = heir[1]
 
 
 class Ledger:
@@ -125,9 +143,9 @@ class Ledger:
         for port in published(service, node) if service.variants else ports:
             owner = f"{placement.stack}/{placement.service}.{placement.slot}"
             if sign > 0:
-                load.ports.setdefault(port, owner)
-            elif load.ports.get(port) == owner:
-                del load.ports[port]
+                load.take(port, owner)
+            else:
+                load.free(port, owner)
 
     def known(self, stack: str, service: ServiceSpec) -> tuple[Demand, list[Port]]:
         """What one replica of the service reserves, and the ports it takes where no variable says otherwise."""
