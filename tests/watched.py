@@ -1,0 +1,171 @@
+"""A simulated fleet that watches what is done to it, and says at once when a promise is broken.
+
+The promises are written down here a second time, in terms of containers and not of plans, so that a planner which
+misunderstands one of them is found out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from shipyard.model import labels
+from shipyard.model.memory import Placement
+from shipyard.model.node import Availability
+from shipyard.model.observed import Container, ContainerState, Health
+from shipyard.model.plan import Action, CreateContainer, CreateVolume, Plan, StartContainer, UnpauseContainer, verb
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import ServiceSpec
+from tests.simulated import RefusedError, SimulatedFleet, SimulatedNode
+
+CPUS, MEMORY = 4.0, 8 * 2**30
+"""Of every simulated node."""
+
+Slot = tuple[str, int]
+"""Service, and number."""
+
+
+class BrokenError(AssertionError):
+    """A promise that was not kept."""
+
+
+class WatchedFleet(SimulatedFleet):
+    """`patient`: whether services may have two containers of a replica at once (`start-first`), by name.
+
+    `homes`: by replica and volume, the node that has its data. `emptied`: volumes that vanished, with their nodes.
+    `begun`: how often each marker of a job's task was begun, anywhere.
+    """
+
+    def __init__(self, names: Iterable[str], registry: Iterable[str]) -> None:
+        super().__init__(names, registry)
+        self.patient: set[str] = set()
+        self.homes: dict[tuple[Slot, str], str] = {}
+        self.emptied: set[tuple[str, str]] = set()
+        self.begun: Counter[str] = Counter()
+
+    def watched_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:
+        """One pass, of which every step and the result is looked at."""
+        services = {service.name: service for stack in stacks for service in stack.revision.spec.services}
+        before, placed = self.ready() - self._going(services), {each.key: each for each in self.memory.placements}
+        there = {(placement.service, placement.slot) for placement in self.memory.placements}
+        for slot, volume in list(self.homes):  # what has had no data meanwhile was free to go
+            if slot not in there or slot[0] not in services or not services[slot[0]].container.mounts:
+                del self.homes[slot, volume]
+        decided = self.one_pass(stacks, killed_after=killed_after)
+        self._check_ready(services, before, decided)
+        for placement in self.memory.placements:
+            old = placed.get(placement.key)
+            if placement.service in services and (old is None or old.node != placement.node):
+                self._check_room(services, placement)
+        return decided
+
+    def ready(self) -> set[Slot]:
+        """Slots with a container that does its work, also where nobody can see it: unknown is not absent."""
+        return {_slot(box) for node in self.nodes.values() for box in node.boxes.values() if _serves(box)}
+
+    def _going(self, services: dict[str, ServiceSpec]) -> set[Slot]:
+        """Slots whose turn came in an earlier pass: what still serves there goes, whatever has failed since."""
+        here = {box.name for node in self.nodes.values() for box in node.boxes.values()}
+        return {
+            (each.service, each.slot)
+            for each in self.memory.placements
+            if each.service in services
+            and "stop-first" in (services[each.service].update.order, services[each.service].rollback.order)
+            and labels.container_name("cafe", *each.key, each.incarnation) not in here
+        }
+
+    def _step(self, node: SimulatedNode, action: Action) -> None:
+        match action.step:
+            case CreateContainer(_, spec, said, _, once):
+                slot = (dict(said)[labels.SERVICE], int(dict(said)[labels.SLOT]))
+                self._check_alone(action, slot, "")
+                self.begun[once] += 1
+                if once and once not in node.markers and self.begun[once] > 1:
+                    raise BrokenError(f"{once} was begun twice: {action.reason} {action.detail} on {action.node}")
+                for volume in [mount.source for mount in spec.mounts if mount.kind == "volume" and mount.source]:
+                    home = self.homes.setdefault((slot, volume), node.name)
+                    if home != node.name:
+                        raise BrokenError(f"{slot} has its data on {home}: {action.reason} on {action.node}")
+            case StartContainer(identity) | UnpauseContainer(identity) if identity in node.boxes:
+                self._check_alone(action, _slot(node.boxes[identity]), identity)
+            case CreateVolume(volume) if (node.name, volume.name) in self.emptied:
+                raise BrokenError(f"begun anew without being asked: {action.reason} {action.detail} on {action.node}")
+            case _:
+                pass
+        try:
+            super()._step(node, action)
+        except RefusedError as error:
+            if "already allocated" in str(error) and not self._updating(node):
+                raise BrokenError(f"a port given twice: {action.reason} {action.detail} on {action.node}") from error
+            raise
+        if isinstance(action.step, StartContainer):  # a runtime counts its own restarts anew then
+            self._set(node, action.step.id, restarts=0)
+
+    def _updating(self, node: SimulatedNode) -> bool:
+        """Whether a container there is still what an older revision made of it, and may have a port of that."""
+        newest = str(max(revision.number for revision in self.history))
+        return any(box.label(labels.REVISION) not in (newest, None) for box in node.boxes.values())
+
+    def _check_alone(self, action: Action, slot: Slot, identity: str) -> None:
+        """The slot has no other container at work, or one that hands over to this."""
+        others = [
+            (node.name, box)
+            for node in self.nodes.values()
+            for box in node.boxes.values()
+            if node.up and box.state is ContainerState.RUNNING and box.id != identity and _slot(box) == slot
+        ]
+        if len(others) > (slot[0] in self.patient):
+            where = [name for name, _ in others]
+            raise BrokenError(f"{slot} is at work already on {where}: {action.reason} {action.detail} on {action.node}")
+
+    def _check_ready(self, services: dict[str, ServiceSpec], before: set[Slot], decided: Plan) -> None:
+        """No more replicas stopped doing their work than the service allows at once."""
+        after = self.ready()
+        for name, service in services.items():
+            if service.mode != "replicated" or self._exempt(service, decided):
+                continue
+            placed = {placement.slot for placement in self.memory.placements if placement.service == name}
+            wanted = {(name, slot) for slot in placed if slot <= service.replicas}
+            most = max(service.update.parallelism, service.rollback.parallelism)
+            failed = sum(len(each.failed) for each in self.memory.rollouts if each.service == name)
+            floor = min(
+                len(before & wanted), len(wanted) - most - failed
+            )  # what failed is tolerated, or it had stopped
+            if len(after & wanted) < floor:
+                lost = sorted((before - after) & wanted)
+                raise BrokenError(f"{lost} no longer serve, with parallelism {most}: {in_short(decided)}")
+
+    def _exempt(self, service: ServiceSpec, decided: Plan) -> bool:
+        """All at once is allowed, or a network that is gone leaves no choice, or a drain's time is over."""
+        hurried = any(
+            node.availability == Availability.DRAIN and 0 < node.drain_until <= self.now for node in self.nodes.values()
+        )
+        gone = any(action.reason in ("NetworkGone", "Evicted") for action in decided.actions)
+        return hurried or gone or 0 in (service.update.parallelism, service.rollback.parallelism)
+
+    def _check_room(self, services: dict[str, ServiceSpec], new: Placement) -> None:
+        """Who comes to a node finds room there, and its ports free."""
+        there = [each for each in self.memory.placements if each.node == new.node and each.service in services]
+        aside = [services[each.service].reservations for each in there]
+        if sum(each.cpus for each in aside) > CPUS or sum(each.memory for each in aside) > MEMORY:
+            raise BrokenError(f"{new.node} has no room for {new}: {there}")
+        ports = Counter(port.published for each in there for port in services[each.service].container.ports)
+        mine = {port.published for port in services[new.service].container.ports}
+        if any(count > 1 and port in mine for port, count in ports.items()):
+            raise BrokenError(f"{new.node} gives a port twice with {new}: {there}")
+
+
+def in_short(decided: Plan) -> str:
+    """A plan in one line."""
+    steps = [f"{each.node}: {verb(each.step)} {each.target} ({each.reason})" for each in decided.actions]
+    others = [f"{each.target}: {each.reason} ({each.detail})" for each in (*decided.blocked, *decided.waiting)]
+    return f"{'; '.join(steps)} | {'; '.join(others)}"
+
+
+def _slot(box: Container) -> Slot:
+    return box.label(labels.SERVICE) or "", int(box.label(labels.SLOT) or 0)
+
+
+def _serves(box: Container) -> bool:
+    """Not so one that is restarted again and again."""
+    return box.state is ContainerState.RUNNING and box.health in (Health.NONE, Health.HEALTHY) and box.restarts < 3
