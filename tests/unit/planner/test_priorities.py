@@ -113,7 +113,9 @@ def test_no_more_go_than_are_in_the_way() -> None:
     fleet = SimulatedFleet(("n1",))
     small, large = service("small", 3, 1, 1), service("large", 1, 4, 1)
     fleet.converge(declared(small, large, nodes=("n1",)))
-    fleet.converge(declared(small, large, service("shop", 1, 4, 10), nodes=("n1",)))
+    stacks = declared(small, large, service("shop", 1, 4, 10), nodes=("n1",))
+    assert [target for target, _, _ in removed(plan(fleet.situation(stacks), waves=1))] == ["s/large.1"]
+    fleet.converge(stacks)
     assert running(fleet) == {"small": 3, "shop": 1}
 
 
@@ -124,6 +126,14 @@ def test_equals_do_not_evict_each_other() -> None:
     stacks = declared(first, service("b", 1, 7, 5), nodes=("n1",))
     assert unschedulable(fleet.converge(stacks)) == ["s/b.1"]
     assert running(fleet) == {"a": 1}
+
+
+def test_the_higher_are_placed_first_so_that_nobody_must_go() -> None:
+    fleet = SimulatedFleet(("n1",))
+    stacks = declared(service("a-large", 1, 7), service("shop", 1, 6, 10), nodes=("n1",))
+    first = plan(fleet.situation(stacks), waves=1)
+    assert not [notice for notice in first.notices if notice.reason == "Evicts"]
+    assert unschedulable(first) == ["s/a-large.1"]
 
 
 def test_what_a_volume_pins_is_not_evicted() -> None:

@@ -89,6 +89,15 @@ def test_fewer_replicas() -> None:
     assert said(outlook(now, now)) == {"s/api.2": ("removed", "b", None)}
 
 
+def test_what_moves_makes_room_for_what_had_none() -> None:
+    big = {"at": ["a"], "memory": 6, "constraints": ["node.hostname == b"]}
+    web = {"memory": 6, "constraints": ["node.hostname == a"]}
+    now = situation_of({"nodes": {"a": {}, "b": {}}, "others": {"big": big}, "web": web})
+    found = outlook(now, now)
+    assert said(found) == {"s/big.1": ("moves", "a", "b"), "s/web.1": ("new", None, "a")}
+    assert not found.without_place
+
+
 def test_who_is_evicted_is_told_and_finds_another_place() -> None:
     now = fleet(batch={"at": ["a"], "memory": 5}, shop={"at": ["b"], "memory": 6, "priority": 5})
     found = outlook(now, without(now, ["b"]))
