@@ -17,6 +17,7 @@ from shipyard.model.spec import (
     ContainerSpec,
     Healthcheck,
     Limits,
+    Member,
     Probe,
     Probes,
     Reservations,
@@ -250,3 +251,15 @@ def test_what_is_left_of_an_old_container_is_not_counted_twice() -> None:
     fleet.use = lambda each: (9.0, 0) if each.id == old.id else (0.05, 0)
     fleet.one_pass(stacks)
     assert fleet.memory.scales[0].wanted == 2
+
+
+def test_a_replica_of_several_containers_uses_what_all_that_work_in_it_use() -> None:
+    """Here 0.15 cores by two of them, of the 0.1 that is reserved; the one that holds their network does not count."""
+    side = Member("log", "sidecar", ContainerSpec("app:2"))
+    stacks = declared(container=ContainerSpec("app:1", network_mode="none", members=(side,)))
+    fleet = fleet_of(stacks, 0.025)
+    before = fleet.memory
+    uses(fleet, 0.075)
+    settle(fleet, stacks)
+    (event,) = scaling.events(before, fleet.memory, fleet.now)
+    assert event.message == "from 2 to 6 replicas: cpu 150% of what is reserved, 50% wished for"
