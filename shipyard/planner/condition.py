@@ -176,10 +176,9 @@ def _of_several(world: World, placement: Placement, spec: ContainerSpec, whole: 
         loops = groups.culprit(whole)
         ended = too_often == "GaveUp" and loops.state not in (ContainerState.RUNNING, ContainerState.RESTARTING)
         return Kind.FAILED if ended else Kind.LOOPING, too_often, _named(loops, _last_words(loops))
-    if holder is not None and holder.state not in (ContainerState.RUNNING, ContainerState.EXITED):
-        return Kind.RECREATE, "NeverStarted", _named(holder, _last_words(holder) or f"is {holder.state}")
-    lost = [part for part in groups.lasting(parts) if groups.adrift(parts, part)]
-    if lost or (holder is not None and holder.state == ContainerState.EXITED):
+    if holder is not None and (verdict := _of_holder(holder)):
+        return verdict
+    if any(groups.adrift(parts, part) for part in groups.lasting(parts)):
         return Kind.START, "NetworkLost", "the holder of its network ended"
     verdicts = [_of_part(world, placement, spec, whole, part) for part in groups.lasting(parts)]
     return min(verdicts, key=lambda verdict: _WORST.index(verdict[0]))
@@ -211,6 +210,21 @@ def _unfinished(spec: ContainerSpec, parts: tuple[Container, ...], holder: Conta
     if box.state == ContainerState.PAUSED:
         return Kind.UNPAUSE, "Paused", f"someone paused {groups.member_of(box)}"
     return Kind.STARTING, "InitRunning", f"{groups.member_of(box)} has not ended yet"
+
+
+def _of_holder(holder: Container) -> Verdict | None:
+    """What a replica needs because of who holds its network; None where that one runs."""
+    match holder.state:
+        case ContainerState.RUNNING:
+            return None
+        case ContainerState.PAUSED:
+            return Kind.UNPAUSE, "Paused", _named(holder, "someone paused it")
+        case ContainerState.RESTARTING:
+            return Kind.STARTING, "Restarting", _named(holder, _last_words(holder))
+        case ContainerState.EXITED | ContainerState.CREATED if holder.age is not None:
+            return Kind.START, "NetworkLost", "the holder of its network ended"
+        case _:
+            return Kind.RECREATE, "NeverStarted", _named(holder, _last_words(holder) or f"is {holder.state}")
 
 
 def _of_part(world: World, placement: Placement, spec: ContainerSpec, whole: Container, part: Container) -> Verdict:

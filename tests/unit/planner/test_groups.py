@@ -10,7 +10,15 @@ from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.image import HOLDER
 from shipyard.model.observed import Container, ContainerState, Health
-from shipyard.model.plan import CreateContainer, LoadHolder, Plan, RemoveContainer, StartContainer, StopContainer
+from shipyard.model.plan import (
+    CreateContainer,
+    LoadHolder,
+    Plan,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+    UnpauseContainer,
+)
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import (
     Attachment,
@@ -23,6 +31,7 @@ from shipyard.model.spec import (
     Revision,
     ServiceSpec,
     StackSpec,
+    UpdatePolicy,
 )
 from shipyard.planner.plan import plan
 from shipyard.planner.status import fleet_status
@@ -191,6 +200,57 @@ def test_after_a_reboot_all_are_started_in_order(fleet: SimulatedFleet) -> None:
         end(fleet, member, 255)
     assert steps(fleet.one_pass(declared(INIT, SIDE))) == ["start holder", "start log", "start main"]
     assert not fleet.converge(declared(INIT, SIDE)).waves
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "done"),
+    [
+        (ContainerState.CREATED, 60.0, ["start holder", "stop log", "start log", "stop main", "start main"]),
+        (ContainerState.CREATED, None, ["remove main", "remove log", "remove holder"]),
+        (ContainerState.DEAD, 60.0, ["remove main", "remove log", "remove holder"]),
+        (ContainerState.RESTARTING, 60.0, []),
+    ],
+)
+def test_what_becomes_of_a_holder(
+    fleet: SimulatedFleet, state: ContainerState, age: float | None, done: list[str]
+) -> None:
+    """Podman calls what it did not bring back after a reboot `created`."""
+    fleet.converge(declared(SIDE))
+    change(fleet, "holder", state=state, age=age)
+    assert steps(fleet.one_pass(declared(SIDE)), StartContainer, StopContainer, RemoveContainer) == done
+
+
+@pytest.mark.parametrize("member", ["holder", "log", "main"])
+def test_who_is_paused_is_woken(fleet: SimulatedFleet, member: str) -> None:
+    fleet.converge(declared(SIDE))
+    change(fleet, member, state=ContainerState.PAUSED)
+    (action,) = fleet.one_pass(declared(SIDE)).actions
+    assert isinstance(action.step, UnpauseContainer)
+    assert not fleet.one_pass(declared(SIDE)).actions
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_start_first_waits_for_the_whole_new_replica(fleet: SimulatedFleet, anonymous: bool) -> None:
+    """Unless one of its containers has volumes that its successor is to take over."""
+    fleet.image_volumes = {"app:3": ("/spool",)} if anonymous else {}
+    main = replace(MAIN, ports=())
+
+    def stacks(command: str, number: int) -> tuple[DesiredStack, ...]:
+        side = replace(SIDE, container=replace(SIDE.container, command=(command,)))
+        (stack,) = declared(INIT, side, number=number, main=main)
+        (service,) = stack.revision.spec.services
+        first = replace(service, update=UpdatePolicy(order="start-first"))
+        spec = replace(stack.revision.spec, services=(first,))
+        return (replace(stack, revision=replace(stack.revision, spec=spec, digest=stack_digest(spec))),)
+
+    fleet.converge(stacks("log", 1))
+    older = {box.id for _, box in fleet.running()}
+    fleet.one_pass(stacks("other", 2))
+    serving = {box.id for _, box in fleet.running()} & older
+    assert (not serving) if anonymous else serving == older
+    fleet.converge(stacks("other", 2))
+    assert not {box.id for _, box in fleet.running()} & older
+    assert len(fleet.running()) == 3
 
 
 @pytest.mark.parametrize("member", ["holder", "log"])
