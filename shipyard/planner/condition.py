@@ -176,8 +176,8 @@ def _of_several(world: World, placement: Placement, spec: ContainerSpec, whole: 
         loops = groups.culprit(whole)
         ended = too_often == "GaveUp" and loops.state not in (ContainerState.RUNNING, ContainerState.RESTARTING)
         return Kind.FAILED if ended else Kind.LOOPING, too_often, _named(loops, _last_words(loops))
-    if holder is not None and (verdict := _of_holder(holder)):
-        return verdict
+    if holder is not None and (held := _of_holder(holder)):
+        return held
     if any(groups.adrift(parts, part) for part in groups.lasting(parts)):
         return Kind.START, "NetworkLost", "the holder of its network ended"
     verdicts = [_of_part(world, placement, spec, whole, part) for part in groups.lasting(parts)]

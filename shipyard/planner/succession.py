@@ -43,7 +43,7 @@ def both_at_once(world: World, stack: DesiredStack, service: ServiceSpec, each: 
     if policy_of(world, stack, service).order != "start-first" or conflict(stack, service, each.spec):
         return False
     here = [box for node, box in each.strays if node == each.placement.node and each.serves(box)]
-    return not anonymous.carried_over(stack, each.spec, here)[1]
+    return not anonymous.carried_over(world, stack, each.spec, each.placement, here)[1]
 
 
 def may_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, stray: Container) -> bool:
