@@ -156,7 +156,7 @@ def _hash(probe: Probe) -> str:
 def count(world: World) -> None:
     """Take the results of this pass into the memory; forget containers that are gone or do not run."""
     tried = world.situation.probed
-    if world.situation.foresight or not (tried or world.probed):
+    if not (tried or world.probed):
         return
     for identity, probed in list(world.probed.items()):
         if probed.node in world.seen and _running(world, (probed.stack, probed.service, probed.slot), identity) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -14,7 +15,7 @@ from shipyard.model.observed import Container, Facts, ObservedAttachment, Observ
 from shipyard.model.plan import CreateContainer, Plan
 from shipyard.model.probing import Try
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Port, Probe, Probes, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import ContainerSpec, Port, Probe, Probes, Revision, ServiceSpec, StackSpec, UpdatePolicy
 from shipyard.planner import probes, reach
 from shipyard.planner.plan import plan
 from shipyard.planner.status import fleet_status
@@ -24,8 +25,11 @@ HTTP = Probe("http", port=80, period=10.0)
 BOX = ContainerSpec("app:1", network_mode="host")
 
 
-def declared(found: Probes, image: str = "app:1", number: int = 1, replicas: int = 1) -> tuple[DesiredStack, ...]:
+def declared(
+    found: Probes, image: str = "app:1", number: int = 1, replicas: int = 1, **more: object
+) -> tuple[DesiredStack, ...]:
     service = ServiceSpec("web", replace(BOX, image=image), replicas=replicas, probes=found)
+    service = replace(service, **more)  # type: ignore[arg-type]  # fields that a test names
     stack = StackSpec("s", (service,))
     return (DesiredStack(Revision("s", number, stack, stack_digest(stack), 0.0, "me"), (("web", ("n1", "n2")),)),)
 
@@ -224,6 +228,25 @@ def test_an_update_waits_until_the_new_replica_is_ready() -> None:
     fleet.answer = lambda _: (True, "")
     fleet.converge(stacks)
     assert {box.image for _, box in fleet.running()} == {"app:2"}
+
+
+@pytest.mark.parametrize("order", ["stop-first", "start-first"])
+def test_replicas_that_are_not_ready_have_nothing_to_wait_for_in_an_update(
+    order: Literal["stop-first", "start-first"],
+) -> None:
+    """They serve nothing: neither a turn nor, with start-first, the new one's being ready is waited for."""
+    found = Probes(readiness=Probe("exec", command=("true",)))
+
+    def version(number: int) -> tuple[DesiredStack, ...]:
+        alone = ContainerSpec(f"app:{number}", network_mode="none")
+        return declared(found, number=number, replicas=3, container=alone, update=UpdatePolicy(order=order))
+
+    fleet = fleet_of(version(1))
+    fleet.converge(version(1))
+    rounds(fleet, version(1), "----")
+    assert health(fleet, version(1)) == ["not ready"] * 3
+    fleet.one_pass(version(2))
+    assert [box.image for _, box in fleet.running()] == ["app:2"] * 3
 
 
 def test_an_old_container_is_asked_what_it_was_made_to_answer() -> None:
