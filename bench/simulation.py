@@ -148,7 +148,8 @@ def deployed(situation: Situation) -> Situation:
     for _ in range(5):
         decided = plan(situation, waves=1)
         if not decided.waves:
-            return replace(_read_anew(situation), now=situation.now + 3600)
+            remembered = replace(situation, memory=decided.memory)
+            return replace(_read_anew(remembered), now=situation.now + 3600)
         situation = assume(replace(situation, memory=decided.memory), decided.actions)
     raise RuntimeError(f"it does not settle: {decided.actions[:3]}")
 
