@@ -130,7 +130,7 @@ def shuffled(situation: Situation, seed: int) -> Situation:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(before=stacks(), after=stacks(), down=st.sets(st.sampled_from(NODES), max_size=2), seed=st.integers(0, 999))
 def test_the_order_of_input_is_nothing(
     before: tuple[DesiredStack, ...], after: tuple[DesiredStack, ...], down: set[str], seed: int
@@ -143,7 +143,7 @@ def test_the_order_of_input_is_nothing(
     assert plan(shuffled(situation, seed), waves=2) == plan(situation, waves=2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(before=stacks(), after=stacks())
 def test_it_converges_within_capacity_and_the_higher_have_what_they_could(
     before: tuple[DesiredStack, ...], after: tuple[DesiredStack, ...]
