@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import WEB, ids, replicas
 
-GENTLE = WEB + "        update_config: {order: start-first}\n"
+GENTLE = WEB.replace("monitor: 0s", "monitor: 0s, order: start-first")
 HURRIED = "[timing]\nunreachable_after = 0.1\nlost_after = 0.1\n[timeouts]\nconnect = 1\n"
 STORE = """
 - hosts: lab

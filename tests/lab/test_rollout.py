@@ -127,7 +127,7 @@ def test_a_client_in_a_closed_loop_sees_no_failure_in_an_update_and_a_rollback(f
         assert version(fleet) == {"one"}
     assert [client["failures"] for client in told] == [[], [], []]
     assert sum(client["requests"] for client in told) >= REQUESTS
-    assert all(len(client["servers"]) >= 3 for client in told), "each met the old, the new and the next container"
+    assert all(len(client["servers"]) >= 2 for client in told), "each met the old container and the new one"
     assert len(ids(fleet)) == 3
     (service,) = fleet.shipyard("status", "-o", "json").json["stacks"][0]["services"]
     assert (service["update"], service["runs"]) == ("rollback_completed", [3])

@@ -513,6 +513,7 @@ def test_a_connection_cut_in_the_answer_is_truncated_and_one_that_goes_silent_ti
 
 
 def test_an_interrupt_ends_everything_at_once(place: Place) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     begun = threading.Event()
 
     def hang(node: object) -> None:
