@@ -56,6 +56,9 @@ def roll(
         if fresh is not None:
             turns[index] = turn_of(world, stack, service, fresh)
             room.take(costs=costs)
+            if turns[index].kind == Kind.READY:  # taken back as it runs: judged from the next pass on, so there is one
+                detail = "runs still as it should, and is watched again"
+                world.wave.waiting.append(Waiting(turn.condition.target, "Monitoring", detail, world.now))
     return turns
 
 
