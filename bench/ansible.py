@@ -1,7 +1,7 @@
 """Ansible doing the same job: see that the node's network and five containers are as declared, and mend what is not.
 
 With the modules that people use for it, `community.docker` and `containers.podman`, a task for each container, as in
-their documentation. They are given only the options that the containers have, so that nothing differs.
+their documentation.
 Tuned: pipelining, connections kept open, all hosts at once, no facts, no search for an interpreter.
 """
 
@@ -56,14 +56,6 @@ def run(ground: Ground) -> Cost:
 def own_names(ground: Ground) -> dict[str, dict[str, str]]:
     """For containers that Ansible makes itself."""
     return {node.name: {service: f"floor-{service}-1-000000" for service in SERVICES} for node in ground.lab.nodes}
-
-
-def existing_names(ground: Ground) -> dict[str, dict[str, str]]:
-    """Of the containers that are there, so that Ansible finds nothing to do."""
-    return {
-        node.name: dict(zip(SERVICES, sorted(ground.fleet.containers(node.name)), strict=True))
-        for node in ground.lab.nodes
-    }
 
 
 def _network(ground: Ground) -> dict[str, object]:

@@ -22,7 +22,6 @@ IMAGE = "shipyard.test/busybox:1"
 COMMAND = ("sleep", "1000000")
 SERVICES = ("s1", "s2", "s3", "s4", "s5")
 STACK = "bench"
-NETWORK = f"{STACK}_default"
 PROGRAM = str(Path(sys.executable).with_name("shipyard"))
 
 
