@@ -115,7 +115,7 @@ class Life:
                 pass
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(service=declared(), ways=st.lists(st.tuples(st.sampled_from(WAYS), st.integers(0, 60)), max_size=30))
 def test_nothing_is_begun_twice_and_in_the_end_all_rests(service: ServiceSpec, ways: list[tuple[str, int]]) -> None:
     life = Life(service)

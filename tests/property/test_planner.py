@@ -169,7 +169,7 @@ def check_foreign(fleet: SimulatedFleet) -> None:
     assert fleet.nodes["n1"].boxes[FOREIGN.id] == FOREIGN
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     history=st.lists(stacks(number=1), min_size=1, max_size=3),
     faults=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 1000)), max_size=12),
@@ -259,7 +259,7 @@ def check_together(node: SimulatedNode, main: Container, spec: ContainerSpec) ->
     return holder
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(stack=stacks(number=1), faults=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 1000)), max_size=4))
 def test_the_same_situation_gives_the_same_plan_in_any_order_of_input(
     stack: DesiredStack, faults: list[tuple[str, int]]
@@ -282,7 +282,7 @@ def test_the_same_situation_gives_the_same_plan_in_any_order_of_input(
     assert plan(shuffled).waves == plan(situation).waves
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     replicas=st.integers(1, 6),
     parallelism=st.integers(1, 3),
