@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -45,7 +45,7 @@ class Side(Protocol):
         """Begin to make the service, or to update it to this."""
         ...
 
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """Whatever has to run so that failures are mended."""
         ...
 
@@ -171,11 +171,11 @@ def _round(ground: Ground, side: Side) -> dict[str, float]:
     found: dict[str, float] = {}
     what = f"first deploy, {REPLICAS} running"
     found[what], found[f"{what}, and its command ended"] = _timed(ground, side, REPLICAS, "1", {})
-    with side.watched():  # type: ignore[attr-defined]  # both are context managers
+    with side.watched():
         found["a killed container replaced"] = _replaced(ground)
         found["a dead node's work elsewhere"] = _elsewhere(ground)
     side.clean()
-    _until(lambda: _running(ground, "1") == 0)
+    _until_gone(ground)
     for number, (name, update) in enumerate(UPDATES.items()):
         old, new = f"{number}a", f"{number}b"
         _timed(ground, side, UPDATED, old, update)
@@ -184,7 +184,7 @@ def _round(ground: Ground, side: Side) -> dict[str, float]:
         if _running(ground, old):
             raise RuntimeError(f"{side.name} calls an update done while old containers run")
         side.clean()
-        _until(lambda mark=new: _running(ground, mark) == 0)  # type: ignore[misc]  # bound for this turn
+        _until_gone(ground)
     return found
 
 
@@ -217,6 +217,10 @@ def _elsewhere(ground: Ground) -> float:
         return time.monotonic() - began
     finally:
         ground.lab.start(victim)
+
+
+def _until_gone(ground: Ground) -> None:
+    _until(lambda: _running(ground) == 0)
 
 
 def _until(condition: Callable[[], bool]) -> None:

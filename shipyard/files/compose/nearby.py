@@ -7,6 +7,9 @@ from pathlib import Path
 
 from shipyard.files.compose.value import Value
 
+MAX_CONTENT = 500 * 1024
+"""Bytes of a config or secret, as Swarm has it; one is sent to every node that needs it."""
+
 
 def read(value: Value, name: str, limit: int) -> bytes | None:
     """The content of a file named relative to the file that names it. None when there is no such file."""
@@ -26,6 +29,23 @@ def read(value: Value, name: str, limit: int) -> bytes | None:
     if len(content) > limit:
         raise value.error(f"{name} is larger than {limit // 1024} KiB")
     return content
+
+
+def content(value: Value, source: str, said: str) -> bytes:
+    """Of a config or secret, from where the declaration says: `file`, `environment`, or what stands there itself."""
+    if source == "file":
+        found = read(value, said, MAX_CONTENT)
+        if found is None:
+            raise value.error(f"there is no file {said}")
+        return found
+    if source == "environment":
+        if said not in value.reading.environ:
+            raise value.error(f"the environment variable {said} is not set")
+        said = value.reading.environ[said]
+    encoded = said.encode(errors="surrogateescape")
+    if len(encoded) > MAX_CONTENT:
+        raise value.error(f"is larger than {MAX_CONTENT // 1024} KiB")
+    return encoded
 
 
 def locate(value: Value, name: str) -> Path:

@@ -14,9 +14,6 @@ from shipyard.files.compose.value import Value
 from shipyard.model.canonical import digest
 from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
 
-MAX_CONFIG = 500 * 1024
-"""As Swarm has it; a config is sent to every node and kept in every revision."""
-
 
 def external(value: Value) -> dict[str, Any]:
     """`true`, or the old form with a name."""
@@ -171,21 +168,5 @@ def config(value: Value, stack: str, key: str) -> ConfigSpec | None:
         )
     if sources[0] not in got:
         return None
-    content = _content(value.child(sources[0], got[sources[0]]), sources[0], got[sources[0]])
+    content = nearby.content(value.child(sources[0], got[sources[0]]), sources[0], got[sources[0]])
     return ConfigSpec(full_name(value, stack, key, got), key, content, digest(content))
-
-
-def _content(value: Value, source: str, said: str) -> bytes:
-    if source == "file":
-        content = nearby.read(value, said, MAX_CONFIG)
-        if content is None:
-            raise value.error(f"there is no file {said}")
-        return content
-    if source == "environment":
-        if said not in value.reading.environ:
-            raise value.error(f"the environment variable {said} is not set")
-        said = value.reading.environ[said]
-    encoded = said.encode(errors="surrogateescape")
-    if len(encoded) > MAX_CONFIG:
-        raise value.error(f"is larger than {MAX_CONFIG // 1024} KiB")
-    return encoded

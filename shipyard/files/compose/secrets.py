@@ -8,7 +8,7 @@ from shipyard.base.secret import SecretBytes
 from shipyard.files.compose import nearby
 from shipyard.files.compose.declared import KEY, DeclaredSecret
 from shipyard.files.compose.keys import OWN, Key, Table, refused
-from shipyard.files.compose.resources import MAX_CONFIG, external
+from shipyard.files.compose.resources import external
 from shipyard.files.compose.scalars import duration, label_pairs, text
 from shipyard.files.compose.value import Value
 
@@ -81,7 +81,7 @@ def secret(value: Value, stack: str, key: str) -> DeclaredSecret | None:
             timeout = own.get("timeout", TIMEOUT)
             return DeclaredSecret(f"{stack}/{key}", key, command=own["command"], timeout=timeout, mark=mark)
         case source:
-            content = _content(value.child(source, None), source, said[source])
+            content = nearby.content(value.child(source, None), source, said[source])
             return DeclaredSecret(f"{stack}/{key}", key, content=SecretBytes(content), mark=mark)
 
 
@@ -90,19 +90,3 @@ def _external_name(value: Value, got: dict[str, Any], key: str) -> str:
     if KEY.fullmatch(name) is None:
         raise value.error(f"the name {name!r} is none that `shipyard secret set` takes: letters, digits, _ . - only")
     return name
-
-
-def _content(value: Value, source: str, said: str) -> bytes:
-    if source == "file":
-        content = nearby.read(value, said, MAX_CONFIG)
-        if content is None:
-            raise value.error(f"there is no file {said}")
-        return content
-    if source == "environment":
-        if said not in value.reading.environ:
-            raise value.error(f"the environment variable {said} is not set")
-        said = value.reading.environ[said]
-    encoded = said.encode(errors="surrogateescape")
-    if len(encoded) > MAX_CONFIG:
-        raise value.error(f"is larger than {MAX_CONFIG // 1024} KiB")
-    return encoded

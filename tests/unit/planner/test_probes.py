@@ -60,7 +60,8 @@ def rounds(fleet: SimulatedFleet, stacks: tuple[DesiredStack, ...], answers: str
     """A pass for each letter, ten seconds apart: `+` passes, `-` fails, `?` can't be tried."""
     plans = []
     for answer in answers:
-        fleet.answer = lambda _, said=answer: ({"+": True, "-": False, "?": None}[said], "words")  # type: ignore[misc]
+        passed = {"+": True, "-": False, "?": None}[answer]
+        fleet.answer = lambda _, passed=passed: (passed, "words")  # type: ignore[misc]  # bound for this pass
         plans.append(fleet.one_pass(stacks))
         fleet.sleep(gap)
     return plans
