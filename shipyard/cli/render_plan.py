@@ -17,10 +17,15 @@ from shipyard.model.plan import (
     CreateVolume,
     DisconnectNetwork,
     DropFiles,
+    DropItem,
     DropMarker,
     DropRevision,
+    EnsureItem,
     KeepRevision,
+    LeaveBoot,
     LoadHolder,
+    LoadRules,
+    MakeKey,
     Plan,
     PullImage,
     PutConfig,
@@ -33,6 +38,7 @@ from shipyard.model.plan import (
     StopContainer,
     UnpauseContainer,
     Waiting,
+    WriteHosts,
     verb,
 )
 
@@ -119,7 +125,11 @@ def _sign(step: Step) -> tuple[str, str]:
             return "+", "green"
         case StartContainer() | UnpauseContainer() | ConnectNetwork() | DisconnectNetwork():
             return "~", "yellow"
+        case EnsureItem() | DropItem() | LoadRules():
+            return "~", "yellow"
         case PullImage() | LoadHolder() | PutConfig() | PutSecret() | DropFiles() | KeepRevision() | DropMarker():
+            return ".", "dim"
+        case MakeKey() | WriteHosts() | LeaveBoot():
             return ".", "dim"
         case _:
             assert_never(step)
@@ -152,13 +162,16 @@ def _until(waiting: Waiting, now: float) -> str:
 
 
 _CONTAINERS = ("create", "replace", "remove", "start", "stop", "rewire")
-_ORDER = ("network", "volume", "image", "file", "copy")
+_ORDER = ("network", "volume", "image", "file", "wiring", "rules", "copy", "marker")
 _NAMES = {
     "network": ("network", "networks"),
     "volume": ("volume", "volumes"),
     "image": ("image", "images"),
     "file": ("file", "files"),
+    "wiring": ("piece of wiring", "pieces of wiring"),
+    "rules": ("set of rules", "sets of rules"),
     "copy": ("copy of a revision", "copies of revisions"),
+    "marker": ("marker", "markers"),
 }
 
 
@@ -224,6 +237,14 @@ def _kind(step: Step) -> tuple[str, str] | None:
             return "copy", "drop"
         case DropMarker():
             return "marker", "drop"
+        case EnsureItem() | MakeKey() | LeaveBoot():
+            return "wiring", "mend"
+        case DropItem():
+            return "wiring", "remove"
+        case LoadRules():
+            return "rules", "load"
+        case WriteHosts():
+            return "file", "write"
         case (
             CreateContainer()
             | RemoveContainer()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shipyard.model.spec import Pairs
+from shipyard.model.wire import ObservedWiring
 
 
 class ContainerState(StrEnum):
@@ -77,12 +78,15 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class ObservedNetwork:
+    """`device`: the bridge on the node, "" where the runtime does not say."""
+
     id: str
     name: str
     labels: Pairs = ()
     driver: str = ""
     subnets: tuple[str, ...] = ()
     internal: bool = False
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,9 @@ class ObservedNode:
     `epoch`: the newest lease holder's number the node has seen. `configs`, `secrets`: names of the files kept there
     (`ConfigMount.file_name`). `markers`: of jobs' runs that were begun here. `others`: other clusters of which a store
     owns this node too, each with that owner: where this cluster's own store is new, they may be what it was called
-    before its store was lost. `usage`: of containers, sorted by id; only where it was asked for.
+    before its store was lost. `usage`: of containers, sorted by id; only where it was asked for. `wiring`: what it has
+    of the cluster's network, where it was asked for. `open_connections`: of the containers asked about, by name, how
+    many TCP connections from elsewhere are established.
     """
 
     name: str
@@ -167,6 +173,8 @@ class ObservedNode:
     markers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
     usage: tuple[Usage, ...] = ()
+    wiring: ObservedWiring | None = None
+    open_connections: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from shipyard.model.spec import (
     SecretSpec,
     VolumeSpec,
 )
+from shipyard.model.wire import HostsFile, Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,74 @@ class DropMarker:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class EnsureItem:
+    """One thing of the cluster's network, made or put right on the node: `ip`, `bridge`, `wg`, `sysctl`, `iptables`."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class DropItem:
+    """One thing of the cluster's network that is not needed any more."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class MakeKey:
+    """WireGuard's private key, made on the node, which it never leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRules:
+    """The rules of the cluster's network, put in place of the former ones at once. `text`: for `nft -f`; "": none.
+
+    `endpoints`: only the replicas behind service addresses and ports change, which can lock nobody out.
+    """
+
+    text: str
+    endpoints: bool = False
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the text, by which the node says what it has loaded."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteHosts:
+    """Hosts files of replicas, rewritten in place, so that containers see it at once.
+
+    `shared`: texts that several files begin with; `files` say by number which. `drop`: files that no container has.
+    """
+
+    shared: tuple[str, ...]
+    files: tuple[HostsFile, ...]
+    drop: tuple[str, ...] = ()
+
+    def text(self, file: HostsFile) -> str:
+        """All that is in it."""
+        return self.shared[file.shared] + "".join(f"{line}\n" for line in file.lines)
+
+    def digest(self, file: HostsFile) -> str:
+        """sha256 of its text."""
+        return hashlib.sha256(self.text(file).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveBoot:
+    """What brings the network back when the node boots, with no control machine: these items, and the rules loaded."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def digest(self) -> str:
+        """Of what is to be brought back: the value of the `boot` item."""
+        text = "\n".join(f"{item.kind} {item.key} {item.value}" for item in self.items)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
 Step = (
     PullImage
     | LoadHolder
@@ -190,6 +260,12 @@ Step = (
     | KeepRevision
     | DropRevision
     | DropMarker
+    | EnsureItem
+    | DropItem
+    | MakeKey
+    | LoadRules
+    | WriteHosts
+    | LeaveBoot
 )
 
 

@@ -213,6 +213,7 @@ class ContainerSpec(HashedOnce):
     `network_mode`: host, none or bridge; None when `networks` says where it is; `container:NAME` to share that one's.
     `members`: of a replica of several containers, those beside this one, which is its main one. They have no networks
     or ports of their own.
+    `hosts`: its /etc/hosts is a file of shipyard's on the node, which names the services on its networks.
     """
 
     image: str
@@ -268,6 +269,7 @@ class ContainerSpec(HashedOnce):
     network_mode: str | None = None
     stamps: Pairs = ()
     members: tuple[Member, ...] = ()
+    hosts: bool = False
 
     def files(self) -> tuple[str, ...]:
         """Configs and secrets of it, and of those beside it, as files in shipyard's directory on a node, sorted."""
@@ -429,6 +431,26 @@ class Autoscale:
 
 
 @dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a service's address, and the port of the container that it leads to (`x-shipyard.service_ports`)."""
+
+    port: int
+    target: int
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowFrom:
+    """An entry of `x-shipyard.allow`. `service`: `NAME` of the same stack, `STACK/NAME`, or "" for anyone.
+
+    `ports`: of the container, as (protocol, port); () for all.
+    """
+
+    service: str
+    ports: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A container template and how many replicas of it, where, updated how.
 
@@ -438,6 +460,11 @@ class ServiceSpec:
     `per_replica`: full names of the volumes of which each slot has one of its own. `stable_names`: each slot has a host
     name and an alias of its own. `order`: whether slot 2 starts only once slot 1 is ready, and so on.
     `scaled`: `replicas` is what `shipyard scale` said, and not what the file says.
+    `endpoint_mode`: its name means one stable address, or those of its replicas. `service_ports`: ports of that address
+    that are others in the container; all others are the same. `session_affinity`: a client's connections go to the
+    same replica, as long as that is ready. `peer_names`: each replica knows the others by `SLOT.SERVICE.STACK`.
+    `allow`: who alone may connect to it; None: whoever is on a network with it. `expose_on`: addresses or networks
+    (`10.0.0.0/24`) of the nodes on which its ingress ports answer; () for all.
     """
 
     name: str
@@ -465,6 +492,12 @@ class ServiceSpec:
     stable_names: bool = False
     order: Literal["parallel", "ordered"] = "parallel"
     scaled: bool = False
+    endpoint_mode: Literal["vip", "dnsrr"] = "vip"
+    service_ports: tuple[ServicePort, ...] = ()
+    session_affinity: bool = False
+    peer_names: bool = False
+    allow: tuple[AllowFrom, ...] | None = None
+    expose_on: tuple[str, ...] = ()
     images: Pairs = ()
     rendered: tuple[str, ...] = ()
 
@@ -513,7 +546,11 @@ def _own_container(spec: ContainerSpec, per_replica: tuple[str, ...], name: str,
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec(HashedOnce):
-    """`name`: full name on the nodes; `key`: the name in the file. Only `external` ones are not made by us."""
+    """`name`: full name on the nodes; `key`: the name in the file. Only `external` ones are not made by us.
+
+    `driver`: bridge, routed, vxlan or wireguard, or one of the runtime's own (`macvlan`, …); None: vxlan where the
+    network spans nodes, else bridge. `mtu`, `device` (the bridge's name): chosen by the planner, not by people.
+    """
 
     name: str
     key: str
@@ -527,6 +564,8 @@ class NetworkSpec(HashedOnce):
     ip_range: str | None = None
     labels: Pairs = ()
     external: bool = False
+    mtu: int | None = None
+    device: str | None = None
 
     __hash__ = HashedOnce.__hash__
 

@@ -28,10 +28,15 @@ from shipyard.model.plan import (
     CreateVolume,
     DisconnectNetwork,
     DropFiles,
+    DropItem,
     DropMarker,
     DropRevision,
+    EnsureItem,
     KeepRevision,
+    LeaveBoot,
     LoadHolder,
+    LoadRules,
+    MakeKey,
     PullImage,
     PutConfig,
     PutSecret,
@@ -42,8 +47,10 @@ from shipyard.model.plan import (
     Step,
     StopContainer,
     UnpauseContainer,
+    WriteHosts,
 )
 from shipyard.model.situation import Situation
+from shipyard.model.wire import Item, ObservedWiring
 
 
 def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
@@ -57,6 +64,27 @@ def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
         _settled(nodes[answer.name]) if isinstance(answer, ObservedNode) else answer for answer in situation.observed
     )
     return replace(situation, observed=observed)
+
+
+def _rewired(
+    wiring: ObservedWiring, step: EnsureItem | DropItem | MakeKey | LoadRules | WriteHosts | LeaveBoot
+) -> ObservedWiring:
+    match step:
+        case EnsureItem() | DropItem():
+            others = [each for each in wiring.items or () if (each.kind, each.key) != (step.item.kind, step.item.key)]
+            mended = (step.item,) if isinstance(step, EnsureItem) else ()
+            return replace(wiring, items=(*others, *mended))
+        case LeaveBoot():
+            others = [each for each in wiring.items or () if each.kind != "boot"]
+            return replace(wiring, items=(*others, Item("boot", "up", step.digest)))
+        case MakeKey():
+            return replace(wiring, public_key="made")
+        case LoadRules():
+            return replace(wiring, loaded=step.digest, altered=())
+        case WriteHosts():
+            files = {name: found for name, found in wiring.files if name not in step.drop}
+            files |= {each.container: step.digest(each) for each in step.files}
+            return replace(wiring, files=tuple(sorted(files.items())))
 
 
 def _settled(node: object) -> ObservedNode:
@@ -120,6 +148,8 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
             return replace(node, revisions=(*held, HeldRevision(stack, number, body_digest)))
         case DropRevision():
             return replace(node, revisions=tuple(held for held in node.revisions if held.stack != step.stack))
+        case EnsureItem() | DropItem() | MakeKey() | LoadRules() | WriteHosts() | LeaveBoot():
+            return replace(node, wiring=_rewired(node.wiring or ObservedWiring(), step))
         case DropMarker():
             return replace(node, markers=tuple(name for name in node.markers if name != step.name))
         case _:
