@@ -7,6 +7,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from shipyard.model.job import Job
+from shipyard.model.netbook import (
+    AddressLease,
+    Draining,
+    Endpoint,
+    NetworkBlock,
+    NetworkNode,
+    ServiceAddress,
+    Wired,
+)
 from shipyard.model.node import NodeState
 
 if TYPE_CHECKING:
@@ -361,6 +370,13 @@ class Memory:
     probed: tuple[Probed, ...] = ()
     scales: tuple[Scale, ...] = ()
     relocations: tuple[Relocation, ...] = ()
+    network_nodes: tuple[NetworkNode, ...] = ()
+    blocks: tuple[NetworkBlock, ...] = ()
+    service_addresses: tuple[ServiceAddress, ...] = ()
+    leases: tuple[AddressLease, ...] = ()
+    wired: tuple[Wired, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    draining: tuple[Draining, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

@@ -341,7 +341,8 @@ class Plan:
 
     `unreachable`: nodes that could not be reached (exit 4). `forget`: removed stacks of which nothing is left.
     `fence`: nodes whose work could move if they were known to be off.
-    `rollbacks`: revisions that the pass is to store, once `memory` is.
+    `rollbacks`: revisions that the pass is to store, once `memory` is. `inspect`: nodes that should be asked for the
+    details of their network, and then planned for again: what would differ is not known.
     `memory`: what to remember before acting on the first wave.
     """
 
@@ -353,6 +354,7 @@ class Plan:
     forget: tuple[str, ...] = ()
     fence: tuple[str, ...] = ()
     rollbacks: tuple[Rollback, ...] = ()
+    inspect: tuple[str, ...] = ()
     memory: Memory = Memory()
 
     @property

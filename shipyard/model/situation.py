@@ -32,6 +32,20 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranges:
+    """Addresses of the cluster's network. `containers`: cut into blocks of `block` bits for networks and nodes.
+
+    `services`: service addresses. `vxlan`, `wireguard`: the UDP ports of the nodes that the drivers use.
+    """
+
+    containers: str = "10.208.0.0/12"
+    services: str = "10.224.0.0/16"
+    block: int = 26
+    vxlan: int = 4789
+    wireguard: int = 51820
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredStack:
     """A stack's newest revision. `eligible`: for each service, sorted, the nodes its play's pattern matches, sorted.
 
@@ -58,7 +72,7 @@ class Situation:
     wave of a plan, for which whatever only takes time (a watch over new replicas, a delay) is believed to be over.
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
     `remove_volumes`: full names of volumes to remove (`rm --volumes`).
-    `probed`: what the probes that were due came to.
+    `probed`: what the probes that were due came to. `ranges`: of the cluster's network.
     """
 
     cluster: str
@@ -74,6 +88,7 @@ class Situation:
     remove_volumes: frozenset[str] = frozenset()
     timing: Timing = Timing()
     probed: tuple[Tried, ...] = ()
+    ranges: Ranges = Ranges()
 
     def seen(self) -> dict[str, ObservedNode]:
         """The nodes that answered, by name."""

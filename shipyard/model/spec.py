@@ -464,7 +464,8 @@ class ServiceSpec:
     that are others in the container; all others are the same. `session_affinity`: a client's connections go to the
     same replica, as long as that is ready. `peer_names`: each replica knows the others by `SLOT.SERVICE.STACK`.
     `allow`: who alone may connect to it; None: whoever is on a network with it. `expose_on`: addresses or networks
-    (`10.0.0.0/24`) of the nodes on which its ingress ports answer; () for all.
+    (`10.0.0.0/24`) of the nodes on which its ingress ports answer; () for all. `ingress`: those ports, where the
+    planner found that the cluster's network carries them: then the runtime does not publish them.
     """
 
     name: str
@@ -498,6 +499,7 @@ class ServiceSpec:
     peer_names: bool = False
     allow: tuple[AllowFrom, ...] | None = None
     expose_on: tuple[str, ...] = ()
+    ingress: tuple[Port, ...] = ()
     images: Pairs = ()
     rendered: tuple[str, ...] = ()
 

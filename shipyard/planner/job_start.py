@@ -19,6 +19,8 @@ from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, ServiceSpec
 from shipyard.planner import placing, replicas, storage, wiring
 from shipyard.planner.job_watch import ALIVE, container_of, task_spec
+from shipyard.planner.network import addressing
+from shipyard.planner.network.book import RangeExhaustedError
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
@@ -85,7 +87,12 @@ def start(world: World, stack: DesiredStack, service: ServiceSpec, run: JobRun, 
     clear(world, key, task, spec.stop_grace_period)
     name = labels.container_name(world.situation.cluster, *key, task.attempt)
     once = model.marker(key[0], key[1], run.name, task.index, task.attempt)
-    create = CreateContainer(name, spec, _labels(world, stack, run, key, task, spec), once=once)
+    try:
+        made = addressing.addressed(world, Placement(*key, task.node, task.attempt, stack.revision.number), spec)
+    except RangeExhaustedError as error:
+        world.wave.blocked.append(addressing.blocked(target(key), error))
+        return task
+    create = CreateContainer(name, made, _labels(world, stack, run, key, task, spec), once=once)
     world.wave.add(task.node, Phase.RUN, target(key), *_why(run, task), create, needs)
     machine = world.seen[task.node].facts.node_id
     return replace(task, state="starting", machine=machine, spec=spec_hash(spec))

@@ -36,6 +36,7 @@ from shipyard.planner import (
     wiring,
 )
 from shipyard.planner.assume import assume
+from shipyard.planner.network import members, spanning, wire
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.world import World, build
@@ -66,7 +67,7 @@ def _without_collection() -> Iterator[None]:
 
 
 def _plan(situation: Situation, waves: int) -> Plan:
-    situation = in_order(situation)
+    situation = spanning.resolved(in_order(situation))
     judgement = judge(situation)
     situation = scaling.scaled(replace(situation, memory=replace(situation.memory, nodes=judgement.nodes)))
     done: list[tuple[Action, ...]] = []
@@ -91,6 +92,7 @@ def _plan(situation: Situation, waves: int) -> Plan:
         forget=leftovers.forgettable(first) if not done else (),
         fence=tuple(sorted(first.book.fence)),
         rollbacks=tuple(first.rollbacks),
+        inspect=tuple(sorted(first.inspect)),
         memory=memory,
     )
 
@@ -111,6 +113,7 @@ def in_order(situation: Situation) -> Situation:
 
 def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     world = build(situation, judgement)
+    members.learn(world)
     storage.remember(world)
     anonymous.remember(world)
     stumbling.forget(world)
@@ -130,6 +133,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     jobs.tidy(world)
     leftovers.report_strangers(world)
     wiring.tidy(world)
+    wire.wire(world)
     storage.remove_named(world)
     filing.tidy(world)
     leftovers.keep_revisions(world)

@@ -44,6 +44,8 @@ from shipyard.planner import (
     wiring,
 )
 from shipyard.planner.condition import Condition, Kind
+from shipyard.planner.network import addressing
+from shipyard.planner.network.book import RangeExhaustedError
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.succession import both_at_once, may_go, policy_of
 from shipyard.planner.wave import Draft, Phase
@@ -115,13 +117,13 @@ def _unseen(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
 def _keep(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
     """It runs; see to its wiring, and let its older containers go."""
     node = each.placement.node
-    if not wiring.in_order(world, stack, each.spec, node, box):
+    if not wiring.in_order(world, stack, each.spec, each.placement, box):
         if lost := wiring.lost_network(world, stack, each.spec, node, box):
             fresh = slots.renew(world, each.placement, each.placement.revision)
             again = condition.of(world, stack, service, fresh)
             _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
             return
-        wiring.mend(world, stack, each.spec, node, box, each.target)
+        wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     filing.ensure(world, stack, each.spec, node)
     if each.reason:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail, each.until))
@@ -167,7 +169,7 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
     _fail(world, each)
     filed = filing.ensure(world, stack, each.spec, node)
     restarts.note(world, each.placement, each.spec, box)
-    wiring.mend(world, stack, each.spec, node, box, each.target)
+    wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     needs = filed
     for step in groups.starting(each.spec, box):
         needs = (*needs, world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step, needs))
@@ -247,6 +249,11 @@ def _create(
     volumes = None if fetched is None else storage.ensure(world, stack, spec, node, each.target)
     networks = None if volumes is None else wiring.ensure(world, stack, spec, node, each.target)
     if fetched is None or volumes is None or networks is None:
+        return
+    try:
+        spec = addressing.addressed(world, each.placement, spec)
+    except RangeExhaustedError as error:
+        world.wave.blocked.append(addressing.blocked(each.target, error))
         return
     elsewhere = [(where, box) for where, box in each.strays if where != node and where in world.seen]
     if elsewhere and policy_of(world, stack, service).order == "stop-first":

@@ -46,6 +46,13 @@ QUIET = frozenset(
         "scaled",
         "images",
         "rendered",
+        "endpoint_mode",
+        "service_ports",
+        "session_affinity",
+        "peer_names",
+        "allow",
+        "expose_on",
+        "ingress",
     }
 )
 """Keys of a service that ask nothing of a replica which runs as declared. One with other keys is looked at closely."""
@@ -104,7 +111,7 @@ def _well(world: World, wanted: _Wanted, placement: Placement, box: Container) -
         and box.label(labels.SPEC) == wanted.hash
         and box.name == world.name_of(placement)
         and wanted.wiring is not None
-        and wanted.wiring.in_order(world, placement.node, box)
+        and wanted.wiring.in_order(world, placement, box)
         and placement.key not in world.failures
         and (not wanted.files or world.stock(placement.node).files.issuperset(wanted.files))
         and (not (box.parts or wanted.spec.members) or groups.complete(wanted.spec, box))

@@ -1,8 +1,8 @@
 """One wave under construction: steps are put in phases per node, and numbered when it is done.
 
 The order on a node is what makes a wave safe: what is needed is fetched first, then what must go goes (so that
-its ports are free), then networks and volumes are there, then containers are made, and last what nobody uses any
-more is removed.
+its ports are free), then networks and volumes are there, then the node can find other nodes on them, then containers
+are made, and last what nobody uses any more is removed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ class Phase(IntEnum):
     FETCH = 0
     REMOVE = 1
     PREPARE = 2
-    RUN = 3
-    TIDY = 4
+    WIRE = 3
+    RUN = 4
+    TIDY = 5
 
 
 @dataclass(slots=True, eq=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipyard.model import labels
 from shipyard.model.canonical import SPEC_VERSION, digest, dumps
+from shipyard.model.memory import Placement
 from shipyard.model.observed import Container, ObservedNetwork
 from shipyard.model.plan import (
     Blocked,
@@ -19,14 +20,25 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec
+from shipyard.planner.network import addressing
+from shipyard.planner.network.book import RangeExhaustedError
+from shipyard.planner.network.members import mtu_of, problem_of
+from shipyard.planner.network.spanning import spans
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=65536)
 def network_hash(network: NetworkSpec) -> str:
-    """Of what a network is made from: its `shipyard.spec` label."""
-    return f"{SPEC_VERSION}:{digest(dumps(network))[:16]}"
+    """Of what a network is made from: its `shipyard.spec` label. Another MTU is no reason to take it apart."""
+    return f"{SPEC_VERSION}:{digest(dumps(replace(network, mtu=None)))[:16]}"
+
+
+def _made_from(world: World, network: NetworkSpec, node: str) -> str:
+    """The same, of this network on this node. Raises RangeExhaustedError."""
+    if spans(network):
+        return network_hash(addressing.on_node(world, network, node))
+    return network_hash(network)
 
 
 def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
@@ -41,15 +53,26 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
         if problem is not None:
             world.wave.blocked.append(Blocked(target, *problem))
             return None
-        if there is None or _outdated(network, there):
-            draft = _make(world, stack, network, there, node)
+        try:
+            outdated = there is None or _outdated(world, network, there, node)
+        except RangeExhaustedError as error:
+            world.wave.blocked.append(addressing.blocked(target, error))
+            return None
+        if outdated:
+            owner = world.spanning[network.name][0] if network.name in world.spanning else stack
+            draft = _make(world, owner, network, there, node)
             if draft is not None:
                 drafts.append(draft)
     return tuple(drafts)
 
 
 def _declared(world: World, stack: DesiredStack, name: str) -> NetworkSpec | None:
-    """As it is declared now; one that only an older revision has, which the replica still follows, as that has it."""
+    """As it is declared now; one that only an older revision has, which the replica still follows, as that has it.
+
+    One that spans nodes is what the stack says that declares it, also to others that join it.
+    """
+    if name in world.spanning:
+        return world.spanning[name][1]
     network = world.network(stack.revision.stack, name)
     if network is None and stack is not world.stack(stack.revision.stack):
         return next((each for each in stack.revision.spec.networks if each.name == name), None)
@@ -64,20 +87,21 @@ def _ours(world: World, network: ObservedNetwork) -> bool:
     return dict(network.labels).get(labels.CLUSTER) == world.situation.cluster
 
 
-def _outdated(network: NetworkSpec, there: ObservedNetwork) -> bool:
-    return not network.external and dict(there.labels).get(labels.SPEC) != network_hash(network)
+def _outdated(world: World, network: NetworkSpec, there: ObservedNetwork, node: str) -> bool:
+    return not network.external and dict(there.labels).get(labels.SPEC) != _made_from(world, network, node)
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """How containers of one spec should be attached. `attached`: with the hash of what each network is made from.
 
-    None where the network is not ours to see to (`network_mode`).
+    None where the network is not ours to see to (`network_mode`). In place of a hash "" for networks that span nodes:
+    each node has its own.
     """
 
     attached: tuple[tuple[Attachment, str], ...] | None
 
-    def in_order(self, world: World, node: str, box: Container) -> bool:
+    def in_order(self, world: World, placement: Placement, box: Container) -> bool:
         """Whether surely nothing about a container's networks needs a step, found with few comparisons.
 
         That is so for nearly all of them. False only means that `lost_network` and `mend` have to look closely.
@@ -86,9 +110,16 @@ class Wiring:
             return True
         if len(self.attached) != len(box.networks):
             return False
+        node = placement.node
         made_from = world.stock(node).ours
         for (wanted, made), there in zip(self.attached, box.networks, strict=True):
-            if wanted.network != there.network or made_from.get(wanted.network) != made:
+            if wanted.network != there.network:
+                return False
+            if not made:
+                leased = world.net.leased(placement.key, wanted.network, node, placement.incarnation)
+                if leased is None or leased != there.ipv4_address:
+                    return False
+            if made_from.get(wanted.network) != (made or world.made_on(wanted.network, node, _made_from)):
                 return False
             if (wanted.aliases != there.aliases or wanted.ipv4_address) and _differs(
                 wanted, there.aliases, there.ipv4_address
@@ -106,17 +137,19 @@ def expected(world: World, stack: DesiredStack, spec: ContainerSpec) -> Wiring |
         network = _declared(world, stack, wanted.network)
         if network is None or network.external:
             return None
-        attached.append((wanted, network_hash(network)))
+        attached.append((wanted, "" if spans(network) else network_hash(network)))
     return Wiring(tuple(attached))
 
 
-def in_order(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, box: Container) -> bool:
+def in_order(world: World, stack: DesiredStack, spec: ContainerSpec, placement: Placement, box: Container) -> bool:
     """Whether `lost_network` and `mend` have nothing to say about this container."""
     wanted = expected(world, stack, spec)
-    return wanted is not None and wanted.in_order(world, node, box)
+    return wanted is not None and wanted.in_order(world, placement, box)
 
 
 def _problem(world: World, network: NetworkSpec, there: ObservedNetwork | None, node: str) -> tuple[str, str] | None:
+    if spans(network) and (found := problem_of(world, network, node)):
+        return found
     if network.external:
         missing = f"the external network {network.name} does not exist on {node}"
         return ("NetworkMissing", missing) if there is None else None
@@ -152,6 +185,9 @@ def _make(
         step = RemoveNetwork(there.id, there.name)
         why = "its declaration changed"
         needs = (world.wave.add(node, Phase.PREPARE, network.name, "NetworkChanged", why, step, emptied),)
+    if spans(network):
+        network = addressing.on_node(world, network, node)
+        network = replace(network, mtu=mtu_of(world, network))
     said = {
         **dict(network.labels),
         labels.CLUSTER: world.situation.cluster,
@@ -184,17 +220,26 @@ def lost_network(world: World, stack: DesiredStack, spec: ContainerSpec, node: s
     return ""
 
 
-def mend(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, box: Container, target: str) -> bool:
+def mend(
+    world: World, stack: DesiredStack, spec: ContainerSpec, placement: Placement, box: Container, target: str
+) -> bool:
     """Join what a container should be on, leave what it should not, put aliases right. True when that was needed."""
     if spec.network_mode is not None:
         return False
+    node = placement.node
+    addressing.adopt(world, placement, box)
     made = ensure(world, stack, spec, node, target)
     if made is None:
         return True
     fresh = {draft.step.network.name: draft for draft in made if isinstance(draft.step, CreateNetwork)}
     attached = {attachment.network: attachment for attachment in box.networks}
     before = len(world.wave.drafts)
-    for wanted in spec.networks:
+    for declared in spec.networks:
+        try:
+            wanted = addressing.wanted(world, placement, declared)
+        except RangeExhaustedError as error:
+            world.wave.blocked.append(addressing.blocked(target, error))
+            return True
         there = attached.get(wanted.network)
         needs = (fresh[wanted.network],) if wanted.network in fresh else ()
         if there is None or needs:

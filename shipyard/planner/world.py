@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -28,6 +28,8 @@ from shipyard.model.plan import Rollback
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import NetworkSpec, Revision, ServiceSpec
 from shipyard.planner import groups
+from shipyard.planner.network.book import NetBook, open_book
+from shipyard.planner.network.spanning import spans
 from shipyard.planner.nodebook import NodeBook, book
 from shipyard.planner.nodes import Judgement
 from shipyard.planner.placements import BySlot, Placements, ServiceKey
@@ -72,7 +74,8 @@ class World:
     `following`: for replicas that an update has not reached, what they follow until it does. `history`: older
     revisions by stack and number.
     `finished`: slots of jobs' tasks that have no placement any more, and whose containers are kept.
-    `probed`: by container's id.
+    `probed`: by container's id. `net`: who has which address in the cluster's network.
+    `inspect`: nodes of which the network's details are needed. `members`: nodes that may take part in it.
     """
 
     situation: Situation
@@ -81,6 +84,7 @@ class World:
     seen: dict[str, ObservedNode]
     brake: str
     wave: Wave
+    net: NetBook
     placements: Placements
     failures: dict[SlotKey, Failures]
     volumes: dict[tuple[str, str], KnownVolume]
@@ -101,6 +105,42 @@ class World:
     history: dict[tuple[str, int], Revision] = field(default_factory=dict)
     following: dict[SlotKey, tuple[DesiredStack, ServiceSpec]] = field(default_factory=dict)
     _stocks: dict[str, Stock] = field(default_factory=dict)
+    _spanning: dict[str, tuple[DesiredStack, NetworkSpec]] | None = None
+    _made: dict[tuple[str, str], str] = field(default_factory=dict)
+    members: frozenset[str] | None = None
+    inspect: set[str] = field(default_factory=set)
+    _published: list[ServiceKey] | None = None
+
+    @property
+    def published_services(self) -> list[ServiceKey]:
+        """Services of which the runtime publishes ports on the nodes."""
+        if self._published is None:
+            self._published = [
+                (stack.revision.stack, service.name)
+                for stack in self.situation.stacks
+                for service in stack.revision.spec.services
+                if any(port.published is not None for spec in service.containers() for port in spec.ports)
+            ]
+        return self._published
+
+    @property
+    def spanning(self) -> dict[str, tuple[DesiredStack, NetworkSpec]]:
+        """Networks that are one on all nodes, by full name, with the stack that declares each."""
+        if self._spanning is None:
+            self._spanning = {
+                network.name: (stack, network)
+                for stack in self.situation.stacks
+                for network in stack.revision.spec.networks
+                if spans(network)
+            }
+        return self._spanning
+
+    def made_on(self, network: str, node: str, made_from: Callable[[World, NetworkSpec, str], str]) -> str:
+        """What a network that spans nodes is made from on a node, worked out once."""
+        found = self._made.get((network, node))
+        if found is None:
+            found = self._made[network, node] = made_from(self, self.spanning[network][1], node)
+        return found
 
     @property
     def now(self) -> float:
@@ -140,6 +180,7 @@ class World:
     def memory(self) -> Memory:
         """What to remember now."""
         memory = self.book.memory(self.situation.memory, self.placements)
+        memory = self.net.memory(memory, self.placements)
         return replace(
             memory,
             placements=self.placements.ordered(),
@@ -165,6 +206,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         seen=situation.seen(),
         brake=judgement.brake,
         wave=Wave(situation.limit),
+        net=open_book(memory, situation.ranges),
         placements=Placements(memory.placements),
         failures={failures.key: failures for failures in memory.failures},
         volumes={(volume.node, volume.name): volume for volume in memory.volumes},

@@ -34,6 +34,15 @@ from shipyard.model.memory import (
     Scale,
     Stumbles,
 )
+from shipyard.model.netbook import (
+    AddressLease,
+    Draining,
+    Endpoint,
+    NetworkBlock,
+    NetworkNode,
+    ServiceAddress,
+    Wired,
+)
 from shipyard.model.node import NodeState
 from shipyard.store.schema import failures, node_memory, placements, remembered, store, volumes
 
@@ -93,7 +102,11 @@ class _Bodies(Generic[B]):
     def load(self, connection: Connection) -> tuple[B, ...]:
         """All of this kind, sorted by key as Python sorts."""
         rows = connection.execute(select(remembered.c.body).where(remembered.c.kind == self.field))
-        return tuple(sorted((loads(self.kind, body) for (body,) in rows), key=attrgetter("key")))
+        return self.read(body for (body,) in rows)
+
+    def read(self, bodies: Iterable[str]) -> tuple[B, ...]:
+        """Of these bodies, which may be in any order."""
+        return tuple(sorted((loads(self.kind, body) for body in bodies), key=attrgetter("key")))
 
     def save(self, connection: Connection, before: Iterable[B], after: Iterable[B]) -> None:
         """The table, which holds `before` of this kind, holds `after` then."""
@@ -136,6 +149,13 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("probed", Probed),
     _Bodies("scales", Scale),
     _Bodies("relocations", Relocation),
+    _Bodies("network_nodes", NetworkNode),
+    _Bodies("blocks", NetworkBlock),
+    _Bodies("service_addresses", ServiceAddress),
+    _Bodies("leases", AddressLease),
+    _Bodies("wired", Wired),
+    _Bodies("endpoints", Endpoint),
+    _Bodies("draining", Draining),
 )
 
 
@@ -157,9 +177,17 @@ def load(connection: Connection, known: Remembered | None) -> Remembered:
         failures=_FAILURES.load(connection),
         nodes=_NODES.load(connection),
         volumes=_VOLUMES.load(connection),
-        **{kind.field: kind.load(connection) for kind in _BODIES},
+        **_bodies(connection),
     )
     return Remembered(version, memory)
+
+
+def _bodies(connection: Connection) -> dict[str, tuple[Any, ...]]:
+    """All kinds that are kept as bodies, by field: in one query."""
+    found: dict[str, list[str]] = {}
+    for kind, body in connection.execute(select(remembered.c.kind, remembered.c.body)):
+        found.setdefault(kind, []).append(body)
+    return {kind.field: kind.read(found.get(kind.field, ())) for kind in _BODIES}
 
 
 def save(connection: Connection, memory: Memory, known: Remembered | None) -> Remembered:

@@ -1,0 +1,120 @@
+"""What is remembered of the cluster's network: who was given which address, and how each node was left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Driver = str
+"""`vxlan`, `wireguard` or `routed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkNode:
+    """A node as the others' packets find it. `number`: of its tunnel address in the range's first part, from 1.
+
+    `address`: its own, by which the others reach it; `device`: where that is. `mtu`: of that device. `public_key`:
+    WireGuard's. `table`: of nftables is there on it.
+    """
+
+    node: str
+    number: int
+    address: str = ""
+    device: str = ""
+    mtu: int = 1500
+    public_key: str = ""
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.node,)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkBlock:
+    """The addresses of one network's containers on one node: `block` is `A/LENGTH`."""
+
+    network: str
+    node: str
+    block: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.network, self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAddress:
+    """The stable address of a service on a network."""
+
+    stack: str
+    service: str
+    network: str
+    address: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.stack, self.service, self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLease:
+    """The address that the container of this incarnation has on a network."""
+
+    stack: str
+    service: str
+    slot: int
+    network: str
+    node: str
+    incarnation: int
+    address: str
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return (self.stack, self.service, self.slot, self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """How a node was when all was found as it should be, so that the next pass needs no details.
+
+    `wanted`: digest of what it should have (rules left out), and `kernel` of how its listing looked then.
+    `loaded`: digest of the rules' text, and `rules` of how their listing looked.
+    """
+
+    node: str
+    wanted: str = ""
+    kernel: str = ""
+    loaded: str = ""
+    rules: str = ""
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.node,)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A replica that a service's addresses led to, as of the last pass. `addresses`: (network, address), sorted."""
+
+    stack: str
+    service: str
+    slot: int
+    node: str
+    container: str
+    addresses: tuple[tuple[str, str], ...]
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return (self.stack, self.service, self.slot, self.container)
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """A container that is to stop. `since`: unix seconds when no address led to it any more, 0 before that."""
+
+    container: str
+    node: str
+    since: float = 0.0
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.container,)

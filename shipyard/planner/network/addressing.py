@@ -1,0 +1,76 @@
+"""Addresses for what is made on a node: a network's block there, and a container's place on each of its networks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from shipyard.model.memory import Placement
+from shipyard.model.observed import Container
+from shipyard.model.plan import Blocked
+from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec
+from shipyard.model.wire import names_of
+from shipyard.planner.network.book import RangeExhaustedError, gateway_of, mac_of, parsed
+from shipyard.planner.network.hosts import hostname_of
+from shipyard.planner.world import World
+
+
+def on_node(world: World, network: NetworkSpec, node: str) -> NetworkSpec:
+    """A network that spans nodes as this node has it. Raises RangeExhaustedError.
+
+    That nothing leaves an internal one is seen to by our rules: the runtime's would keep it from other nodes, too.
+    """
+    block = world.net.block(network.name, node)
+    short = hashlib.sha256(network.name.encode()).hexdigest()[:5]
+    device = f"{names_of(world.situation.cluster).prefix}{short}"
+    return replace(network, internal=False, subnet=block, gateway=gateway_of(block), device=device)
+
+
+def addressed(world: World, placement: Placement, spec: ContainerSpec) -> ContainerSpec:
+    """What the container is made from, with an address on every network that spans nodes. Raises RangeExhaustedError.
+
+    Its host name is its own name where none is written: that is known before it is made, and stands in its hosts file.
+    """
+    if not spec.hosts:
+        return spec
+    networks = tuple(wanted(world, placement, attachment) for attachment in spec.networks)
+    return replace(spec, networks=networks, hostname=hostname_of(spec, world.name_of(placement)))
+
+
+def wanted(world: World, placement: Placement, attachment: Attachment) -> Attachment:
+    """An attachment with the address that the replica has. Raises RangeExhaustedError."""
+    if attachment.network not in world.spanning:
+        return attachment
+    address = world.net.lease(placement, attachment.network, _there(world, placement.node, attachment.network))
+    # an address is found again at once, whoever had it before, where it always has the same hardware address;
+    # docker makes its own like that
+    podman = placement.node in world.seen and world.seen[placement.node].facts.runtime == "podman"
+    mac = attachment.mac_address or (mac_of(address) if podman else None)
+    return replace(attachment, ipv4_address=address, mac_address=mac)
+
+
+def _there(world: World, node: str, network: str) -> set[str]:
+    """Addresses that containers of the node have on a network now."""
+    if node not in world.seen:
+        return set()
+    return {
+        each.ipv4_address
+        for box in world.seen[node].containers
+        for each in box.networks
+        if each.network == network and each.ipv4_address
+    }
+
+
+def adopt(world: World, placement: Placement, box: Container) -> None:
+    """Remember the addresses that a container has, where nothing else is: the store was lost, or is new."""
+    for each in box.networks:
+        if each.network in world.spanning and each.ipv4_address:
+            known = world.net.leased(placement.key, each.network, placement.node, placement.incarnation)
+            block = world.net.blocks.get(each.network, {}).get(placement.node)
+            if known is None and block is not None and parsed(each.ipv4_address + "/32").subnet_of(parsed(block)):
+                world.net.adopt(placement, each.network, each.ipv4_address)
+
+
+def blocked(target: str, error: RangeExhaustedError) -> Blocked:
+    """What is said where no address is left."""
+    return Blocked(target, "RangeExhausted", str(error))

@@ -1,0 +1,56 @@
+"""What a way from node to node has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from shipyard.model.situation import Ranges
+from shipyard.model.wire import Item, NetworkNames
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node as a driver sees it. `address`: its own, on `device` with this MTU. `number`: of its tunnel address."""
+
+    node: str
+    number: int
+    address: str
+    device: str
+    mtu: int
+    public_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is the same for all nodes."""
+
+    ranges: Ranges
+    names: NetworkNames
+
+
+class Driver(Protocol):
+    """`overhead`: bytes that it puts around each packet. `tools`: what it needs on a node, beside ip, bridge and nft;
+    one of each tuple. `keys`: nodes need a key of their own before they can take part."""
+
+    name: str
+    overhead: int
+    tools: tuple[tuple[str, ...], ...]
+    keys: bool
+
+    def device(self, me: Member, setting: Setting) -> str:
+        """By which packets to other nodes leave."""
+        ...
+
+    def source(self, me: Member, setting: Setting) -> str:
+        """The node's own address as the others see it on this way."""
+        ...
+
+    def own(self, me: Member, setting: Setting) -> Iterator[Item]:
+        """What a node needs before any other is known."""
+        ...
+
+    def peer(self, me: Member, peer: Member, blocks: Iterable[tuple[str, str]], setting: Setting) -> Iterator[Item]:
+        """What leads to one other node, and to its `blocks`: (network, `A/LENGTH`)."""
+        ...

@@ -1,0 +1,53 @@
+"""VXLAN: packets travel between the nodes inside UDP, whatever lies between them. Nobody learns and nobody asks.
+
+Where each node and each block is stands in static entries, so that no packet is ever flooded; the ageing of entries and
+ARP between the nodes can't go wrong. The tunnel address of a node makes its device's hardware address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from shipyard.model.wire import Item
+from shipyard.planner.network.book import mac_of, tunnel_of
+from shipyard.planner.network.drivers.driver import Member, Setting
+
+
+class Vxlan:
+    name = "vxlan"
+    overhead = 50
+    tools: tuple[tuple[str, ...], ...] = ()
+    keys = False
+
+    def device(self, me: Member, setting: Setting) -> str:
+        return setting.names.vxlan
+
+    def source(self, me: Member, setting: Setting) -> str:
+        return tunnel_of(setting.ranges, me.number)
+
+    def own(self, me: Member, setting: Setting) -> Iterator[Item]:
+        device, tunnel = self.device(me, setting), self.source(me, setting)
+        # 24 bits; two clusters whose nodes are the same machines must not meet
+        identity = int(hashlib.sha256(setting.names.table.encode()).hexdigest()[:6], 16) or 1
+        yield Item(
+            "link",
+            device,
+            f"vxlan id {identity} local {me.address} dstport {setting.ranges.vxlan} "
+            f"address {mac_of(tunnel)} mtu {me.mtu - self.overhead}",
+            "the device of networks across nodes",
+        )
+        yield Item("address", f"{device} {tunnel}/32", "", "this node's address on it")
+
+    def peer(self, me: Member, peer: Member, blocks: Iterable[tuple[str, str]], setting: Setting) -> Iterator[Item]:
+        device, tunnel = self.device(me, setting), self.source(peer, setting)
+        mac = mac_of(tunnel)
+        yield Item("forwarding", f"{device} {mac}", peer.address, f"where {peer.node} is")
+        yield Item("neighbour", f"{device} {tunnel}", mac, f"the hardware address of {peer.node}")
+        yield Item("route", f"{tunnel}/32", f"dev {device}", f"route to {peer.node}")
+        for network, block in blocks:
+            what = f"route to {peer.node}'s block of {network}"
+            yield Item("route", block, f"via {tunnel} dev {device} onlink", what)
+
+
+VXLAN = Vxlan()

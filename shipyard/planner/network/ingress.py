@@ -1,0 +1,104 @@
+"""Ports that every node of a play answers on, and who may connect to a service."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from shipyard.model.netbook import Endpoint
+from shipyard.model.plan import Blocked
+from shipyard.model.spec import AllowFrom, Port, ServiceSpec
+from shipyard.planner.network import endpoints
+from shipyard.planner.network.members import ingress_network
+from shipyard.planner.network.rules import Guard, NodePort
+from shipyard.planner.world import World
+
+
+def ports(world: World, ready: Sequence[Endpoint]) -> dict[str, tuple[NodePort, ...]]:
+    """The ports of each node, sorted. One that is taken is left to who has it, and said."""
+    by_service: defaultdict[tuple[str, str], list[Endpoint]] = defaultdict(list)
+    for endpoint in ready:
+        by_service[endpoint.stack, endpoint.service].append(endpoint)
+    taken: dict[str, dict[tuple[str, int], str]] = {}
+    found: defaultdict[str, list[NodePort]] = defaultdict(list)
+    for stack, service, _ in endpoints.served(world):
+        network = ingress_network(world, service)
+        if network is None:
+            continue
+        name = stack.revision.stack
+        replicas = sorted(
+            address for each in by_service[name, service.name] for on, address in each.addresses if on == network
+        )
+        of = f"{name}/{service.name}"
+        nodes = [node for node in stack.eligible_for(service.name) if node in world.nodes]
+        for port in service.ingress:
+            made = _node_port(port, service, tuple(replicas))
+            refused: dict[str, list[str]] = {}
+            for node in nodes:
+                mine = taken.setdefault(node, _published(world, node))
+                owner = mine.get((made.protocol, made.port)) or _listener(world, node, made)
+                if owner is None:
+                    mine[made.protocol, made.port] = of
+                    found[node].append(made)
+                else:
+                    refused.setdefault(owner, []).append(node)
+            for owner, where in sorted(refused.items()):
+                many = f"{', '.join(where[:3])}{' …' if len(where) > 3 else ''}"
+                detail = f"port {made.port}/{made.protocol} of {many} belongs to {owner} already; publish another one"
+                world.wave.blocked.append(Blocked(of, "PortTaken", detail))
+    return {node: tuple(sorted(each, key=lambda one: (one.protocol, one.port))) for node, each in found.items()}
+
+
+def _node_port(port: Port, service: ServiceSpec, replicas: tuple[str, ...]) -> NodePort:
+    assert port.published is not None
+    only = service.expose_on if port.address is None else (port.address,)
+    return NodePort(port.protocol, port.published, port.target, replicas, service.session_affinity, only)
+
+
+def _published(world: World, node: str) -> dict[tuple[str, int], str]:
+    """Ports that containers placed on a node have the runtime publish there."""
+    found: dict[tuple[str, int], str] = {}
+    for key in world.published_services:
+        service = world.service(*key)
+        if service is not None and any(each.node == node for each in world.placements.now_of(*key).values()):
+            for port in service.container_on(node).ports:
+                if port.published is not None:
+                    found[port.protocol, port.published] = f"{key[0]}/{key[1]} (mode: host)"
+    return found
+
+
+def _listener(world: World, node: str, port: NodePort) -> str | None:
+    """Whoever listens on it already: the SSH server that we come through is one of them."""
+    seen = world.seen.get(node)
+    if seen is None or seen.wiring is None:
+        return None
+    if f"{port.protocol}/{port.port}" in seen.wiring.listening:
+        return "a process of the node that listens there"
+    return None
+
+
+def guards(world: World) -> Iterator[Guard]:
+    """For each service that says who may connect to it. Clients count wherever they are, ready or not."""
+    for stack, service, networks in endpoints.served(world):
+        if service.allow is None:
+            continue
+        name = stack.revision.stack
+        mine = _addresses(world, (name, service.name), networks)
+        allowed = tuple((_clients(world, name, entry, networks), entry.ports) for entry in service.allow)
+        yield Guard(mine, allowed)
+
+
+def _clients(world: World, stack: str, entry: AllowFrom, networks: tuple[str, ...]) -> tuple[str, ...] | None:
+    if not entry.service:
+        return None
+    owner, _, name = entry.service.rpartition("/")
+    return _addresses(world, (owner or stack, name), networks)
+
+
+def _addresses(world: World, key: tuple[str, str], networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Of all containers of a service on these networks, and of those that are about to be made."""
+    found = {lease.address for lease in world.net.leases_of(key) if lease.network in networks}
+    for boxes in world.containers.now_of(*key).values():
+        for _, box in boxes:
+            found.update(address for _, address in endpoints.addresses_of(box, networks))
+    return tuple(sorted(found))

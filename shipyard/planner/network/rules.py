@@ -1,0 +1,299 @@
+"""The rules of the cluster's network on one node, as text for `nft -f`: service addresses, ports, and who may pass.
+
+One table holds all of it and is replaced as a whole, so that no packet ever meets half of it. What is the same on all
+nodes is made once. Names of chains begin with `sy_`, since nft takes some words for its own.
+
+- **Service addresses** are translated to one of the replicas that are ready, in the kernel, before anything is routed.
+  How many services there are makes no difference: they are looked up in a map.
+- **Ports** of the node are translated likewise, for packets to any of its own addresses.
+- **Sources are kept** within the cluster. Only where client and replica share a bridge does the answer have to come
+  back through us, so there the node takes the client's place; and for clients outside whose replica is on another node.
+- **Isolation**: what is forwarded from or to the cluster's addresses passes where both ends are on one network. A mark
+  tells the runtime's own rules of it, which would drop it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shipyard.model.wire import ACCEPT_MARK
+
+AFFINITY_SLOTS = 251
+"""Shares of clients, given to replicas where a client is to stay with one: many for each of a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Where a service's address leads to. `ports`: (protocol, port of the address, port of the container)."""
+
+    address: str
+    replicas: tuple[str, ...]
+    affinity: bool = False
+    ports: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodePort:
+    """A port of the nodes. `only`: addresses and networks of the node on which it answers, () for all."""
+
+    protocol: str
+    port: int
+    target: int
+    replicas: tuple[str, ...]
+    affinity: bool = False
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Who may connect to a service. `replicas`: its addresses. `allowed`: (addresses, ports), each () for all."""
+
+    replicas: tuple[str, ...]
+    allowed: tuple[tuple[tuple[str, ...] | None, tuple[tuple[str, int], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network's blocks on all nodes. `internal`: no way out."""
+
+    name: str
+    blocks: tuple[str, ...]
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What a node's rules have in common with those of others. `peers`: addresses that nodes answer from (routed)."""
+
+    table: str
+    containers: str
+    services: str
+    tunnels: str
+    networks: tuple[Network, ...]
+    backends: tuple[Backends, ...]
+    guards: tuple[Guard, ...] = ()
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What is this node's alone. `bridges`: blocks of its own; `devices`: by which packets go to other nodes."""
+
+    ports: tuple[NodePort, ...]
+    blocks: tuple[str, ...]
+    devices: tuple[str, ...]
+
+
+def text(common: Mapping[str, str], own: Own) -> str:
+    """The whole text, from what `shared` made and what is the node's own."""
+    ports = _ports(own.ports)
+    return (
+        common["head"]
+        + common["backends"]
+        + ports
+        + common["translate"]
+        + "".join(_postrouting(own, common["range"]))
+        + common["filter"]
+        + "}\n"
+        + common["bridge"]
+    )
+
+
+def shared(common: Common) -> dict[str, str]:
+    """The pieces of text that many nodes have in common."""
+    table = common.table
+    return {
+        "range": common.containers,
+        "head": (
+            f"table ip {table}\ndelete table ip {table}\ntable bridge {table}\ndelete table bridge {table}\n"
+            f"table ip {table} {{\n"
+        ),
+        "backends": "".join(_backends(common.backends)),
+        "translate": "".join(_translate(common)),
+        "filter": "".join(_filter(common)),
+        "bridge": "".join(_bridge(common)),
+    }
+
+
+def _chain(kind: str, *words: str) -> str:
+    """A chain's name: of what it is for, so that the same chain is called the same on every node and in every pass."""
+    return f"sy_{kind}_" + "_".join(word.replace(".", "_").replace("/", "_").replace(":", "_") for word in words)
+
+
+def _map(name: str, kind: str, entries: Sequence[str]) -> str:
+    elements = f" elements = {{ {', '.join(entries)} }};" if entries else ""
+    return (
+        f"  map {name} {{ type {kind}; flags interval;{elements} }}\n"
+        if "interval" in kind
+        else (f"  map {name} {{ type {kind};{elements} }}\n")
+    )
+
+
+def choice(replicas: Sequence[str], affinity: bool) -> str:
+    """An expression of nft that is the address of one of the replicas."""
+    if len(replicas) == 1:
+        return replicas[0]
+    if affinity:
+        slots = ", ".join(f"{index} : {address}" for index, address in enumerate(_slots(tuple(replicas))))
+        return f"jhash ip saddr mod {AFFINITY_SLOTS} map {{ {slots} }}"
+    entries = ", ".join(f"{index} : {address}" for index, address in enumerate(replicas))
+    return f"numgen random mod {len(replicas)} map {{ {entries} }}"
+
+
+def _slots(replicas: tuple[str, ...]) -> list[str]:
+    """Which replica each share of the clients has: the one that draws the highest lot for it.
+
+    So a replica that comes or goes moves only its own shares, and all nodes agree without asking each other.
+    """
+    return [
+        max(replicas, key=lambda address: hashlib.blake2b(f"{index} {address}".encode(), digest_size=8).digest())
+        for index in range(AFFINITY_SLOTS)
+    ]
+
+
+def _backends(backends: Iterable[Backends]) -> Iterator[str]:
+    addresses, ports = [], []
+    for each in backends:
+        if not each.replicas:
+            continue
+        chosen = choice(each.replicas, each.affinity)
+        chain = _chain("to", each.address)
+        yield f"  chain {chain} {{ dnat to {chosen}; }}\n"
+        addresses.append(f"{each.address} : goto {chain}")
+        for protocol, port, target in each.ports:
+            chain = _chain("to", each.address, protocol, str(port))
+            yield f"  chain {chain} {{ meta l4proto {protocol} dnat to {chosen}:{target}; }}\n"
+            ports.append(f"{each.address} . {protocol} . {port} : goto {chain}")
+    yield _map("sy_addresses", "ipv4_addr : verdict", addresses)
+    yield _map("sy_address_ports", "ipv4_addr . inet_proto . inet_service : verdict", ports)
+
+
+def _ports(ports: Iterable[NodePort]) -> str:
+    chains, entries = [], []
+    for each in ports:
+        chain = _chain("port", each.protocol, str(each.port))
+        only = f"ip daddr != {{ {', '.join(each.only)} }} return; " if each.only else ""
+        if each.replicas:
+            to = f"meta l4proto {each.protocol} dnat to {choice(each.replicas, each.affinity)}:{each.target};"
+            chains.append(f"  chain {chain} {{ {only}{to} }}\n")
+            entries.append(f"{each.protocol} . {each.port} : goto {chain}")
+    return "".join(chains) + _map("sy_ports", "inet_proto . inet_service : verdict", entries)
+
+
+def _translate(common: Common) -> Iterator[str]:
+    yield (
+        "  chain sy_translate {\n"
+        "    ip daddr . meta l4proto . th dport vmap @sy_address_ports\n"
+        "    ip daddr vmap @sy_addresses\n"
+        "    fib daddr type local meta l4proto . th dport vmap @sy_ports\n"
+        "  }\n"
+    )
+    # before the runtimes' own chains; `dstnat` is no name of a priority in the output hook
+    yield "  chain sy_prerouting { type nat hook prerouting priority dstnat - 10; policy accept; jump sy_translate; }\n"
+    yield "  chain sy_output { type nat hook output priority -110; policy accept; jump sy_translate; }\n"
+    # a node's own services stay its own, although packets to 127.0.0.0/8 may be routed for the sake of its ports
+    yield (
+        "  chain sy_raw { type filter hook prerouting priority raw; policy accept; "
+        'iifname != "lo" ip daddr 127.0.0.0/8 drop; }\n'
+    )
+
+
+def _postrouting(own: Own, within: str) -> Iterator[str]:
+    yield "  chain sy_postrouting { type nat hook postrouting priority srcnat - 1; policy accept;\n"
+    for block in own.blocks:
+        yield f"    ct status dnat ip saddr {block} ip daddr {block} masquerade\n"
+    if own.devices:
+        away = f"oifname {_set(own.devices, quoted=True)}"
+        yield f"    ct status dnat ip saddr != {within} ip daddr {within} {away} masquerade\n"
+    yield f"    ip saddr 127.0.0.0/8 ip daddr {within} masquerade\n"
+    yield f"    ip saddr {within} ip daddr {within} snat to ip saddr\n"
+    yield "  }\n"
+
+
+def _set(words: Sequence[str], *, quoted: bool = False) -> str:
+    said = [f'"{word}"' if quoted else word for word in words]
+    return said[0] if len(said) == 1 else "{ " + ", ".join(said) + " }"
+
+
+def _filter(common: Common) -> Iterator[str]:
+    within, services = common.containers, common.services
+    guarded = any(common.guards)
+    if guarded:
+        yield from _guards(common.guards)
+    yield f"  chain sy_pass {{ meta mark set meta mark | {ACCEPT_MARK:#x} accept; }}\n"
+    for number, network in enumerate(common.networks):
+        blocks = _set(network.blocks)
+        yield f"  chain sy_net_{number} {{ ip daddr {blocks} {'jump sy_guard' if guarded else 'goto sy_pass'}; "
+        yield f"ip daddr {blocks} goto sy_pass; drop; }}\n" if guarded else "drop; }\n"
+    sources = [
+        f"{block} : goto sy_net_{number}" for number, each in enumerate(common.networks) for block in each.blocks
+    ]
+    sources.append(f"{common.tunnels} : goto sy_pass")
+    yield (
+        "  chain sy_within {\n"
+        "    ct state established,related goto sy_pass\n"
+        f"    ip saddr vmap {{ {', '.join(sources)} }}\n"
+        "    drop\n"
+        "  }\n"
+    )
+    yield "  chain sy_into {\n    ct state established,related goto sy_pass\n    ct status dnat goto sy_pass\n"
+    if common.peers:
+        yield f"    ip saddr {_set(common.peers)} goto sy_pass\n"
+    yield "    drop\n  }\n"
+    internal = [block for network in common.networks if network.internal for block in network.blocks]
+    yield "  chain sy_forward { type filter hook forward priority filter - 1; policy accept;\n"
+    yield f"    ip daddr {services} reject\n"
+    yield f"    ip saddr {within} ip daddr {within} goto sy_within\n"
+    yield f"    ip daddr {within} goto sy_into\n"
+    if internal:
+        yield f"    ip saddr {_set(internal)} ct state new drop\n"
+    yield "  }\n"
+    # the node's own connections to a service of which nothing is ready
+    yield "  chain sy_local { type filter hook output priority filter - 1; policy accept;\n"
+    yield f"    ip daddr {services} reject\n  }}\n"
+
+
+def _guards(guards: Sequence[Guard]) -> Iterator[str]:
+    entries = []
+    for number, guard in enumerate(guards):
+        if not guard.replicas:
+            continue
+        yield f"  chain sy_guard_{number} {{\n"
+        yield from _allowed(guard)
+        yield "    drop\n  }\n"
+        entries += [f"{address} : goto sy_guard_{number}" for address in guard.replicas]
+    yield "  chain sy_guard {\n"
+    if entries:
+        yield f"    ip daddr vmap {{ {', '.join(entries)} }}\n"
+    yield "  }\n"
+
+
+def _allowed(guard: Guard) -> Iterator[str]:
+    for addresses, ports in guard.allowed:
+        if addresses is not None and not addresses:
+            continue
+        source = "" if addresses is None else f"ip saddr {_set(addresses)} "
+        by_protocol: defaultdict[str, list[str]] = defaultdict(list)
+        for protocol, port in ports:
+            by_protocol[protocol].append(str(port))
+        for protocol, numbers in sorted(by_protocol.items()):
+            yield f"    {source}{protocol} dport {_set(numbers)} return\n"
+        if not ports:
+            yield f"    {source}return\n"
+
+
+def _bridge(common: Common) -> Iterator[str]:
+    """Between containers on one bridge nothing is routed: there only the bridge can say who may connect."""
+    if not any(guard.replicas for guard in common.guards):
+        return
+    yield f"table bridge {common.table} {{\n"
+    yield from _guards(common.guards)
+    yield (
+        "  chain sy_forward { type filter hook forward priority filter; policy accept;\n"
+        "    ct state established,related accept\n"
+        "    ether type ip jump sy_guard\n"
+        "  }\n}\n"
+    )

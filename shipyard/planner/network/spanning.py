@@ -1,0 +1,145 @@
+"""Which networks span nodes, and what that makes of the services on them.
+
+A network without `driver:` spans nodes where its services may be on more than one, and all of these can carry it. Its
+containers then have a hosts file of shipyard's, and their ingress ports are answered by the kernel of every node of the
+play instead of being published by the runtime where a replica is. Like the number of an autoscaled service this is
+worked out from the situation: the stored revision does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from shipyard.model.job import JOB_MODES
+from shipyard.model.observed import ObservedNode
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import ContainerSpec, NetworkSpec, Port, Revision, ServiceSpec, StackSpec
+
+DEFAULT = "vxlan"
+SPANNING = ("routed", "vxlan", "wireguard")
+"""Drivers whose networks are one on all nodes."""
+
+
+def spans(network: NetworkSpec) -> bool:
+    """Whether this network, as `resolved` left it, is one on all nodes."""
+    return network.driver in SPANNING and not network.external
+
+
+def resolved(situation: Situation) -> Situation:
+    """The situation with a driver for every network, and what follows from it. Once more changes nothing."""
+    decided = _decided(situation)
+    if not decided:
+        return situation
+    stacks = tuple(_stack(stack, decided) for stack in situation.stacks)
+    history = tuple(_revision(revision, decided) for revision in situation.history)
+    return replace(situation, stacks=stacks, history=history)
+
+
+def _decided(situation: Situation) -> dict[str, str]:
+    """The driver of each network that spans nodes, by its full name."""
+    users: dict[str, set[str]] = {}
+    fixed: set[str] = set()
+    for stack in situation.stacks:
+        for service in stack.revision.spec.services:
+            for attachment in service.container.networks:
+                users.setdefault(attachment.network, set()).update(stack.eligible_for(service.name))
+                if attachment.ipv4_address or attachment.ipv6_address:
+                    fixed.add(attachment.network)
+    decided: dict[str, str] = {}
+    confined: frozenset[str] | None = None
+    for stack in situation.stacks:
+        for network in stack.revision.spec.networks:
+            if network.driver in SPANNING and not network.external:
+                decided[network.name] = network.driver
+            elif network.driver is None and not network.external and not _own(network, fixed):
+                nodes = users.get(network.name, set())
+                if len(nodes) > 1:
+                    confined = _confined(situation) if confined is None else confined
+                    if confined.isdisjoint(nodes):
+                        decided[network.name] = DEFAULT
+    return decided
+
+
+def _own(network: NetworkSpec, fixed: set[str]) -> bool:
+    """Addresses that people chose themselves, and the runtime's own options, are only good on a node's own network."""
+    return bool(network.subnet or network.enable_ipv6 or network.driver_opts or network.name in fixed)
+
+
+def _confined(situation: Situation) -> frozenset[str]:
+    """The nodes that can't have such networks."""
+    seen = situation.seen()
+    return frozenset(
+        node.name for node in situation.nodes if (incapable(seen[node.name]) if node.name in seen else node.confined)
+    )
+
+
+def incapable(seen: ObservedNode) -> str:
+    """Why a node can't have networks that span nodes, or ""."""
+    name = seen.name
+    if seen.facts.rootless:
+        return f"the {seen.facts.runtime} of {name} is rootless, so its containers can't be reached from other nodes"
+    if seen.facts.runtime == "nerdctl":
+        return f"{name} runs nerdctl, which can't join containers to networks later"
+    if seen.wiring is None:
+        return ""
+    if not seen.wiring.privileged:
+        return f"on {name} shipyard is neither root nor may use sudo, so it can't set routes and rules"
+    if lacking := sorted({"ip", "bridge", "nft"} - set(seen.wiring.tools)):
+        packages = [package for package, tool in (("iproute2", "ip"), ("nftables", "nft")) if tool in lacking]
+        return f"{name} lacks {', '.join(lacking)} (in the packages {', '.join(packages or ['iproute2'])})"
+    return ""
+
+
+def _stack(stack: DesiredStack, decided: Mapping[str, str]) -> DesiredStack:
+    revision = _revision(stack.revision, decided)
+    if revision is stack.revision:
+        return stack
+    return replace(stack, revision=revision, stored=stack.stored or stack.revision)
+
+
+def _revision(revision: Revision, decided: Mapping[str, str]) -> Revision:
+    """The same one where nothing about it changes."""
+    spec = _spec(revision.spec, tuple(sorted(decided.items())))
+    return revision if spec is revision.spec else replace(revision, spec=spec)
+
+
+def _spec(spec: StackSpec, decided: tuple[tuple[str, str], ...]) -> StackSpec:
+    drivers = dict(decided)
+    networks = tuple(_network(network, drivers) for network in spec.networks)
+    services = tuple(_service(service, drivers) for service in spec.services)
+    same = all(one is other for one, other in zip(networks, spec.networks, strict=True))
+    same = same and all(one is other for one, other in zip(services, spec.services, strict=True))
+    return spec if same else replace(spec, networks=networks, services=services)
+
+
+def _network(network: NetworkSpec, drivers: Mapping[str, str]) -> NetworkSpec:
+    driver = drivers.get(network.name)
+    return network if network.external or driver in (None, network.driver) else replace(network, driver=driver)
+
+
+def _service(service: ServiceSpec, drivers: Mapping[str, str]) -> ServiceSpec:
+    if not any(attachment.network in drivers for attachment in service.container.networks):
+        return service
+    job = service.mode in JOB_MODES
+    container = _container(service.container, job)
+    variants = tuple((node, _container(spec, job)) for node, spec in service.variants)
+    ingress = () if job else _ingress(service.container) or service.ingress
+    if container is service.container and ingress == service.ingress:
+        return service
+    return replace(service, container=container, variants=variants, ingress=ingress)
+
+
+def _ingress(spec: ContainerSpec) -> tuple[Port, ...]:
+    return tuple(port for port in spec.ports if port.mode == "ingress" and port.published is not None)
+
+
+@lru_cache(maxsize=16384)
+def _container(spec: ContainerSpec, job: bool) -> ContainerSpec:
+    """With its hosts file, and without the ports that the cluster's network carries; itself where that is so."""
+    carried = () if job else _ingress(spec)
+    ports = tuple(replace(port, published=None, address=None) if port in carried else port for port in spec.ports)
+    members = tuple(replace(member, container=replace(member.container, hosts=True)) for member in spec.members)
+    made = replace(spec, ports=ports, hosts=True, members=members)
+    return spec if made == spec else made

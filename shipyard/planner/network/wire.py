@@ -1,0 +1,333 @@
+"""The last part of a step: every node gets the kernel state, the rules and the hosts files that follow from the rest.
+
+By now it is known which containers are made and which are to stop. From that follows to whom services' addresses lead,
+and from that what each node should have. What a node has already is not touched; the rest becomes steps, each with its
+reason. A node whose listing is as it was when all was in order is not looked at closer. One that should have something
+else than then is asked for the details first (`World.inspect`), so that only what differs is changed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from operator import attrgetter
+
+from shipyard.base.text import one_line
+from shipyard.model.netbook import Endpoint, Wired
+from shipyard.model.observed import Container
+from shipyard.model.plan import (
+    Blocked,
+    CreateContainer,
+    CreateNetwork,
+    DropItem,
+    LeaveBoot,
+    LoadRules,
+    MakeKey,
+    RemoveNetwork,
+    WriteHosts,
+)
+from shipyard.model.wire import Item, ObservedWiring, names_of
+from shipyard.planner import groups
+from shipyard.planner.network import endpoints, hosts, ingress, members, rules
+from shipyard.planner.network.book import gateway_of, tunnels
+from shipyard.planner.network.compare import differences
+from shipyard.planner.network.draining import Drain
+from shipyard.planner.network.mesh import Mesh, mesh
+from shipyard.planner.wave import Draft, Phase
+from shipyard.planner.world import World, slot_of
+
+TARGET = "network"
+"""What the steps here are about, in plans and events."""
+
+
+def wire(world: World) -> None:
+    """Plan it, for all nodes that told what they have."""
+    if not world.spanning and not world.situation.memory.network_nodes:
+        return
+    _give_back(world)
+    drain = Drain(world)
+    ready = endpoints.ready(world, drain.leaving)
+    found = hosts.directory(world, ready)
+    world.wave.blocked += hosts.clashes(found)
+    state = _mesh(world)
+    common = _common(world, ready, state)
+    ports = ingress.ports(world, ready)
+    dropped = True
+    for node in sorted(world.seen):
+        wiring = world.seen[node].wiring
+        if wiring is None or not (node in state.members or node in world.net.wired):
+            continue
+        if not world.wave.may_act(node):
+            continue
+        own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node))
+        text = rules.text(common, own) if state.networks_of(node) else ""
+        dropped &= _of_node(world, state, node, wiring, text)
+        _hosts(world, node, wiring, found)
+    drain.hold(everywhere=dropped)
+    world.net.endpoints = ready
+
+
+def _of_node(world: World, state: Mesh, node: str, wiring: ObservedWiring, text: str) -> bool:
+    """One node's kernel and rules. Whether its rules are as they should be already."""
+    bridges = _bridges(world, state, node)
+    wanted = state.digest(node, bridges)
+    known = world.net.wired.get(node, Wired(node))
+    if wiring.reverted:
+        detail = f"{node} undid the last change of its network by itself: {wiring.reverted}"
+        world.wave.blocked.append(Blocked(node, "WiringReverted", detail))
+    if _needs_key(world, state, node, wiring):
+        step = MakeKey()
+        world.wave.add(node, Phase.WIRE, TARGET, "Missing", f"{node} has no key of its own yet", step)
+    if wiring.items is not None:
+        items = state.items(node, bridges)
+        changes = list(differences(items, wiring.items)) if items or node in world.net.wired else []
+        for change in changes:
+            phase = Phase.TIDY if isinstance(change.step, DropItem) else Phase.WIRE
+            needs = _made_with(world, node, change.step.item)
+            world.wave.add(node, phase, TARGET, change.reason, f"{change.detail} on {node}", change.step, needs)
+        boot = LeaveBoot(items)
+        there = next((item.value for item in wiring.items if item.kind == "boot"), "")
+        if there != boot.digest and (items or there):
+            why = "what brings the network back at boot is out of date" if there else "nothing brings it back at boot"
+            world.wave.add(node, Phase.WIRE, TARGET, "Boot", f"{why} on {node}", boot)
+        elif not changes:
+            known = replace(known, wanted=wanted, kernel=wiring.kernel)
+    elif known.wanted != wanted:
+        world.inspect.add(node)
+    in_order, known = _rules(world, node, wiring, text, known)
+    if state.networks_of(node) or wiring.loaded or wiring.items:
+        world.net.wired[node] = known
+    else:
+        world.net.wired.pop(node, None)
+    return in_order
+
+
+def _rules(world: World, node: str, wiring: ObservedWiring, text: str, known: Wired) -> tuple[bool, Wired]:
+    step = LoadRules(text)
+    if text and wiring.loaded == step.digest and not wiring.altered:
+        return True, replace(known, loaded=wiring.loaded, rules=wiring.rules) if wiring.altered is not None else known
+    if not text and not wiring.loaded:
+        return True, replace(known, loaded="", rules="")
+    if wiring.loaded != step.digest:
+        reason = "Endpoints" if wiring.loaded else "Missing"
+        detail = "other replicas are ready, or other ports" if wiring.loaded else "no rules are loaded"
+        if not text:
+            reason, detail = "NotNeeded", "nothing needs the rules"
+    else:
+        reason, detail = "RulesAltered", _alterations(wiring.altered or ())
+    # what only follows the endpoints can lock nobody out; anything else has to prove itself
+    step = replace(step, endpoints=bool(wiring.loaded) and not wiring.altered)
+    world.wave.add(node, Phase.WIRE, TARGET, reason, f"{detail} on {node}", step)
+    return False, known
+
+
+def _alterations(altered: Sequence[str]) -> str:
+    said = "; ".join(one_line(line, 80) for line in altered[:3])
+    more = f" and {len(altered) - 3} more" if len(altered) > 3 else ""
+    return f"rules are not as they were loaded ({said}{more})"
+
+
+def _needs_key(world: World, state: Mesh, node: str, wiring: ObservedWiring) -> bool:
+    return not wiring.public_key and any(driver.keys for driver in state.drivers_of(node))
+
+
+def _made_with(world: World, node: str, item: Item) -> tuple[Draft, ...]:
+    """A bridge is put right once its network is made."""
+    draft = world.wave.once.get((node, CreateNetwork, item.key)) if item.kind == "bridge" else None
+    return () if draft is None else (draft,)
+
+
+def _mesh(world: World) -> Mesh:
+    taking_part = members.participants(world)
+    drivers = {network: spec.driver or "" for network, (_, spec) in world.spanning.items()}
+    names = {node for nodes in taking_part.values() for node in nodes}
+    known = {name: found for name in names if (found := members.member(world.net, name)) is not None}
+    for name in list(known):
+        seen = world.seen.get(name)
+        if seen is not None and seen.wiring is not None and (why := members.collision(world.situation.ranges, seen)):
+            world.wave.blocked.append(Blocked(name, *why))
+            del known[name]
+    return mesh(world.net, names_of(world.situation.cluster), taking_part, drivers, known)
+
+
+def _bridges(world: World, state: Mesh, node: str) -> tuple[str, ...]:
+    """Networks whose bridges are on a node once this wave is over."""
+    stock = world.stock(node)
+    leaving = _removed(world)
+    made = {key[2] for key in world.wave.once if key[0] == node and key[1] is CreateNetwork}
+    mine = (network for network in sorted(state.taking_part) if node in state.blocks.get(network, {}))
+    return tuple(
+        network
+        for network in mine
+        if network in made or (network in stock.ours and (node, stock.networks[network].id) not in leaving)
+    )
+
+
+def _removed(world: World) -> set[tuple[str, str]]:
+    return {(draft.node, draft.step.id) for draft in world.wave.drafts if isinstance(draft.step, RemoveNetwork)}
+
+
+def _own_blocks(state: Mesh, node: str) -> tuple[str, ...]:
+    return tuple(sorted(blocks[node] for blocks in state.blocks.values() if node in blocks))
+
+
+def _devices(state: Mesh, node: str) -> tuple[str, ...]:
+    me = state.members.get(node)
+    if me is None:
+        return ()
+    return tuple(sorted(driver.device(me, state.setting) for driver in state.drivers_of(node)))
+
+
+def _give_back(world: World) -> None:
+    """Blocks of networks of which a node has nothing any more; addresses of services that are no more."""
+    placed = _placed_networks(world)
+    made = {(key[0], key[2]) for key in world.wave.once if key[1] is CreateNetwork}
+    for network, blocks in list(world.net.blocks.items()):
+        for node in list(blocks):
+            used = (node, network) in placed or (node, network) in made
+            there = node in world.seen and network in world.stock(node).networks
+            known = node in world.seen or node not in world.nodes
+            if known and not used and not there:
+                del blocks[node]
+        if not blocks:
+            del world.net.blocks[network]
+    if world.net.services:
+        kept = {
+            (stack.revision.stack, service.name, network)
+            for stack, service, networks in endpoints.served(world)
+            for network in networks
+        }
+        world.net.services = {key: address for key, address in world.net.services.items() if key in kept}
+    for node in list(world.net.nodes):
+        if node not in world.nodes and not any(node in blocks for blocks in world.net.blocks.values()):
+            del world.net.nodes[node]
+
+
+def _placed_networks(world: World) -> set[tuple[str, str]]:
+    """(node, network) of every replica that is placed, on networks that span nodes."""
+    found: set[tuple[str, str]] = set()
+    for key in world.placements.services():
+        service = world.service(*key)
+        if service is not None:
+            networks = endpoints.joined_by(world, service)
+            if networks:
+                nodes = {placement.node for placement in world.placements.now_of(*key).values()}
+                found.update((node, network) for node in nodes for network in networks)
+    return found
+
+
+def _common(world: World, ready: Sequence[Endpoint], state: Mesh) -> dict[str, str]:
+    by_service: defaultdict[tuple[str, str], list[Endpoint]] = defaultdict(list)
+    for endpoint in ready:
+        by_service[endpoint.stack, endpoint.service].append(endpoint)
+    ranges = world.situation.ranges
+    networks = tuple(
+        rules.Network(network, tuple(sorted(state.blocks[network].values())), world.spanning[network][1].internal)
+        for network in sorted(world.spanning)
+        if state.blocks.get(network)
+    )
+    routed = {name for name, driver in state.drivers.items() if driver == "routed"}
+    peers = {
+        state.members[node].address for name in routed for node in state.taking_part[name] if node in state.members
+    }
+    return rules.shared(
+        rules.Common(
+            table=names_of(world.situation.cluster).table,
+            containers=ranges.containers,
+            services=ranges.services,
+            tunnels=str(tunnels(ranges)),
+            networks=networks,
+            backends=tuple(_backends(world, by_service)),
+            guards=tuple(ingress.guards(world)),
+            peers=tuple(sorted(peers)),
+        )
+    )
+
+
+def _backends(world: World, by_service: dict[tuple[str, str], list[Endpoint]]) -> Iterator[rules.Backends]:
+    for stack, service, networks in endpoints.served(world):
+        if service.endpoint_mode != "vip":
+            continue
+        name = stack.revision.stack
+        ports = tuple((port.protocol, port.port, port.target) for port in service.service_ports)
+        for network in networks:
+            replicas = [
+                address
+                for each in by_service.get((name, service.name), ())
+                for on, address in each.addresses
+                if on == network
+            ]
+            address = world.net.service(name, service.name, network)
+            yield rules.Backends(address, tuple(sorted(replicas)), service.session_affinity, ports)
+
+
+def _hosts(world: World, node: str, wiring: ObservedWiring, found: hosts.Directory) -> None:
+    """Files that are not as they should be, in one step."""
+    wanted = list(_wanted_hosts(world, node))
+    whole = hosts.compose(wanted, found)
+    there = dict(wiring.files)
+    changed = [file for file in whole.files if there.get(file.container) != whole.digest(file)]
+    kept = {file.container for file in whole.files} | {
+        box.name.partition(".")[0] for box in world.seen[node].containers if slot_of(box) is not None
+    }
+    drop = tuple(sorted(name for name in there if name not in kept))
+    if not changed and not drop:
+        return
+    used = sorted({file.shared for file in changed})
+    files = tuple(replace(file, shared=used.index(file.shared)) for file in changed)
+    step = WriteHosts(tuple(whole.shared[index] for index in used), files, drop)
+    new = [file.container for file in changed if file.container not in there]
+    stale = [file.container for file in changed if file.container in there]
+    said = []
+    if stale:
+        said.append(f"hosts file of {', '.join(stale[:3])}{' …' if len(stale) > 3 else ''} is not as it should be")
+    if new:
+        said.append(f"{', '.join(new[:3])}{' …' if len(new) > 3 else ''} has no hosts file yet")
+    if drop:
+        said.append(f"{len(drop)} hosts file{'s' if len(drop) > 1 else ''} of nobody")
+    draft = world.wave.add(node, Phase.WIRE, TARGET, "Names", f"{'; '.join(said)} on {node}", step)
+    for each in world.wave.drafts:
+        if each.node == node and isinstance(each.step, CreateContainer) and each.step.name.partition(".")[0] in new:
+            each.needs = (*each.needs, draft)
+
+
+def _wanted_hosts(world: World, node: str) -> Iterator[hosts.Wanted]:
+    """Of containers that are there, and of those that are made now; in the order of their names."""
+    wanted: dict[str, hosts.Wanted] = {}
+    for box in groups.as_one(box for box in world.seen[node].containers if slot_of(box) is not None):
+        made = _file_of(world, node, box)
+        if made is not None:
+            wanted[made.container] = made
+    for draft in world.wave.drafts:
+        step = draft.step
+        if draft.node == node and isinstance(step, CreateContainer) and (step.spec.hosts or step.spec.networks):
+            name, _, member = step.name.partition(".")
+            addresses = tuple((each.network, each.ipv4_address or "") for each in step.spec.networks)
+            mine = tuple(each for each in addresses if each[0] in world.spanning)
+            if mine and (not member or name not in wanted):
+                gateway = _gateway(world, node, mine[0][0])
+                spec = step.spec
+                wanted[name] = hosts.Wanted(node, name, spec, mine, hosts.hostname_of(spec, name), gateway)
+    yield from sorted(wanted.values(), key=attrgetter("container"))
+
+
+def _file_of(world: World, node: str, box: Container) -> hosts.Wanted | None:
+    key = slot_of(box)
+    service = world.service(*key[:2]) if key is not None else None
+    if key is None or service is None or not service.container.hosts:
+        return None
+    spec = service.container_for(node, key[2])
+    networks = tuple(each.network for each in spec.networks)
+    there = dict(endpoints.addresses_of(box, world.spanning))
+    addresses = tuple((network, there[network]) for network in networks if network in there)
+    if not addresses:
+        return None
+    gateway = _gateway(world, node, addresses[0][0])
+    name = box.name.partition(".")[0]
+    return hosts.Wanted(node, name, spec, addresses, hosts.hostname_of(spec, name), gateway)
+
+
+def _gateway(world: World, node: str, network: str) -> str:
+    block = world.net.blocks.get(network, {}).get(node)
+    return gateway_of(block) if block is not None else ""
