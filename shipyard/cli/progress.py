@@ -15,6 +15,7 @@ from shipyard.cli.output import Line, Output, discard
 from shipyard.cli.render_plan import NOTHING, plan_json, render_plan
 from shipyard.model.event import Event
 from shipyard.model.plan import (
+    WIRING,
     Action,
     DropFiles,
     DropRevision,
@@ -59,7 +60,8 @@ def outcome_line(outcome: Outcome) -> Line:
     what = f"{cell(action.node)}  {cell(action.target)}  {verb(action.step)}"
     match outcome.status:
         case Status.DONE:
-            return (("done   ", "green"), " ", what, (f"  {cell(action.reason)}", "dim"))
+            why = action.detail if isinstance(action.step, WIRING) else action.reason
+            return (("done   ", "green"), " ", what, (f"  {cell(why)}", "dim"))
         case Status.SKIPPED:
             return (("skipped", "yellow"), " ", what, f": {sentence('', outcome.message)}" if outcome.message else "")
         case Status.FAILED | Status.UNKNOWN:
@@ -89,7 +91,7 @@ class LineProgress:
 
     def on_outcome(self, outcome: Outcome) -> None:
         done = outcome.status is Status.DONE
-        bookkeeping = done and isinstance(outcome.action.step, BOOKKEEPING)
+        bookkeeping = done and (outcome.action.routine or isinstance(outcome.action.step, BOOKKEEPING))
         if bookkeeping and not self._out.verbose:
             return
         self._done += done and not bookkeeping

@@ -10,7 +10,9 @@ from shipyard.cli.layout import cell, hanging, heading, known, list_of, padded, 
 from shipyard.cli.output import Line
 from shipyard.model import labels
 from shipyard.model.plan import (
+    WIRING,
     Action,
+    ArmRevert,
     ConnectNetwork,
     CreateContainer,
     CreateNetwork,
@@ -129,7 +131,7 @@ def _sign(step: Step) -> tuple[str, str]:
             return "~", "yellow"
         case PullImage() | LoadHolder() | PutConfig() | PutSecret() | DropFiles() | KeepRevision() | DropMarker():
             return ".", "dim"
-        case MakeKey() | WriteHosts() | LeaveBoot():
+        case ArmRevert() | MakeKey() | WriteHosts() | LeaveBoot():
             return ".", "dim"
         case _:
             assert_never(step)
@@ -204,7 +206,11 @@ def _containers(actions: tuple[Action, ...]) -> list[str]:
 
 def _others(actions: tuple[Action, ...]) -> Counter[tuple[str, str]]:
     """What is no container, by what it is and what happens to it; a network made anew counts once."""
-    done = {(action.node, action.target, *kind) for action in actions if (kind := _kind(action.step)) is not None}
+    done = {
+        (action.node, str(action.id) if isinstance(action.step, WIRING) else action.target, *kind)
+        for action in actions
+        if (kind := _kind(action.step)) is not None
+    }
     remade = {key for key in done if key[3] == "remove" and (*key[:3], "create") in done}
     return Counter((key[2], key[3]) for key in done - remade)
 
@@ -253,6 +259,7 @@ def _kind(step: Step) -> tuple[str, str] | None:
             | UnpauseContainer()
             | ConnectNetwork()
             | DisconnectNetwork()
+            | ArmRevert()
         ):
             return None
         case _:

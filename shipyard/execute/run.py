@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
 from shipyard.base.errors import ConfigError, NodeError, Refused, ShipyardError, TimedOut, Truncated
 from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer
-from shipyard.execute.script import Auths, Fence, Script, build, claim
+from shipyard.execute.script import Auths, Fence, Script, build, claim, confirm
 from shipyard.execute.steps import Contents
 from shipyard.model.image import RegistryAuth
-from shipyard.model.plan import Action, Outcome, PullImage, PutSecret, Status
+from shipyard.model.plan import Action, ArmRevert, Outcome, PullImage, PutSecret, Status
 from shipyard.model.spec import SecretSpec
 from shipyard.runtime.dialect import Dialect
 from shipyard.transport.connection import NodeConnection
@@ -65,7 +66,10 @@ def execute(
     def work(connection: NodeConnection) -> None:
         node = connection.node
         actions = book.begin(node)
-        book.note(node, _on_node(connection, actions, build(actions, dialects[node], fence, auths, contents)))
+        said = _on_node(connection, actions, build(actions, dialects[node], fence, auths, contents))
+        if any(isinstance(each.action.step, ArmRevert) and each.status == Status.DONE for each in said.outcomes):
+            said = replace(said, outcomes=_confirmed(fleet, node, fence, said.outcomes))
+        book.note(node, said)
 
     try:
         auths = _auths(wave, credentials) if credentials is not None else {}
@@ -127,6 +131,26 @@ def _on_node(connection: NodeConnection, actions: Sequence[Action], script: Scri
     except NodeError as error:
         return answer.Answer(answer.unsent(actions, error, Status.SKIPPED))
     return answer.read(connection.node, actions, script, output, began)
+
+
+def _confirmed(fleet: Fleet, node: str, fence: Fence, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """Tell the node, over a fresh connection, that its changed network still lets us in; or say that it does not."""
+    script = confirm(fence)
+    try:
+        connection = fleet.fresh(node)
+        try:
+            connection.run(script.text, timeout=script.timeout)
+        finally:
+            connection.close()
+    except NodeError as error:
+        words = f"no fresh connection over the changed network ({error.message}): the node undoes the change by itself"
+        return tuple(
+            replace(each, status=Status.FAILED, message=words, reason="NotConfirmed")
+            if isinstance(each.action.step, ArmRevert)
+            else each
+            for each in outcomes
+        )
+    return tuple(outcomes)
 
 
 class _Book:

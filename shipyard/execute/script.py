@@ -16,8 +16,8 @@ from shipyard.base import shell
 from shipyard.base.errors import ConfigError, ShipyardError
 from shipyard.execute import steps
 from shipyard.model.image import RegistryAuth
-from shipyard.model.plan import Action, PullImage
-from shipyard.runtime import logins, nodedir, nodefence, nodescript
+from shipyard.model.plan import WIRING, Action, PullImage
+from shipyard.runtime import logins, netdir, nodedir, nodefence, nodescript
 from shipyard.runtime.dialect import Command, Dialect
 from shipyard.runtime.logins import Login
 
@@ -152,7 +152,14 @@ def build(
             deadlines[action.id] = work.deadline
             seconds += max(1, len(work.commands)) * (work.deadline + KILL_AFTER)
         parts.append(text)
-    return _assemble("".join(parts), fence, seconds, deadlines, rejected)
+    wired = any(isinstance(action.step, WIRING) for action in actions)
+    return _assemble("".join(parts), fence, seconds, deadlines, rejected, wired=wired)
+
+
+def confirm(fence: Fence) -> Script:
+    """A script that says, over a fresh connection, that the last change of the node's network may stay."""
+    nonce = secrets.token_hex(16)
+    return Script(nodescript.whole(nodedir.locate(fence.cluster) + netdir.CONFIRM, nonce), nonce, float(SPARE), {}, {})
 
 
 def claim(fence: Fence) -> Script:
@@ -161,7 +168,13 @@ def claim(fence: Fence) -> Script:
 
 
 def _assemble(
-    work: str, fence: Fence, seconds: int, deadlines: Mapping[int, int], rejected: Mapping[int, str]
+    work: str,
+    fence: Fence,
+    seconds: int,
+    deadlines: Mapping[int, int],
+    rejected: Mapping[int, str],
+    *,
+    wired: bool = False,
 ) -> Script:
     nonce = secrets.token_hex(16)
     text = (
@@ -170,6 +183,7 @@ def _assemble(
         + nodefence.fencing(fence.store_uuid, fence.epoch, take_over=fence.take_over, wait=fence.wait)
         + _RUN.replace("@KILL@", str(KILL_AFTER)).replace("@SAID@", str(SAID))
         + logins.FUNCTIONS
+        + (netdir.FUNCTIONS if wired else "")
         + work
     )
     return Script(nodescript.whole(text, nonce), nonce, float(fence.wait + seconds + SPARE), deadlines, rejected)

@@ -12,16 +12,22 @@ from typing import assert_never
 from shipyard.base.errors import ShipyardError
 from shipyard.base.secret import SecretBytes
 from shipyard.model.plan import (
+    ArmRevert,
     ConnectNetwork,
     CreateContainer,
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
     DropFiles,
+    DropItem,
     DropMarker,
     DropRevision,
+    EnsureItem,
     KeepRevision,
+    LeaveBoot,
     LoadHolder,
+    LoadRules,
+    MakeKey,
     PullImage,
     PutConfig,
     PutSecret,
@@ -32,8 +38,9 @@ from shipyard.model.plan import (
     Step,
     StopContainer,
     UnpauseContainer,
+    WriteHosts,
 )
-from shipyard.runtime import holder, mounts, nodedir
+from shipyard.runtime import holder, mounts, netdir, netitems, nodedir
 from shipyard.runtime.dialect import Command, Dialect
 
 Contents = Mapping[tuple[str, str], SecretBytes | ShipyardError]
@@ -86,6 +93,8 @@ def work(step: Step, dialect: Dialect, directory: str, contents: Contents) -> Wo
         case CreateContainer():
             paths = {mount.file_name: f"{directory}/configs/{mount.file_name}" for mount in step.spec.configs}
             paths |= {mount.file_name: f"{directory}/secrets/{mount.file_name}" for mount in step.spec.secrets}
+            if step.spec.hosts:
+                paths[mounts.HOSTS] = netdir.hosts_path(directory, step.name)
             spec = mounts.carrying(step.spec, step.keep)
             once = nodedir.leave_marker(step.once) if step.once else ""
             return Work(dialect.create_container(step.name, spec, step.labels, paths), once, deadline=SLOW)
@@ -107,6 +116,20 @@ def work(step: Step, dialect: Dialect, directory: str, contents: Contents) -> Wo
             return Work(text=nodedir.drop_revision(step.stack))
         case DropMarker():
             return Work(text=nodedir.drop_marker(step.name))
+        case ArmRevert():
+            return Work(text=netdir.arm(step))
+        case EnsureItem():
+            return Work(text=netitems.ensure(step.item))
+        case DropItem():
+            return Work(text=netitems.drop(step.item))
+        case MakeKey():
+            return Work(text=netdir.make_key())
+        case LoadRules():
+            return Work(text=netdir.load(step))
+        case WriteHosts():
+            return Work(text=netdir.write_hosts(step))
+        case LeaveBoot():
+            return Work(text=netdir.leave_boot(step))
         case _:
             assert_never(step)
 

@@ -13,13 +13,14 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.text import one_line, printable
 from shipyard.files.config_keys import BY_NAME, KEYS, TABLES, Key, Value, checked, number, parsed, shown
-from shipyard.model.situation import Timing
+from shipyard.model.situation import Ranges, Timing
 
 FILE = "shipyard.toml"
 MAX_BYTES = 256 * 1024
@@ -97,6 +98,7 @@ class Settings:
     forks: int = 50
     timeouts: Timeouts = Timeouts()
     timing: Timing = Timing()
+    network: Ranges = Ranges()
     retention: Retention = Retention()
     fence: tuple[str, ...] = ()
     verbose: int = 0
@@ -144,6 +146,7 @@ def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Se
         forks=value["forks"],
         timeouts=Timeouts(**_table(value, "timeouts")),
         timing=Timing(**_table(value, "timing")),
+        network=_ranges(found),
         retention=Retention(**_table(value, "retention")),
         fence=value["fence"],
         verbose=options.verbose,
@@ -316,6 +319,33 @@ def _key_source(found: Mapping[str, _Found], database: str, root: Path) -> KeySo
 
 def _masked(url: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+def _ranges(found: Mapping[str, _Found]) -> Ranges:
+    """The addresses of the cluster's network. Raises ConfigError, naming where the value comes from."""
+    networks = {}
+    for name in ("network.containers", "network.services"):
+        said, origin = str(found[name].value), found[name].origin
+        try:
+            networks[name] = IPv4Network(said)
+        except ValueError as error:
+            message = f"{origin}: {name}: expected a range of addresses, such as 10.208.0.0/12, found {one_line(said)}"
+            raise ConfigError(message) from error
+    containers, services = networks["network.containers"], networks["network.services"]
+    if containers.overlaps(services):
+        raise ConfigError(f"network.containers ({containers}) and network.services ({services}) overlap")
+    block = found["network.block"].value
+    if not isinstance(block, int) or not containers.prefixlen + 2 <= block <= 29:
+        raise ConfigError(
+            f"{found['network.block'].origin}: network.block: a block in {containers} has a length from "
+            f"{containers.prefixlen + 2} to 29, found {block}"
+        )
+    ports = {name: found[f"network.{name}_port"] for name in ("vxlan", "wireguard")}
+    numbers = {f"{name}_port": int(str(item.value)) for name, item in ports.items()}
+    for name, port in numbers.items():
+        if port > 65535:
+            raise ConfigError(f"{found[f'network.{name}'].origin}: network.{name}: ports end at 65535, found {port}")
+    return Ranges(str(containers), str(services), block, **numbers)
 
 
 def _table(values: Mapping[str, Any], table: str) -> dict[str, Any]:

@@ -10,6 +10,11 @@ keep() {
     done
 }
 
+# What systemd would do with the unit that shipyard leaves: the network of the cluster is back before anything uses it.
+for up in /var/lib/shipyard/*/net/up; do
+    [ ! -e "$up" ] || sh "$up" >>/var/log/shipyard-network.log 2>&1
+done
+
 keep /usr/sbin/sshd -D -e >>/var/log/sshd.log 2>&1 </dev/null &
 if [ "$1" = docker ]; then
     keep dockerd >>/var/log/dockerd.log 2>&1 </dev/null &

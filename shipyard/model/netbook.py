@@ -77,7 +77,8 @@ class Wired:
     """How a node was when all was found as it should be, so that the next pass needs no details.
 
     `wanted`: digest of what it should have (rules left out), and `kernel` of how its listing looked then.
-    `loaded`: digest of the rules' text, and `rules` of how their listing looked.
+    `loaded`: digest of the rules' text, and `rules` of how their listing looked. `shape`: digest of all in the rules
+    but the replicas. `ports`: of the node, that it answers on (`tcp/80`).
     """
 
     node: str
@@ -85,6 +86,8 @@ class Wired:
     kernel: str = ""
     loaded: str = ""
     rules: str = ""
+    shape: str = ""
+    ports: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str]:

@@ -173,6 +173,18 @@ class DropMarker:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmRevert:
+    """The node will undo the changes of its network that follow, unless a fresh connection confirms them in time.
+
+    `table`, `devices`, `ranges`: what of it is ours.
+    """
+
+    table: str
+    devices: tuple[str, ...]
+    ranges: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EnsureItem:
     """One thing of the cluster's network, made or put right on the node: `ip`, `bridge`, `wg`, `sysctl`, `iptables`."""
 
@@ -193,13 +205,15 @@ class MakeKey:
 
 @dataclass(frozen=True, slots=True)
 class LoadRules:
-    """The rules of the cluster's network, put in place of the former ones at once. `text`: for `nft -f`; "": none.
+    """The rules of the cluster's network, put in place of the former ones at once.
 
-    `endpoints`: only the replicas behind service addresses and ports change, which can lock nobody out.
+    `table`: of nftables, in the families ip and bridge. `text`: for `nft -f`; "": none any more. `gone`: addresses of
+    replicas that are behind none of them any more: what of UDP still goes there is forgotten.
     """
 
+    table: str
     text: str
-    endpoints: bool = False
+    gone: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -260,6 +274,7 @@ Step = (
     | KeepRevision
     | DropRevision
     | DropMarker
+    | ArmRevert
     | EnsureItem
     | DropItem
     | MakeKey
@@ -267,6 +282,10 @@ Step = (
     | WriteHosts
     | LeaveBoot
 )
+
+
+WIRING = (ArmRevert, DropItem, EnsureItem, LeaveBoot, LoadRules, MakeKey, WriteHosts)
+"""Steps on a node's part of the cluster's network."""
 
 
 def verb(step: Step) -> str:
@@ -277,6 +296,8 @@ def verb(step: Step) -> str:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One step on one node, with its reason.
+
+    `routine`: what people need not hear of when it went well: it follows from something else that they do hear of.
 
     `id`: unique in the plan, from 1, in the order of execution. `target`: `stack/service.slot`, `stack_network`, ….
     `reason`: a CamelCase word; `detail`: a sentence. `needs`: ids of earlier actions on the same node and in the same
@@ -290,6 +311,7 @@ class Action:
     detail: str
     step: Step
     needs: tuple[int, ...] = ()
+    routine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

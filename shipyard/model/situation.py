@@ -35,14 +35,14 @@ class Timing:
 class Ranges:
     """Addresses of the cluster's network. `containers`: cut into blocks of `block` bits for networks and nodes.
 
-    `services`: service addresses. `vxlan`, `wireguard`: the UDP ports of the nodes that the drivers use.
+    `services`: service addresses. `vxlan_port`, `wireguard_port`: the UDP ports of the nodes that the drivers use.
     """
 
     containers: str = "10.208.0.0/12"
     services: str = "10.224.0.0/16"
     block: int = 26
-    vxlan: int = 4789
-    wireguard: int = 51820
+    vxlan_port: int = 4789
+    wireguard_port: int = 51820
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,13 +37,15 @@ class Item:
     | accept | `forward` | the mark and its mask, `0x200000/0x200000` |
     | boot | `up` | sha256 of what brings all of this back after a boot |
 
-    `what`: for people, what it is for (`node3's block of shop_default`); no part of what is compared.
+    No part of what is compared: `what`: for people, what it is (`route to node3's block of shop_default`); `device`:
+    what a bridge is called, where the runtime lets itself be told.
     """
 
     kind: ItemKind
     key: str
     value: str = ""
     what: str = field(default="", compare=False)
+    device: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

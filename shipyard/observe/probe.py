@@ -7,14 +7,17 @@ random id, so that one machine under two names is noticed before anything is don
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shipyard.base.errors import RuntimeBroken
 from shipyard.base.text import one_line
+from shipyard.model import labels
 from shipyard.model.observed import ObservedNode
+from shipyard.model.wire import ObservedWiring, WiringRequest, names_of
 from shipyard.observe import facts, sections
-from shipyard.runtime import dialects, nodedir, nodescript
-from shipyard.runtime.dialect import Dialect, ProbeRequest
+from shipyard.runtime import dialects, netlisting, nodedir, nodescript
+from shipyard.runtime.dialect import Dialect, ProbeRequest, RuntimeState
 from shipyard.transport.connection import Completed
 
 _OWN = "facts", "kept"
@@ -44,7 +47,7 @@ class NodeRequest:
     for the runtime's version too, and whether it is rootless; with docker that is one more process.
     `stray_networks`, `stray_volumes`: look for those of the cluster beside the ones named, which is one more for each.
     `restarted`: tell the log also of what runs, and was restarted by the runtime.
-    `usage`: ask what containers use.
+    `usage`: ask what containers use. `wiring`: ask about the cluster's network.
     """
 
     name: str
@@ -58,6 +61,7 @@ class NodeRequest:
     stray_volumes: bool = True
     restarted: bool = False
     usage: bool = False
+    wiring: WiringRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Probe:
     script: bytes
     nonce: str
     dialect: Dialect
+    request: NodeRequest
 
 
 def build(request: NodeRequest, runtime: str, *, seconds: int = 60) -> Probe:
@@ -81,8 +86,9 @@ def build(request: NodeRequest, runtime: str, *, seconds: int = 60) -> Probe:
         + _KEPT
         + _DEADLINE.replace("@RUNTIME@", dialect.name).replace("@SECONDS@", str(seconds))
         + _runtime(dialect, request)
+        + (netlisting.script(request.wiring, names_of(request.cluster), dialect.name) if request.wiring else "")
     )
-    return Probe(nodescript.whole(text, nonce), nonce, dialect)
+    return Probe(nodescript.whole(text, nonce), nonce, dialect, request)
 
 
 def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
@@ -100,8 +106,9 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
     try:
         clock = facts.clock(said)
         state = probe.dialect.parse(
-            {name: section.output for name, section in found.items() if name not in _OWN}, clock
+            {name: section.output for name, section in found.items() if name not in (*_OWN, netlisting.SECTION)}, clock
         )
+        wiring, connections = _wiring(probe.request, state, found)
     # Nonsense may have any shape, and one node's must not end the pass over the others.
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RuntimeBroken(
@@ -122,7 +129,21 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         markers=kept.markers,
         others=kept.others,
         usage=state.usage,
+        wiring=wiring,
+        open_connections=connections,
     )
+
+
+def _wiring(
+    request: NodeRequest, state: RuntimeState, found: Mapping[str, sections.Section]
+) -> tuple[ObservedWiring | None, tuple[tuple[str, int], ...]]:
+    """What was said of the cluster's network, where it was asked for."""
+    if request.wiring is None:
+        return None, ()
+    ours = (each for each in state.networks if dict(each.labels).get(labels.CLUSTER) == request.cluster)
+    bridges = {network.name: network.device for network in ours if network.device}
+    body = found[netlisting.SECTION].output
+    return netlisting.parse(body, request.wiring, names_of(request.cluster), bridges)
 
 
 def _runtime(dialect: Dialect, request: NodeRequest) -> str:

@@ -22,6 +22,7 @@ from shipyard.model.observed import (
 )
 from shipyard.model.plan import (
     Action,
+    ArmRevert,
     ConnectNetwork,
     CreateContainer,
     CreateNetwork,
@@ -148,6 +149,8 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
             return replace(node, revisions=(*held, HeldRevision(stack, number, body_digest)))
         case DropRevision():
             return replace(node, revisions=tuple(held for held in node.revisions if held.stack != step.stack))
+        case ArmRevert():
+            return node
         case EnsureItem() | DropItem() | MakeKey() | LoadRules() | WriteHosts() | LeaveBoot():
             return replace(node, wiring=_rewired(node.wiring or ObservedWiring(), step))
         case DropMarker():

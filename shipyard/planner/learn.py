@@ -203,6 +203,11 @@ def _told(rollout: Rollout) -> tuple[str, str]:
 _FINE = (NodeState.READY, NodeState.UNKNOWN)
 
 _PAST = {
+    "arm": "Armed",
+    "ensure": "Mended",
+    "make": "Made",
+    "write": "Written",
+    "leave": "Written",
     "create": "Created",
     "remove": "Removed",
     "start": "Started",

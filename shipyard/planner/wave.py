@@ -38,6 +38,7 @@ class Draft:
     detail: str
     step: Step
     needs: tuple[Draft, ...]
+    routine: bool = False
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ class Wave:
                 detail=draft.detail,
                 step=draft.step,
                 needs=tuple(sorted(ids[need] for need in draft.needs)),
+                routine=draft.routine,
             )
             for draft in ordered
         )

@@ -12,9 +12,11 @@ from shipyard.model.observed import Facts, Observation, ObservedNode, Silent
 from shipyard.model.plan import LoadHolder, Plan, PullImage
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
+from shipyard.model.wire import WiringRequest
 from shipyard.observe.fleet import observe
 from shipyard.observe.probe import NodeRequest
 from shipyard.planner import plan, probes, scaling, storage
+from shipyard.planner.network import asking, spanning
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.session import Session, with_revisions
 from shipyard.store.records import StoredNode
@@ -44,10 +46,10 @@ def look(
     )
     situation = replace(situation, observed=answers, now=session.now())
     _check_identity(session, situation)
-    situation = with_revisions(situation, session)
+    situation = spanning.resolved(with_revisions(situation, session))
     if images is None:
         situation = _probe(session, membership, situation)
-        situation = _look_for_images(session, membership, situation)
+        situation = _look_closer(session, membership, situation)
     return situation
 
 
@@ -72,12 +74,15 @@ def _ask(
     versions: bool = False,
     thorough: bool = True,
     measured: Collection[str] = (),
+    details: Collection[str] = (),
 ) -> tuple[Observation, ...]:
     known = {} if versions else _known_versions(session)
+    wirings = asking.requests(situation, details=details)
     requests = [
         _request(
             situation,
             node,
+            wirings.get(node.name),
             tuple(sorted(images.get(node.name, ()))),
             version=node.name not in known,
             thorough=thorough,
@@ -111,7 +116,14 @@ def with_version(answer: Observation, before: Facts | None) -> Observation:
 
 
 def _request(
-    situation: Situation, node: Node, images: tuple[str, ...], *, version: bool, thorough: bool, usage: bool
+    situation: Situation,
+    node: Node,
+    wiring: WiringRequest | None,
+    images: tuple[str, ...],
+    *,
+    version: bool,
+    thorough: bool,
+    usage: bool,
 ) -> NodeRequest:
     networks: set[str] = set()
     volumes: set[str] = set()
@@ -134,6 +146,7 @@ def _request(
         version=version,
         stray_networks=version or thorough,
         usage=usage,
+        wiring=wiring,
         stray_volumes=version
         or bool(situation.remove_volumes)
         or any(volume.node == node.name for volume in situation.memory.volumes),
@@ -154,8 +167,11 @@ def _volumes(situation: Situation, stack: DesiredStack, service: ServiceSpec, no
     return {volume for slot in slots for volume in storage.used(service.container_for(node, slot))}
 
 
-def _look_for_images(session: Session, membership: Membership, situation: Situation) -> Situation:
-    """A pass that changes nothing need not know which images are where; one that would fetch some looks first."""
+def _look_closer(session: Session, membership: Membership, situation: Situation) -> Situation:
+    """A pass that changes nothing need not know which images are where; one that would fetch some looks first.
+
+    Likewise with the details of the cluster's network, where a node should have something else than it had.
+    """
     wanted: dict[str, set[str]] = {}
     decided = plan.plan(situation, waves=1)
     for action in decided.actions:
@@ -164,10 +180,11 @@ def _look_for_images(session: Session, membership: Membership, situation: Situat
             wanted.setdefault(action.node, set()).add(image)
     for node, image in _local_images(situation, decided):
         wanted.setdefault(node, set()).add(image)
-    if not wanted:
+    if not wanted and not decided.inspect:
         return situation
-    again = [node for node in situation.nodes if node.name in wanted]
-    answers = {answer.name: answer for answer in _ask(session, membership, situation, again, wanted)}
+    again = [node for node in situation.nodes if node.name in wanted or node.name in decided.inspect]
+    asked = _ask(session, membership, situation, again, wanted, details=decided.inspect)
+    answers = {answer.name: answer for answer in asked}
     return replace(situation, observed=tuple(_again(answer, answers) for answer in situation.observed))
 
 

@@ -43,7 +43,8 @@ def roll_back(session: Session, situation: Situation, asked: Sequence[Rollback])
             continue
         spec = head.spec
         for each in mine:
-            spec = revising.undone(spec, history[stack, each.to].spec, [each.service])
+            old = session.store.revision(stack, each.to) or history[stack, each.to]
+            spec = revising.undone(spec, old.spec, [each.service])
         services = ", ".join(f"{each.service} as in revision {each.to}" for each in mine)
         note = f"rolled back from {head.number}: {services}"
         stored = session.store.add_revision(spec, author=whoami(), files=head.files, now=session.now(), note=note)

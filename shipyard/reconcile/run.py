@@ -32,6 +32,7 @@ from shipyard.runtime.dialects import by_name
 TIMED = (
     "BackOff",
     "Canary",
+    "Draining",
     "HealthStarting",
     "InitRunning",
     "JobRunning",

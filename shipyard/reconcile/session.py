@@ -114,6 +114,7 @@ class Session:
             memory=self.store.memory(),
             limit=limit,
             timing=self.settings.timing,
+            ranges=self.settings.network,
         )
 
     def close(self) -> None:

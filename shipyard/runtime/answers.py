@@ -128,8 +128,8 @@ def lines(body: bytes) -> list[str]:
 
 
 def network(item: list[Any]) -> ObservedNetwork:
-    """`[id, name, driver, labels, subnets, internal]`."""
-    identifier, name, driver, marks, subnets, internal = fields(item, 6)
+    """`[id, name, driver, labels, subnets, internal, device]`; docker derives the device from the id, unless told."""
+    identifier, name, driver, marks, subnets, internal, device = fields([*item, None][:7], 7)
     return ObservedNetwork(
         full_id(identifier),
         text(name),
@@ -137,6 +137,7 @@ def network(item: list[Any]) -> ObservedNetwork:
         text(driver),
         tuple(text(subnet) for subnet in listed(subnets) if subnet),
         internal is True,
+        text(device or "") or (f"br-{text(identifier)[:12]}" if text(driver) == "bridge" else ""),
     )
 
 

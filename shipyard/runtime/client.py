@@ -52,8 +52,8 @@ class Client:
         return logins.docker(auth)
 
     def create_network(self, network: NetworkSpec, labels: Pairs) -> tuple[Command, ...]:
-        words = [f"--driver={network.driver}"] if network.driver else []
-        words += [f"--opt={key}={value}" for key, value in network.driver_opts]
+        words = [f"--driver={network.driver}"] if network.driver and not network.device else []
+        words += [f"--opt={key}={value}" for key, value in (*network.driver_opts, *self._network_options(network))]
         words += [f"--{name}" for name, chosen in self._network_switches(network) if chosen]
         words += [
             f"--{name}={value}"
@@ -111,6 +111,14 @@ class Client:
 
     def _volume_labels(self, pairs: Pairs) -> tuple[str, ...]:
         return flags.labels(pairs)
+
+    def _network_options(self, network: NetworkSpec) -> Pairs:
+        """Of one that is a node's part of a network across nodes: a bridge whose name and MTU are ours to say."""
+        if not network.device:
+            return ()
+        made = [("com.docker.network.bridge.name", network.device)]
+        made += [("com.docker.network.driver.mtu", str(network.mtu))] if network.mtu else []
+        return tuple(made)
 
     def _network_switches(self, network: NetworkSpec) -> tuple[tuple[str, bool], ...]:
         return (("internal", network.internal), ("attachable", network.attachable), ("ipv6", network.enable_ipv6))

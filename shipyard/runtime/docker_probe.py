@@ -36,7 +36,8 @@ _RESTARTED = ' (and (eq .Status "running") (ne (print (index $x "RestartCount"))
 _NETWORK = (
     '["n",{{json (index $x "Id")}},{{json (index $x "Name")}},{{json (index $x "Driver")}},'
     '{{json (index $x "Labels")}},'
-    '[{{range index . "Config"}}{{json (index . "Subnet")}},{{end}}null],{{json (index $x "Internal")}}]'
+    '[{{range index . "Config"}}{{json (index . "Subnet")}},{{end}}null],{{json (index $x "Internal")}},'
+    '{{json (index (index $x "Options") "com.docker.network.bridge.name")}}]'
 )
 _IMAGE = '["i",{{json (index $x "Id")}},{{json (index $x "RepoDigests")}}]'
 

@@ -17,6 +17,9 @@ from shipyard.runtime.traits import Traits, csv_field
 _MAKE = 'for path; do test -e "$path" || mkdir -p -- "$path" || exit; done'
 _REQUIRE = 'for path; do test -e "$path" || { echo "bind source path does not exist: $path" >&2; exit 125; }; done'
 
+HOSTS = "/etc/hosts"
+"""Under this key is, among the paths of configs, that of the container's hosts file."""
+
 _SELINUX = {"z": "z", "Z": "Z", "shared": "z", "private": "Z"}
 
 
@@ -25,6 +28,7 @@ def options(spec: ContainerSpec, traits: Traits, config_paths: Mapping[str, str]
     return (
         *(_mount(mount, traits) for mount in spec.mounts),
         *(_config(config, traits, config_paths) for config in (*spec.configs, *spec.secrets)),
+        *((f"--mount=type=bind,source={config_paths[HOSTS]},target={HOSTS},readonly",) if spec.hosts else ()),
     )
 
 

@@ -102,6 +102,10 @@ class Podman(Client):
         """Only here are labels read as CSV."""
         return tuple(f"--label={csv_field(f'{name}={value}', 'podman', 'labels')}" for name, value in pairs)
 
+    def _network_options(self, network: NetworkSpec) -> Pairs:
+        """It names its bridges itself."""
+        return (("mtu", str(network.mtu)),) if network.device and network.mtu else ()
+
     def _network_switches(self, network: NetworkSpec) -> tuple[tuple[str, bool], ...]:
         """All of podman's networks are attachable; there is no option for it."""
         return (("internal", network.internal), ("ipv6", network.enable_ipv6))

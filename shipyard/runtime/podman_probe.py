@@ -149,6 +149,7 @@ def _network(line: str) -> ObservedNetwork:
             if isinstance(subnets, list)
             else subnets,
             said.get("internal"),
+            said.get("network_interface"),
         ]
     )
 

@@ -22,7 +22,7 @@ def _words(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
     for name, values in (("dns", spec.dns), ("dns-search", spec.dns_search), ("dns-option", spec.dns_opt)):
         for value in values:
             yield traits.option(name, value)
-    for host, address in spec.extra_hosts:
+    for host, address in () if spec.hosts else spec.extra_hosts:
         yield traits.option("add-host", f"{host}:{address}")
 
 

@@ -68,6 +68,13 @@ class Fleet:
         connection.open()
         return connection
 
+    def fresh(self, node: str) -> NodeConnection:
+        """A further connection to a node, open, which the caller closes. Raises NodeError's children."""
+        with self._lock:
+            connection = self._make(node)
+        connection.open()
+        return connection
+
     def _connection(self, node: str) -> SshConnection | LocalConnection:
         if node not in self._connections:
             self._connections[node] = self._make(node)

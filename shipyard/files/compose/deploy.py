@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipyard.files.compose.keys import Key, Table, not_yet
+from shipyard.files.compose.keys import Key, Table
 from shipyard.files.compose.limits import RESOURCES
 from shipyard.files.compose.scalars import decimal, duration, label_pairs, whole, word
 from shipyard.files.compose.scheduling import preferences
@@ -163,7 +163,13 @@ DEPLOY = Table(
         _restart_policy,
     ),
     Key("labels", "mapping or list", "Labels of the service, not of its containers.", label_pairs),
-    not_yet("endpoint_mode"),
+    Key(
+        "endpoint_mode",
+        "`vip`, `dnsrr`",
+        "What its name means on networks across nodes: one stable address, or those of its replicas.",
+        word("vip", "dnsrr"),
+        "`vip`",
+    ),
 )
 
 

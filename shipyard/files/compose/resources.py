@@ -62,6 +62,10 @@ IPAM_CONFIG = Table(
 )
 
 
+ACROSS = ("routed", "vxlan", "wireguard")
+"""Drivers of networks that are one on all nodes."""
+
+
 def _ipam_config(value: Value) -> dict[str, Any]:
     items = value.items()
     if len(items) > 1:
@@ -84,10 +88,9 @@ IPAM = Table(
 
 def _network_driver(value: Value) -> str:
     said = value.text()
-    if said in ("overlay", "host", "none"):
-        advice = "a service says network_mode: " + said if said != "overlay" else "leave it out: a bridge on each node"
-        raise value.error(f"the driver {said} is not carried out yet", hint=advice)
-    return said
+    if said in ("host", "none"):
+        raise value.error(f"the driver {said} is not carried out", hint=f"a service says network_mode: {said}")
+    return "vxlan" if said == "overlay" else said
 
 
 def _enable_ipv4(value: Value) -> None:
@@ -98,7 +101,14 @@ def _enable_ipv4(value: Value) -> None:
 NETWORK = Table(
     "a network",
     *_COMMON,
-    Key("driver", "text", "The runtime's network driver.", _network_driver, "`bridge`"),
+    Key(
+        "driver",
+        "`bridge`, `routed`, `vxlan`, `wireguard`, text",
+        "How it gets from node to node: not at all, by plain routes, tunnelled, encrypted. `overlay` is `vxlan`. "
+        "Others are the runtime's own.",
+        _network_driver,
+        "`vxlan` where its services may be on several nodes, else `bridge`",
+    ),
     Key("internal", "boolean", "No way out of it.", boolean, "`false`"),
     Key("attachable", "boolean", "Others may join it.", boolean, "`false`"),
     Key("enable_ipv4", "`true`", "IPv4 addresses.", _enable_ipv4, "`true`"),
@@ -140,6 +150,11 @@ def network(value: Value, stack: str, key: str) -> NetworkSpec:
     kept = {field_: got[field_] for field_ in _NETWORK_FIELDS if field_ in got}
     if "gateway" in ipam and "subnet" not in ipam:
         raise value.error("has a gateway but no subnet")
+    if kept.get("driver") in ACROSS and ipam:
+        raise value.error(
+            f"has driver {kept['driver']}, whose addresses shipyard gives out, so ipam can't be said",
+            hint="network.containers in shipyard.toml is the range that they are from",
+        )
     return NetworkSpec(name, key, **kept, **ipam)
 
 

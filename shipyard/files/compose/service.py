@@ -18,6 +18,7 @@ from shipyard.files.compose import (
     limits,
     members,
     mounts,
+    network,
     power,
     probes,
     refusals,
@@ -48,6 +49,7 @@ SHIPYARD = Table(
     Key("tags", "text or list", "Tags of this service beside the play's, for `--tags`.", tags.read),
     *scheduling.KEYS,
     *standing.KEYS,
+    *network.KEYS,
     *jobs.KEYS,
     *probes.KEYS,
     *autoscale.KEYS,
@@ -125,6 +127,12 @@ def service(value: Value, name: str) -> Service | None:
         order=own.get("order", "parallel"),
         probes=own.get("probes", Probes()),
         autoscale=own.get("autoscale"),
+        endpoint_mode=deployed.get("endpoint_mode", "vip"),
+        service_ports=own.get("service_ports", ()),
+        session_affinity=own.get("session_affinity", False),
+        peer_names=own.get("peer_names", False),
+        allow=own.get("allow"),
+        expose_on=own.get("expose_on", ()),
     )
     return Service(spec, own.get("tags", ())) if len(value.reading.problems) == before else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 from shipyard.model.memory import Placement
@@ -12,6 +11,7 @@ from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec
 from shipyard.model.wire import names_of
 from shipyard.planner.network.book import RangeExhaustedError, gateway_of, mac_of, parsed
 from shipyard.planner.network.hosts import hostname_of
+from shipyard.planner.network.mesh import bridge_name
 from shipyard.planner.world import World
 
 
@@ -21,8 +21,7 @@ def on_node(world: World, network: NetworkSpec, node: str) -> NetworkSpec:
     That nothing leaves an internal one is seen to by our rules: the runtime's would keep it from other nodes, too.
     """
     block = world.net.block(network.name, node)
-    short = hashlib.sha256(network.name.encode()).hexdigest()[:5]
-    device = f"{names_of(world.situation.cluster).prefix}{short}"
+    device = bridge_name(names_of(world.situation.cluster), network.name)
     return replace(network, internal=False, subnet=block, gateway=gateway_of(block), device=device)
 
 

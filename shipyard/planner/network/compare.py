@@ -41,9 +41,7 @@ def differences(wanted: Iterable[Item], there: Iterable[Item]) -> Iterator[Diffe
     found = {(item.kind, item.key): item.value for item in there}
     wanted = tuple(wanted)
     anew = {
-        item.key
-        for item in wanted
-        if item.kind == "link" and found.get((item.kind, item.key)) not in (None, item.value)
+        item.key for item in wanted if item.kind == "link" and _remade(found.get((item.kind, item.key)), item.value)
     }
     for item in wanted:
         value = found.get((item.kind, item.key))
@@ -59,6 +57,15 @@ def differences(wanted: Iterable[Item], there: Iterable[Item]) -> Iterator[Diffe
         if device_of(item) not in anew or item.kind == "link":
             said = f"{_KINDS.get(item.kind, item.kind)} {item.key}{f' ({item.value})' if item.value else ''}"
             yield Difference("NotNeeded", f"nothing needs the {said}", DropItem(item))
+
+
+def _remade(there: str | None, wanted: str) -> bool:
+    """Whether a device has to be made again; its hardware address and MTU can be changed as it is."""
+    if there is None:
+        return False
+    now, then = _pairs(there), _pairs(wanted)
+    alike = ("address", "mtu")
+    return there.split()[:1] != wanted.split()[:1] or any(now.get(key) != then[key] for key in then if key not in alike)
 
 
 def _absence_is_fine(item: Item) -> bool:

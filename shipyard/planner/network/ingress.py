@@ -72,7 +72,11 @@ def _listener(world: World, node: str, port: NodePort) -> str | None:
     seen = world.seen.get(node)
     if seen is None or seen.wiring is None:
         return None
-    if f"{port.protocol}/{port.port}" in seen.wiring.listening:
+    said = f"{port.protocol}/{port.port}"
+    known = world.net.wired.get(node)
+    if known is not None and said in known.ports:
+        return None  # it came later, and has heard nothing since
+    if said in seen.wiring.listening:
         return "a process of the node that listens there"
     return None
 

@@ -64,14 +64,14 @@ class Mesh:
         if me is None or not self.networks_of(node):
             return ()
         found = {(item.kind, item.key): item for item in self._items(node, me, bridges)}
-        return tuple(sorted(found.values(), key=lambda item: (_ORDER.index(item.kind), item.key)))
+        return tuple(sorted(found.values(), key=_order))
 
     def _items(self, node: str, me: Member, bridges: Sequence[str]) -> Iterator[Item]:
-        yield Item("sysctl", "net.ipv4.ip_forward", "1", "forwarding of packets")
+        yield Item("sysctl", "net.ipv4.ip_forward", "1", "setting net.ipv4.ip_forward")
         # a container that calls itself by its service's address does not survive bridges that ask the rules
-        yield Item("sysctl", "net.bridge.bridge-nf-call-iptables", "0", "bridges that don't ask the rules")
+        yield Item("sysctl", "net.bridge.bridge-nf-call-iptables", "0", "setting net.bridge.bridge-nf-call-iptables")
         mark = f"{ACCEPT_MARK:#x}/{ACCEPT_MARK:#x}"
-        yield Item("accept", "forward", mark, "the runtime's leave to pass for what our rules let pass")
+        yield Item("accept", "forward", mark, "rule that lets pass what ours let pass")
         for driver in self.drivers_of(node):
             yield from self._of_driver(node, me, driver)
         yield from self._service_route(node, me)
@@ -81,14 +81,14 @@ class Mesh:
             length = parsed(block).prefixlen
             mtu = me.mtu - DRIVERS[self.drivers[network]].overhead
             value = f"address {mac_of(gateway)} ip {gateway}/{length} mtu {mtu}"
-            yield Item("bridge", network, value, f"the bridge of {network}")
+            yield Item("bridge", network, value, f"bridge of {network}", bridge_name(self.names, network))
 
     def _of_driver(self, node: str, me: Member, driver: Driver) -> Iterator[Item]:
         yield from driver.own(me, self.setting)
         device = driver.device(me, self.setting)
         if device in self.names.devices:
             name = f"net.ipv4.conf.{device}.route_localnet"
-            yield Item("sysctl", name, "1", "the node's own connections to ports that replicas elsewhere answer")
+            yield Item("sysctl", name, "1", f"leave for the node's own connections through {device}")
         mine = [network for network in self.networks_of(node) if self.drivers[network] == driver.name]
         there: dict[str, list[tuple[str, str]]] = {}
         for network in mine:
@@ -106,6 +106,17 @@ class Mesh:
         driver = next(ways[name] for name in ("vxlan", "wireguard", "routed") if name in ways)
         device, source = driver.device(me, self.setting), driver.source(me, self.setting)
         yield Item("route", self.ranges.services, f"dev {device} src {source}", "route to service addresses")
+
+
+def _order(item: Item) -> tuple[int, str]:
+    """A setting of a device comes after the device."""
+    of_device = item.kind == "sysctl" and ".conf." in item.key
+    return _ORDER.index("bridge" if of_device else item.kind), item.key
+
+
+def bridge_name(names: NetworkNames, network: str) -> str:
+    """What the bridge of a network is called, where the runtime lets itself be told."""
+    return names.prefix + hashlib.sha256(network.encode()).hexdigest()[:5]
 
 
 def mesh(

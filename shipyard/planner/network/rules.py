@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipyard.model.wire import ACCEPT_MARK
 
@@ -102,6 +102,13 @@ def text(common: Mapping[str, str], own: Own) -> str:
     )
 
 
+def shape(common: Mapping[str, str], own: Own) -> str:
+    """Digest of all but the replicas: while it stays, a change of the rules can lock nobody out."""
+    ports = [replace(port, replicas=()) for port in own.ports]
+    said = (common["head"], common["addresses"], common["filter"], common["bridge"], repr(ports), repr(own.blocks))
+    return hashlib.sha256("\n".join((*said, repr(own.devices))).encode()).hexdigest()
+
+
 def shared(common: Common) -> dict[str, str]:
     """The pieces of text that many nodes have in common."""
     table = common.table
@@ -112,6 +119,7 @@ def shared(common: Common) -> dict[str, str]:
             f"table ip {table} {{\n"
         ),
         "backends": "".join(_backends(common.backends)),
+        "addresses": repr([(each.address, each.ports, each.affinity) for each in common.backends]),
         "translate": "".join(_translate(common)),
         "filter": "".join(_filter(common)),
         "bridge": "".join(_bridge(common)),
@@ -248,6 +256,8 @@ def _filter(common: Common) -> Iterator[str]:
     yield f"    ip daddr {services} reject\n"
     yield f"    ip saddr {within} ip daddr {within} goto sy_within\n"
     yield f"    ip daddr {within} goto sy_into\n"
+    # answers to clients outside, which the runtime knows nothing of where the replica is on another node
+    yield f"    ip saddr {within} ct state established,related goto sy_pass\n"
     if internal:
         yield f"    ip saddr {_set(internal)} ct state new drop\n"
     yield "  }\n"

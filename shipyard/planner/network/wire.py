@@ -9,7 +9,7 @@ else than then is asked for the details first (`World.inspect`), so that only wh
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
@@ -17,6 +17,7 @@ from shipyard.base.text import one_line
 from shipyard.model.netbook import Endpoint, Wired
 from shipyard.model.observed import Container
 from shipyard.model.plan import (
+    ArmRevert,
     Blocked,
     CreateContainer,
     CreateNetwork,
@@ -24,6 +25,7 @@ from shipyard.model.plan import (
     LeaveBoot,
     LoadRules,
     MakeKey,
+    Notice,
     RemoveNetwork,
     WriteHosts,
 )
@@ -31,12 +33,14 @@ from shipyard.model.wire import Item, ObservedWiring, names_of
 from shipyard.planner import groups
 from shipyard.planner.network import endpoints, hosts, ingress, members, rules
 from shipyard.planner.network.book import gateway_of, tunnels
-from shipyard.planner.network.compare import differences
+from shipyard.planner.network.compare import Difference, differences
 from shipyard.planner.network.draining import Drain
 from shipyard.planner.network.mesh import Mesh, mesh
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World, slot_of
 
+ALL_GONE = 20
+"""Lines that a node tells at most: where all of these are gone, it says nothing to name them."""
 TARGET = "network"
 """What the steps here are about, in plans and events."""
 
@@ -53,83 +57,123 @@ def wire(world: World) -> None:
     state = _mesh(world)
     common = _common(world, ready, state)
     ports = ingress.ports(world, ready)
+    gone = tuple(sorted(_addresses(world.net.endpoints) - _addresses(ready)))
     dropped = True
     for node in sorted(world.seen):
         wiring = world.seen[node].wiring
         if wiring is None or not (node in state.members or node in world.net.wired):
             continue
-        if not world.wave.may_act(node):
-            continue
-        own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node))
-        text = rules.text(common, own) if state.networks_of(node) else ""
-        dropped &= _of_node(world, state, node, wiring, text)
-        _hosts(world, node, wiring, found)
+        if world.wave.may_act(node):
+            own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node))
+            dropped &= _Node(world, state, node, wiring).plan(common, own, gone)
+            _hosts(world, node, wiring, found)
     drain.hold(everywhere=dropped)
     world.net.endpoints = ready
 
 
-def _of_node(world: World, state: Mesh, node: str, wiring: ObservedWiring, text: str) -> bool:
-    """One node's kernel and rules. Whether its rules are as they should be already."""
-    bridges = _bridges(world, state, node)
-    wanted = state.digest(node, bridges)
-    known = world.net.wired.get(node, Wired(node))
-    if wiring.reverted:
-        detail = f"{node} undid the last change of its network by itself: {wiring.reverted}"
-        world.wave.blocked.append(Blocked(node, "WiringReverted", detail))
-    if _needs_key(world, state, node, wiring):
-        step = MakeKey()
-        world.wave.add(node, Phase.WIRE, TARGET, "Missing", f"{node} has no key of its own yet", step)
-    if wiring.items is not None:
-        items = state.items(node, bridges)
-        changes = list(differences(items, wiring.items)) if items or node in world.net.wired else []
+def _addresses(known: Sequence[Endpoint]) -> set[str]:
+    return {address for each in known for _, address in each.addresses}
+
+
+class _Node:
+    """One node's kernel and rules. Changes that could lock us out are undone by the node, unless they are confirmed."""
+
+    def __init__(self, world: World, state: Mesh, node: str, wiring: ObservedWiring) -> None:
+        self.world, self.state, self.node, self.wiring = world, state, node, wiring
+        self.known = world.net.wired.get(node, Wired(node))
+        self.needs: tuple[Draft, ...] = ()
+
+    def plan(self, common: Mapping[str, str], own: rules.Own, gone: tuple[str, ...]) -> bool:
+        """Whether its rules are as they should be already."""
+        world, node, wiring = self.world, self.node, self.wiring
+        takes_part = bool(self.state.networks_of(node))
+        if wiring.reverted:
+            detail = f"{node} undid the last change of its network by itself: {wiring.reverted}"
+            world.wave.notices.append(Notice(node, "WiringReverted", detail))
+        if takes_part and not wiring.public_key and any(driver.keys for driver in self.state.drivers_of(node)):
+            world.wave.add(node, Phase.WIRE, TARGET, "Missing", f"{node} has no key of its own yet", MakeKey())
+        text = rules.text(common, own) if takes_part else ""
+        form = rules.shape(common, own) if takes_part else ""
+        loads = (text or wiring.loaded) and (wiring.loaded != _digest(text) or bool(wiring.altered))
+        bridges = _bridges(world, self.state, node)
+        wanted = self.state.digest(node, bridges)
+        items = self.state.items(node, bridges) if wiring.items is not None else ()
+        changes = list(differences(items, wiring.items or ())) if wiring.items is not None else []
+        if changes or (loads and (form != self.known.shape or wiring.altered)):
+            made = names_of(world.situation.cluster)
+            ranges = (world.situation.ranges.containers, world.situation.ranges.services)
+            arm = ArmRevert(made.table, made.devices, ranges)
+            detail = f"{node} undoes what follows by itself, unless a fresh connection confirms it"
+            self.needs = (_routine(world.wave.add(node, Phase.WIRE, TARGET, "Safeguard", detail, arm)),)
+        self._kernel(items, changes, wanted)
+        if loads:
+            self._load(text, form, gone)
+        else:
+            self.known = replace(
+                self.known,
+                loaded=wiring.loaded,
+                rules=wiring.rules if wiring.altered is not None else self.known.rules,
+                shape=form,
+                ports=tuple(f"{port.protocol}/{port.port}" for port in own.ports),
+            )
+        if takes_part or wiring.loaded or wiring.items:
+            world.net.wired[node] = self.known
+        else:
+            world.net.wired.pop(node, None)
+        return not loads
+
+    def _kernel(self, items: Sequence[Item], changes: Sequence[Difference], wanted: str) -> None:
+        world, node, wiring = self.world, self.node, self.wiring
+        if wiring.items is None:
+            if self.known.wanted != wanted:
+                world.inspect.add(node)
+            return
         for change in changes:
             phase = Phase.TIDY if isinstance(change.step, DropItem) else Phase.WIRE
-            needs = _made_with(world, node, change.step.item)
-            world.wave.add(node, phase, TARGET, change.reason, f"{change.detail} on {node}", change.step, needs)
-        boot = LeaveBoot(items)
+            needs = (*self.needs, *_made_with(world, node, change.step.item))
+            draft = world.wave.add(node, phase, TARGET, change.reason, f"{change.detail} on {node}", change.step, needs)
+            draft.routine = not self.known.wanted
+        boot = LeaveBoot(tuple(items))
         there = next((item.value for item in wiring.items if item.kind == "boot"), "")
         if there != boot.digest and (items or there):
             why = "what brings the network back at boot is out of date" if there else "nothing brings it back at boot"
-            world.wave.add(node, Phase.WIRE, TARGET, "Boot", f"{why} on {node}", boot)
+            _routine(world.wave.add(node, Phase.WIRE, TARGET, "Boot", f"{why} on {node}", boot, self.needs))
         elif not changes:
-            known = replace(known, wanted=wanted, kernel=wiring.kernel)
-    elif known.wanted != wanted:
-        world.inspect.add(node)
-    in_order, known = _rules(world, node, wiring, text, known)
-    if state.networks_of(node) or wiring.loaded or wiring.items:
-        world.net.wired[node] = known
-    else:
-        world.net.wired.pop(node, None)
-    return in_order
+            self.known = replace(self.known, wanted=wanted, kernel=wiring.kernel)
 
-
-def _rules(world: World, node: str, wiring: ObservedWiring, text: str, known: Wired) -> tuple[bool, Wired]:
-    step = LoadRules(text)
-    if text and wiring.loaded == step.digest and not wiring.altered:
-        return True, replace(known, loaded=wiring.loaded, rules=wiring.rules) if wiring.altered is not None else known
-    if not text and not wiring.loaded:
-        return True, replace(known, loaded="", rules="")
-    if wiring.loaded != step.digest:
-        reason = "Endpoints" if wiring.loaded else "Missing"
-        detail = "other replicas are ready, or other ports" if wiring.loaded else "no rules are loaded"
+    def _load(self, text: str, form: str, gone: tuple[str, ...]) -> None:
         if not text:
             reason, detail = "NotNeeded", "nothing needs the rules"
-    else:
-        reason, detail = "RulesAltered", _alterations(wiring.altered or ())
-    # what only follows the endpoints can lock nobody out; anything else has to prove itself
-    step = replace(step, endpoints=bool(wiring.loaded) and not wiring.altered)
-    world.wave.add(node, Phase.WIRE, TARGET, reason, f"{detail} on {node}", step)
-    return False, known
+        elif not self.wiring.loaded:
+            reason, detail = "Missing", "no rules are loaded"
+        elif self.wiring.altered:
+            reason, detail = "RulesAltered", _alterations(self.wiring.altered)
+        elif form == self.known.shape:
+            reason, detail = "Endpoints", "other replicas are ready"
+        else:
+            reason, detail = "Rules", "other networks, addresses or ports"
+        step = LoadRules(names_of(self.world.situation.cluster).table, text, gone)
+        draft = self.world.wave.add(self.node, Phase.WIRE, TARGET, reason, f"{detail} on {self.node}", step, self.needs)
+        draft.routine = reason == "Endpoints" or not self.known.wanted
+
+
+def _routine(draft: Draft) -> Draft:
+    draft.routine = True
+    return draft
+
+
+def _digest(text: str) -> str:
+    return LoadRules("", text).digest if text else ""
 
 
 def _alterations(altered: Sequence[str]) -> str:
-    said = "; ".join(one_line(line, 80) for line in altered[:3])
-    more = f" and {len(altered) - 3} more" if len(altered) > 3 else ""
-    return f"rules are not as they were loaded ({said}{more})"
-
-
-def _needs_key(world: World, state: Mesh, node: str, wiring: ObservedWiring) -> bool:
-    return not wiring.public_key and any(driver.keys for driver in state.drivers_of(node))
+    """What is gone and what came, a few of it in its own words."""
+    gone = [line for line in altered if line.startswith("-")]
+    if len(gone) >= ALL_GONE:
+        return "the rules are gone, or nearly all of them,"
+    told = [one_line(line, 80) for line in altered if line[1:].strip(" {}")]
+    more = f" and {len(told) - 2} more" if len(told) > 2 else ""
+    return f"rules are not as they were loaded ({'; '.join(told[:2])}{more})"
 
 
 def _made_with(world: World, node: str, item: Item) -> tuple[Draft, ...]:
@@ -287,6 +331,7 @@ def _hosts(world: World, node: str, wiring: ObservedWiring, found: hosts.Directo
     if drop:
         said.append(f"{len(drop)} hosts file{'s' if len(drop) > 1 else ''} of nobody")
     draft = world.wave.add(node, Phase.WIRE, TARGET, "Names", f"{'; '.join(said)} on {node}", step)
+    draft.routine = not stale
     for each in world.wave.drafts:
         if each.node == node and isinstance(each.step, CreateContainer) and each.step.name.partition(".")[0] in new:
             each.needs = (*each.needs, draft)

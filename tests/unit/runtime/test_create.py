@@ -23,7 +23,7 @@ from shipyard.model.spec import (
 )
 from shipyard.runtime.dialect import Command, Unsupported
 from shipyard.runtime.dialects import NAMES, by_name, refusal
-from shipyard.runtime.mounts import carrying
+from shipyard.runtime.mounts import HOSTS, carrying
 
 BASE = ContainerSpec("img:1")
 CONFIG = ConfigMount("c", "d" * 64, "/etc/c")
@@ -79,6 +79,7 @@ SAMPLES: dict[str, Any] = {
     "networks": (Attachment("n"),),
     "gpus": (DeviceRequest(("gpu",), count=None),),
     "network_mode": "host",
+    "hosts": True,
 }
 NOT_ITS_OWN = {"pull_policy", "members", "stamps"}
 """Images are pulled in a step before, a replica's others are made by steps of their own, and stamps only tell apart."""
@@ -110,7 +111,9 @@ CHECK: dict[str, Any] = {
 
 
 def made(name: str, spec: ContainerSpec) -> tuple[Command, ...]:
-    return by_name(name).create_container("web-1", spec, (("shipyard.cluster", "c"),), {CONFIG.file_name: "/srv/c"})
+    return by_name(name).create_container(
+        "web-1", spec, (("shipyard.cluster", "c"),), {CONFIG.file_name: "/srv/c", HOSTS: "/srv/hosts"}
+    )
 
 
 def argv(name: str, **fields: Any) -> tuple[str, ...]:

@@ -33,17 +33,17 @@ class Vxlan:
         yield Item(
             "link",
             device,
-            f"vxlan id {identity} local {me.address} dstport {setting.ranges.vxlan} "
+            f"vxlan id {identity} local {me.address} dstport {setting.ranges.vxlan_port} "
             f"address {mac_of(tunnel)} mtu {me.mtu - self.overhead}",
-            "the device of networks across nodes",
+            f"device {device}, which leads to the other nodes,",
         )
-        yield Item("address", f"{device} {tunnel}/32", "", "this node's address on it")
+        yield Item("address", f"{device} {tunnel}/32", "", f"this node's address on {device}")
 
     def peer(self, me: Member, peer: Member, blocks: Iterable[tuple[str, str]], setting: Setting) -> Iterator[Item]:
         device, tunnel = self.device(me, setting), self.source(peer, setting)
         mac = mac_of(tunnel)
-        yield Item("forwarding", f"{device} {mac}", peer.address, f"where {peer.node} is")
-        yield Item("neighbour", f"{device} {tunnel}", mac, f"the hardware address of {peer.node}")
+        yield Item("forwarding", f"{device} {mac}", peer.address, f"forwarding entry for {peer.node}")
+        yield Item("neighbour", f"{device} {tunnel}", mac, f"neighbour entry for {peer.node}")
         yield Item("route", f"{tunnel}/32", f"dev {device}", f"route to {peer.node}")
         for network, block in blocks:
             what = f"route to {peer.node}'s block of {network}"

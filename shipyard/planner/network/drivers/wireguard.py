@@ -23,9 +23,9 @@ class Wireguard:
 
     def own(self, me: Member, setting: Setting) -> Iterator[Item]:
         device = self.device(me, setting)
-        value = f"wireguard port {setting.ranges.wireguard} mtu {me.mtu - self.overhead}"
-        yield Item("link", device, value, "the device of encrypted networks")
-        yield Item("address", f"{device} {self.source(me, setting)}/32", "", "this node's address on it")
+        value = f"wireguard port {setting.ranges.wireguard_port} mtu {me.mtu - self.overhead}"
+        yield Item("link", device, value, f"device {device}, which leads to the other nodes,")
+        yield Item("address", f"{device} {self.source(me, setting)}/32", "", f"this node's address on {device}")
 
     def peer(self, me: Member, peer: Member, blocks: Iterable[tuple[str, str]], setting: Setting) -> Iterator[Item]:
         if not peer.public_key:
@@ -33,7 +33,7 @@ class Wireguard:
         device, tunnel = self.device(me, setting), self.source(peer, setting)
         known = list(blocks)
         allowed = ",".join(sorted([f"{tunnel}/32", *(block for _, block in known)]))
-        value = f"endpoint {peer.address}:{setting.ranges.wireguard} allowed {allowed}"
+        value = f"endpoint {peer.address}:{setting.ranges.wireguard_port} allowed {allowed}"
         yield Item("peer", f"{device} {peer.public_key}", value, f"{peer.node} as a peer")
         yield Item("route", f"{tunnel}/32", f"dev {device}", f"route to {peer.node}")
         for network, block in known:
