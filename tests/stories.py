@@ -222,7 +222,7 @@ def _service(name: str, dice: random.Random) -> ServiceSpec:
         environment=(("V", dice.choice("ab")),),
         networks=networks,
         network_mode=None if networks else "none",
-        ports=(Port(80, 8000 + NAMES.index(name) % 2),) if kind == "port" else (),
+        ports=(Port(80, 8000 + NAMES.index(name) % 2, mode="host"),) if kind == "port" else (),
         mounts=(Mount("volume", "/data", f"s_{name}"),) if "data" in kind else (),
         healthcheck=CHECKED if dice.random() < 0.5 else None,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shipyard.model.netbook import Draining
 from shipyard.model.plan import RemoveContainer, StopContainer, Waiting
-from shipyard.planner import groups
+from shipyard.planner import condition, groups
 from shipyard.planner.wave import Draft
 from shipyard.planner.world import World, slot_of
 
@@ -37,12 +37,13 @@ class Drain:
         self.world = world
         served = {each.container: each.node for each in world.net.endpoints}
         served.update({each.container: each.node for each in world.net.draining.values()})
-        nodes = {node for node in served.values() if node in world.seen}
+        told = any(each.wiring is not None for each in world.seen.values())
+        nodes = {node for node in served.values() if node in world.seen} if told else set()
         names: dict[tuple[str, str], str] = {}
         for node in sorted(nodes):
             ours = (box for box in world.seen[node].containers if slot_of(box) is not None)
             for box in groups.as_one(ours):
-                if served.get(box.name) == node:
+                if served.get(box.name) == node and condition.serves(box):
                     names.update({(node, part.id): box.name for part in (box, *box.parts)})
         self._all_leaving: set[str] = set()
         self._stops: list[_Stop] = []
