@@ -359,7 +359,7 @@ class SimulatedFleet:
             if box.state is ContainerState.RUNNING
             for port in node.specs[other].ports
         }
-        clash = next((port for port in spec.ports if port.published in taken), None)
+        clash = next((port for port in spec.ports if port.published is not None and port.published in taken), None)
         box = Container(
             identity,
             name,

@@ -202,10 +202,9 @@ def tunnels(ranges: Ranges) -> IPv4Network:
 
 
 def _blocks(ranges: Ranges) -> Iterator[str]:
-    reserved = tunnels(ranges)
-    for block in parsed(ranges.containers).subnets(new_prefix=ranges.block):
-        if not block.overlaps(reserved):
-            yield str(block)
+    whole, size = parsed(ranges.containers), 1 << (32 - ranges.block)
+    for first in range(int(tunnels(ranges).broadcast_address) + 1, int(whole.broadcast_address) + 1, size):
+        yield f"{IPv4Address(first)}/{ranges.block}"
 
 
 def tunnel_of(ranges: Ranges, number: int, second: bool = False) -> str:
@@ -217,4 +216,5 @@ def tunnel_of(ranges: Ranges, number: int, second: bool = False) -> str:
 @lru_cache(maxsize=4096)
 def _hosts(block: str) -> tuple[str, ...]:
     """Addresses for containers: all but the first (the gateway's)."""
-    return tuple(str(address) for address in list(parsed(block).hosts())[1:])
+    first, last = int(parsed(block).network_address), int(parsed(block).broadcast_address)
+    return tuple(str(IPv4Address(address)) for address in range(first + 2, last))

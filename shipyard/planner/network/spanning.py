@@ -8,6 +8,7 @@ worked out from the situation: the stored revision does not change.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -101,12 +102,26 @@ def _stack(stack: DesiredStack, decided: Mapping[str, str]) -> DesiredStack:
 
 def _revision(revision: Revision, decided: Mapping[str, str]) -> Revision:
     """The same one where nothing about it changes."""
-    spec = _spec(revision.spec, tuple(sorted(decided.items())))
+    spec = _spec(revision.spec, decided)
     return revision if spec is revision.spec else replace(revision, spec=spec)
 
 
-def _spec(spec: StackSpec, decided: tuple[tuple[str, str], ...]) -> StackSpec:
-    drivers = dict(decided)
+_KNOWN: OrderedDict[int, tuple[StackSpec, dict[str, str], StackSpec]] = OrderedDict()
+"""What was worked out last, by the identity of what it was made from: a pass asks several times, of few stacks."""
+
+
+def _spec(spec: StackSpec, decided: Mapping[str, str]) -> StackSpec:
+    drivers = {network.name: decided[network.name] for network in spec.networks if network.name in decided}
+    known = _KNOWN.get(id(spec))
+    if known is not None and known[0] is spec and known[1] == drivers:
+        return known[2]
+    made = _KNOWN[id(spec)] = (spec, drivers, _made(spec, drivers))
+    if len(_KNOWN) > 256:
+        _KNOWN.popitem(last=False)
+    return made[2]
+
+
+def _made(spec: StackSpec, drivers: Mapping[str, str]) -> StackSpec:
     networks = tuple(_network(network, drivers) for network in spec.networks)
     services = tuple(_service(service, drivers) for service in spec.services)
     same = all(one is other for one, other in zip(networks, spec.networks, strict=True))
