@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "shipyard.cli.simulate:simulate", "Show what would happen to every replica, if; touch nothing."
         ),
         "events": Entry("shipyard.cli.events:events", "What happened, and why."),
+        "network": Entry("shipyard.cli.network:network", "Networks: who is on them, and who reaches whom."),
         "history": Entry("shipyard.cli.history:history", "The revisions of a stack."),
         "diff": Entry("shipyard.cli.history:diff", "What changed between two revisions."),
         "logs": Entry("shipyard.cli.logs:logs", "Logs of a stack or service, merged from all nodes."),

@@ -64,6 +64,10 @@ class Output:
         """A JSON document on standard output. ASCII only: no terminal and no encoding can be upset by it."""
         self._write(self._stdout, jsonlib.dumps(value, indent=2) + "\n")
 
+    def raw(self, text: str) -> None:
+        """A document of another format, as it is, on standard output."""
+        self._write(self._stdout, text)
+
     def record(self, value: Any) -> None:
         """One JSON value on one line, for what goes on without end (`--follow`)."""
         self._write(self._stdout, jsonlib.dumps(value) + "\n")

@@ -46,6 +46,7 @@ from shipyard.store.records import EventRow, RevisionRow
 from shipyard.transport.connection import NodeConnection
 
 if TYPE_CHECKING:
+    from shipyard.model.netview import NetworkView, Reach
     from shipyard.model.outlook import Outlook
     from shipyard.reconcile.applying import Given
     from shipyard.reconcile.rebalancing import Proposal
@@ -324,6 +325,18 @@ class Operations:
         from shipyard.reconcile import nodecare
 
         nodecare.repin(self._session, name)
+
+    def networks(self) -> Sequence[NetworkView]:
+        """The networks, as the nodes have them now."""
+        from shipyard.reconcile import networking
+
+        return networking.networks(self._session)
+
+    def check_networks(self, network: str | None) -> Sequence[Reach]:
+        """Try which containers can connect to which."""
+        from shipyard.reconcile import networking
+
+        return networking.check(self._session, network)
 
     def adopt_volume(self, stack: str, volume: str, node: str | None) -> Sequence[str]:
         """Take an existing volume into a stack; returns the nodes that have it."""
