@@ -23,13 +23,13 @@ _CLEAN: dict[str, str] = {
         podman rm --all --force --time 0 >/dev/null
         nets=$(podman network ls --format '{{.Name}}' | grep -vx podman) && podman network rm -f $nets >/dev/null
         podman volume rm --all --force >/dev/null
-        rm -rf /var/lib/shipyard /etc/shipyard
+        rm -rf /var/lib/shipyard /etc/shipyard; @UNWIRE@
     """,
     "docker": """
         all=$(docker ps -aq) && [ -n "$all" ] && docker rm -f -v $all >/dev/null
         nets=$(docker network ls -q --filter type=custom) && [ -n "$nets" ] && docker network rm $nets >/dev/null
         vols=$(docker volume ls -q) && [ -n "$vols" ] && docker volume rm -f $vols >/dev/null
-        rm -rf /var/lib/shipyard /etc/shipyard
+        rm -rf /var/lib/shipyard /etc/shipyard; @UNWIRE@
     """,
 }
 _LEFT: dict[str, str] = {
@@ -148,6 +148,6 @@ class Fleet:
             self.lab.start(node.name)
         if self.lab.state(node.name) == "cut":
             self.lab.join(node.name)
-        self.lab.run(node.name, ["sh", "-c", _CLEAN[node.runtime]])
+        self.lab.run(node.name, ["sh", "-c", _CLEAN[node.runtime].replace("@UNWIRE@", _UNWIRE)])
         left = self.lab.run(node.name, ["sh", "-c", _LEFT[node.runtime]])
         assert not left.stdout.strip(), f"{node.name} could not be cleaned: {left.stdout.decode()}"
