@@ -32,6 +32,19 @@ _CLEAN: dict[str, str] = {
         rm -rf /var/lib/shipyard /etc/shipyard; @UNWIRE@
     """,
 }
+_UNWIRE = """
+        for table in $(nft list tables 2>/dev/null | grep -o 'ip shipyard_.*' | cut -c4-); do
+            nft delete table ip "$table"; nft delete table bridge "$table" 2>/dev/null
+        done
+        for device in /sys/class/net/sy??????[vwb]*; do
+            [ ! -e "$device" ] || ip link del dev "${device##*/}"
+        done
+        ip route flush proto 190
+        for chain in DOCKER-USER FORWARD; do
+            while iptables -D "$chain" -m mark --mark 0x200000/0x200000 -j ACCEPT 2>/dev/null; do :; done
+        done
+"""
+"""What a fleet that was taken apart properly would have taken with it."""
 _LEFT: dict[str, str] = {
     "podman": "podman ps -aq; podman volume ls -q; podman network ls --format '{{.Name}}' | grep -vx podman",
     "docker": "docker ps -aq; docker volume ls -q; docker network ls -q --filter type=custom",
