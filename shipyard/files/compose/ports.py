@@ -126,7 +126,7 @@ LONG = Table(
     Key(
         "mode",
         "`host` or `ingress`",
-        "Both publish on the nodes that run a replica.",
+        "Ingress: every node of the play answers, on a network across nodes. Host: the nodes that run a replica.",
         word("host", "ingress"),
         "`ingress`",
     ),

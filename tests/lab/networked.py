@@ -1,0 +1,89 @@
+"""A shop on a network across nodes, and how it is asked from inside its containers and from outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from typing import Any
+
+from tests.lab.fleet import Fleet
+from tests.lab.stacks import replicas
+
+SHOP = """
+- hosts: lab
+  stack: shop
+  services:
+    web:
+      image: shipyard.test/busybox:1
+      command: [sh, -c, 'mkdir /www; hostname >/www/name; exec httpd -f -p 8080 -h /www']
+      init: true
+      stop_grace_period: 2s
+      ports: ["8000:8080"]
+      x-shipyard: {service_ports: ["80:8080"]}
+      deploy: {replicas: 2, placement: {max_replicas_per_node: 1, constraints: ["node.hostname != node1"]}}
+    client:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      init: true
+      stop_grace_period: 0s
+      deploy: {mode: global}
+    hidden:
+      image: shipyard.test/busybox:1
+      command: [httpd, -f, -p, "9000", -h, /]
+      init: true
+      stop_grace_period: 0s
+      networks: [back]
+      deploy: {mode: global}
+  networks:
+    default: {driver: DRIVER}
+    back: {driver: DRIVER, internal: true}
+"""
+
+
+def shop(driver: str = "vxlan") -> str:
+    """The playbook, with this driver."""
+    return SHOP.replace("DRIVER", driver)
+
+
+def inside(fleet: Fleet, node: str, service: str, *argv: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in this node's replica of a service."""
+    name = next(
+        each["container"] for key, each in replicas(fleet).items() if key.startswith(service) and each["node"] == node
+    )
+    return fleet.lab.run(node, (fleet.runtime(node), "exec", name, *argv))
+
+
+def asked(fleet: Fleet, node: str, url: str, *, client: str = "") -> str:
+    """What a client container of a node is answered; "" for nothing. `client`: its name, where it is known."""
+    name = client or next(
+        each["container"] for key, each in replicas(fleet).items() if key.startswith("client") and each["node"] == node
+    )
+    # busybox's wget can't be given a time limit on every kernel
+    done = fleet.lab.run(node, (fleet.runtime(node), "exec", name, "timeout", "3", "wget", "-q", "-O", "-", url))
+    return done.stdout.decode().strip()
+
+
+def clients(fleet: Fleet) -> dict[str, str]:
+    """The client container of each node."""
+    return {each["node"]: each["container"] for key, each in replicas(fleet).items() if key.startswith("client")}
+
+
+def from_outside(fleet: Fleet, node: str, port: int = 8000, path: str = "/name") -> str:
+    """What the machine itself is answered by a node's port."""
+    address = fleet.lab.node(node).address
+    done = subprocess.run(
+        ["curl", "-s", "-m", "3", f"http://{address}:{port}{path}"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+def spread(answers: list[str]) -> Counter[str]:
+    """How often each answered."""
+    return Counter(answers)
+
+
+def network(fleet: Fleet, name: str = "shop_default") -> dict[str, Any]:
+    """`network inspect` of it."""
+    found: dict[str, Any] = json.loads(fleet.shipyard("network", "inspect", name, "-o", "json").expect(0).stdout)
+    return found

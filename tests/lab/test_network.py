@@ -1,0 +1,196 @@
+"""Networks across real nodes of podman and docker: names, service addresses, ports, isolation, draining, boot."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import pytest
+
+from tests.lab.fleet import Fleet
+from tests.lab.networked import asked, clients, from_outside, network, shop, spread
+from tests.lab.stacks import replicas
+
+
+@pytest.mark.parametrize("driver", ["vxlan", "routed"])
+def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet: Fleet, driver: str) -> None:
+    fleet.write("shop.yml", shop(driver))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    servers = {each["container"] for key, each in replicas(fleet).items() if key.startswith("web")}
+    boxes = clients(fleet)
+    address = next(each["address"] for each in network(fleet)["services"] if each["name"] == "shop/web")
+    hidden = [each["address"] for each in network(fleet, "shop_back")["services"][0]["replicas"]]
+    for node in fleet.names:
+        for url in ("http://web:8080/name", "http://web/name", "http://web.shop/name", f"http://{address}/name"):
+            assert asked(fleet, node, url, client=boxes[node]) in servers, f"{url} from {node}"
+        assert from_outside(fleet, node) in servers, f"the port of {node}"
+        for there in hidden:
+            assert not asked(fleet, node, f"http://{there}:9000/etc/hostname", client=boxes[node]), "another network's"
+        own = fleet.runtime_cli(node, "exec", boxes[node], "sh", "-c", "grep -c $(hostname) /etc/hosts")
+        assert own.strip() == "1", "its own name"
+    answers = spread([asked(fleet, "node1", "http://web/name", client=boxes["node1"]) for _ in range(40)])
+    assert set(answers) == servers and min(answers.values()) >= 5, answers
+    tried = fleet.shipyard("network", "check", "-o", "json").expect(0).json
+    assert all(each["succeeded"] == each["expected"] for each in tried if each["succeeded"] is not None)
+    assert any(not each["expected"] for each in tried)
+    assert "Nothing to do" in fleet.shipyard("reconcile", "--once").expect(0).stdout
+
+
+def test_only_who_is_allowed_connects_on_one_node_and_across(fleet: Fleet) -> None:
+    guarded = shop().replace('service_ports: ["80:8080"]', "allow: [{service: client, ports: [8080]}]")
+    other = """
+    stranger:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      init: true
+      stop_grace_period: 0s
+      deploy: {mode: global}
+  networks:
+    default"""
+    fleet.write("shop.yml", guarded.replace("\n  networks:\n    default", other))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    found = replicas(fleet)
+    servers = [each for key, each in found.items() if key.startswith("web")]
+    where = {
+        each["address"]
+        for service in network(fleet)["services"]
+        if service["name"] == "shop/web"
+        for each in service["replicas"]
+    }
+    for key, each in found.items():
+        if key.startswith(("client", "stranger")):
+            for address in ("web", *where):
+                answer = asked(fleet, each["node"], f"http://{address}:8080/name", client=each["container"])
+                assert bool(answer) == key.startswith("client"), f"{key} on {each['node']} to {address}"
+    assert from_outside(fleet, "node1") in {each["container"] for each in servers}, "what is published is for all"
+
+
+def test_names_and_replicas_that_come_later_are_known_to_containers_that_run(fleet: Fleet) -> None:
+    fleet.write("shop.yml", shop())
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    boxes = clients(fleet)
+    later = """
+    later:
+      image: shipyard.test/busybox:1
+      command: [sh, -c, 'hostname >/name; exec httpd -f -p 8080 -h /']
+      init: true
+      stop_grace_period: 0s
+      x-shipyard: {peer_names: true, session_affinity: true}
+      deploy: {replicas: 3, placement: {max_replicas_per_node: 1}}
+  networks:
+    default"""
+    fleet.write("shop.yml", shop().replace("\n  networks:\n    default", later))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    assert clients(fleet) == boxes
+    for node, box in boxes.items():
+        answers = {asked(fleet, node, "http://later:8080/name", client=box) for _ in range(8)}
+        assert len(answers) == 1 and "" not in answers, "a client stays with its replica"
+        peers = {asked(fleet, node, f"http://{slot}.later.shop:8080/name", client=box) for slot in (1, 2, 3)}
+        assert len(peers) == 3 and "" not in peers
+
+
+def test_an_update_a_drain_and_scaling_down_lose_no_request_of_a_closed_loop(fleet: Fleet) -> None:
+    served = shop().replace("init: true\n      stop_grace_period: 2s", "init: true\n      stop_grace_period: 5s")
+    served = served.replace(
+        'deploy: {replicas: 2, placement: {max_replicas_per_node: 1, constraints: ["node.hostname != node1"]}}',
+        "environment: {VERSION: one}\n      deploy: {replicas: 3, update_config: {order: start-first, monitor: 0s}}",
+    )
+    served = served.replace("x-shipyard: {", "x-shipyard: {probes: {readiness: {tcp: {port: 8080}, period: 1s}}, ")
+    fleet.write("shop.yml", served)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    address = fleet.lab.node("node1").address
+    loop = subprocess.Popen(
+        ["python3", "-c", _LOOP, address, "8000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    box = clients(fleet)["node1"]
+    with loop:
+        try:
+            fleet.write("shop.yml", served.replace("VERSION: one", "VERSION: two"))
+            fleet.shipyard("apply", "shop.yml").expect(0)
+            fleet.shipyard("drain", "node2").expect(0)
+            fleet.shipyard("scale", "shop/web=1").expect(0)
+            assert asked(fleet, "node1", "http://web/name", client=box)
+            requests, failures = loop.communicate(input="", timeout=60)[0].split(maxsplit=1)
+        finally:
+            loop.kill()
+    assert failures.strip() == "[]"
+    assert int(requests) >= 1000
+
+
+_LOOP = r"""
+import socket, sys, threading
+host, port = sys.argv[1], int(sys.argv[2])
+failures, requests, stop = [], 0, threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+while not stop.is_set():
+    requests += 1
+    try:
+        with socket.create_connection((host, port), timeout=3) as server:
+            server.sendall(b"GET /name HTTP/1.0\r\n\r\n")
+            said = b""
+            while chunk := server.recv(4096):
+                said += chunk
+        if b" 200 " not in said[:20]:
+            raise OSError(f"answered {said[:40]!r}")
+    except OSError as error:
+        failures.append(str(error))
+print(requests, failures)
+"""
+"""The next request begins when the last has ended; none is tried a second time."""
+
+
+def test_a_node_that_boots_has_its_network_back_by_itself(fleet: Fleet) -> None:
+    fleet.write("shop.yml", shop())
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    docker = next(node for node in fleet.names if fleet.runtime(node) == "docker")
+    fleet.lab.kill(docker)
+    silent = fleet.shipyard("reconcile", "--once")
+    assert silent.code == 4, silent.stdout
+    box = clients(fleet)["node1"]
+    assert all(asked(fleet, "node1", "http://web/name", client=box) for _ in range(6)), "the one that is left"
+    fleet.lab.start(docker)
+    deadline = time.monotonic() + 20  # docker starts its containers again; nobody else does anything
+    name = next(
+        each["container"]
+        for key, each in replicas(fleet).items()
+        if key.startswith("client") and each["node"] == docker
+    )
+    while not asked(fleet, docker, "http://web:8080/name", client=name):
+        assert time.monotonic() < deadline, fleet.run(
+            docker, "sh", "-c", "ip r; nft list ruleset; ip -o a", check=False
+        )
+        time.sleep(0.5)
+    fleet.shipyard("reconcile").expect(0)
+
+
+def test_a_change_that_locks_us_out_is_undone_by_the_node(fleet: Fleet) -> None:
+    fleet.write("shop.yml", shop())
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    # as if a change of ours did it: what arms the node is the same, and nobody comes to confirm
+    folder = fleet.run("node1", "sh", "-c", "echo /var/lib/shipyard/*/net").strip()
+    fleet.run(
+        "node1",
+        "sh",
+        "-c",
+        f"echo other >{folder}/armed; cp -p {folder}/up {folder}/up.before; "
+        f"cp -p {folder}/rules.nft {folder}/rules.nft.before; sed 's/^sleep .*/sleep 1/' {folder}/revert >/tmp/revert",
+    )
+    table = fleet.run("node1", "sh", "-c", "nft list tables | grep -o 'ip shipyard_.*' | cut -c4-").strip()
+    fleet.run("node1", "nft", "flush", "chain", "ip", table, "sy_translate")
+    fleet.run("node1", "sh", "/tmp/revert", folder.removesuffix("/net"), "other", "999999")
+    assert "sy_addresses" in fleet.run("node1", "nft", "list", "chain", "ip", table, "sy_translate")
+    told = fleet.shipyard("reconcile").expect(0)
+    assert "undid the last change of its network" in told.stdout
+
+
+def test_a_range_that_is_taken_is_an_error_before_anything_is_made(fleet: Fleet) -> None:
+    fleet.write("shop.yml", shop())
+    fleet.run("node2", "ip", "route", "add", "10.210.0.0/16", "dev", "lo")
+    try:
+        said = fleet.shipyard("apply", "shop.yml")
+    finally:
+        fleet.run("node2", "ip", "route", "del", "10.210.0.0/16", "dev", "lo")
+    assert said.code == 2
+    assert "10.208.0.0/12 (network.containers in shipyard.toml) collides with the route 10.210.0.0/16" in said.stdout
+    assert "on node2" in said.stdout
+    assert "shop_default" not in fleet.runtime_cli("node2", "network", "ls")
