@@ -78,7 +78,8 @@ class Wired:
 
     `wanted`: digest of what it should have (rules left out), and `kernel` of how its listing looked then.
     `loaded`: digest of the rules' text, and `rules` of how their listing looked. `shape`: digest of all in the rules
-    but the replicas. `ports`: of the node, that it answers on (`tcp/80`).
+    but the replicas. `ports`: of the node, that it answers on (`tcp/80`). `failures`: in a row, of changes here; the
+    next is made at `retry_at` (unix seconds); `message`: the node's words about the last.
     """
 
     node: str
@@ -88,6 +89,9 @@ class Wired:
     rules: str = ""
     shape: str = ""
     ports: tuple[str, ...] = ()
+    failures: int = 0
+    retry_at: float = 0.0
+    message: str = ""
 
     @property
     def key(self) -> tuple[str]:

@@ -9,8 +9,10 @@ from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.event import Event
 from shipyard.model.memory import Failures, KnownVolume, Memory, Rollout, SlotKey
+from shipyard.model.netbook import Wired
 from shipyard.model.node import NodeState
 from shipyard.model.plan import (
+    WIRING,
     CreateContainer,
     CreateVolume,
     LoadHolder,
@@ -22,7 +24,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import Timing
 from shipyard.planner import stumbling
-from shipyard.planner.backoff import failed
+from shipyard.planner.backoff import delay, failed
 
 
 def learn(
@@ -37,6 +39,7 @@ def learn(
     failures = {entry.key: entry for entry in memory.failures}
     stumbles = {entry.key: entry for entry in memory.stumbles}
     volumes = {(entry.node, entry.name): entry for entry in memory.volumes}
+    wired: dict[str, str] = {}
     broken = {outcome.action.id: outcome for outcome in outcomes if outcome.status == Status.FAILED}
     for outcome in outcomes:
         step = outcome.action.step
@@ -46,6 +49,8 @@ def learn(
         cause = _cause(outcome, broken)
         if cause is None:
             continue
+        if isinstance(step, WIRING) and cause is outcome:
+            wired.setdefault(outcome.action.node, _short(outcome))
         if isinstance(step, CreateContainer):
             said = dict(step.labels)
             key = (said[labels.STACK], said[labels.SERVICE], int(said[labels.SLOT]))
@@ -61,7 +66,18 @@ def learn(
         failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)),
         volumes=tuple(volume for _, volume in sorted(volumes.items())),
         stumbles=tuple(sorted(stumbles.values(), key=lambda entry: entry.key)),
+        wired=_held_back(memory.wired, wired, now, timing) if wired else memory.wired,
     )
+
+
+def _held_back(known: Sequence[Wired], failed: dict[str, str], now: float, timing: Timing) -> tuple[Wired, ...]:
+    """Nodes whose network could not be changed wait before that is tried again."""
+    nodes = {each.node: each for each in known}
+    for node, words in failed.items():
+        before = nodes.get(node, Wired(node))
+        count = before.failures + 1
+        nodes[node] = replace(before, failures=count, retry_at=now + delay(count, timing), message=words)
+    return tuple(each for _, each in sorted(nodes.items()))
 
 
 def _cause(outcome: Outcome, broken: dict[int, Outcome]) -> Outcome | None:

@@ -46,14 +46,6 @@ def shop(driver: str = "vxlan") -> str:
     return SHOP.replace("DRIVER", driver)
 
 
-def inside(fleet: Fleet, node: str, service: str, *argv: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a command in this node's replica of a service."""
-    name = next(
-        each["container"] for key, each in replicas(fleet).items() if key.startswith(service) and each["node"] == node
-    )
-    return fleet.lab.run(node, (fleet.runtime(node), "exec", name, *argv))
-
-
 def asked(fleet: Fleet, node: str, url: str, *, client: str = "") -> str:
     """What a client container of a node is answered; "" for nothing. `client`: its name, where it is known."""
     name = client or next(
@@ -76,6 +68,12 @@ def from_outside(fleet: Fleet, node: str, port: int = 8000, path: str = "/name")
         ["curl", "-s", "-m", "3", f"http://{address}:{port}{path}"], capture_output=True, text=True, check=False
     )
     return done.stdout.strip()
+
+
+def names(fleet: Fleet, service: str) -> set[str]:
+    """Names of a service's containers, which are their host names, too."""
+    found = next(each for each in network(fleet)["services"] if each["name"] == service)
+    return {replica["container"] for replica in found["replicas"]}
 
 
 def spread(answers: list[str]) -> Counter[str]:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.networked import asked, clients, from_outside, network, shop, spread
+from tests.lab.networked import asked, clients, from_outside, names, network, shop, spread
 from tests.lab.stacks import replicas
 
 
@@ -16,7 +16,7 @@ from tests.lab.stacks import replicas
 def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet: Fleet, driver: str) -> None:
     fleet.write("shop.yml", shop(driver))
     fleet.shipyard("apply", "shop.yml").expect(0)
-    servers = {each["container"] for key, each in replicas(fleet).items() if key.startswith("web")}
+    servers = names(fleet, "shop/web")
     boxes = clients(fleet)
     address = next(each["address"] for each in network(fleet)["services"] if each["name"] == "shop/web")
     hidden = [each["address"] for each in network(fleet, "shop_back")["services"][0]["replicas"]]
@@ -50,7 +50,6 @@ def test_only_who_is_allowed_connects_on_one_node_and_across(fleet: Fleet) -> No
     fleet.write("shop.yml", guarded.replace("\n  networks:\n    default", other))
     fleet.shipyard("apply", "shop.yml").expect(0)
     found = replicas(fleet)
-    servers = [each for key, each in found.items() if key.startswith("web")]
     where = {
         each["address"]
         for service in network(fleet)["services"]
@@ -62,7 +61,7 @@ def test_only_who_is_allowed_connects_on_one_node_and_across(fleet: Fleet) -> No
             for address in ("web", *where):
                 answer = asked(fleet, each["node"], f"http://{address}:8080/name", client=each["container"])
                 assert bool(answer) == key.startswith("client"), f"{key} on {each['node']} to {address}"
-    assert from_outside(fleet, "node1") in {each["container"] for each in servers}, "what is published is for all"
+    assert from_outside(fleet, "node1") in names(fleet, "shop/web"), "what is published is for all"
 
 
 def test_names_and_replicas_that_come_later_are_known_to_containers_that_run(fleet: Fleet) -> None:

@@ -303,7 +303,8 @@ def _bridge(common: Common) -> Iterator[str]:
     yield from _guards(common.guards)
     yield (
         "  chain sy_forward { type filter hook forward priority filter; policy accept;\n"
-        "    ct state established,related accept\n"
-        "    ether type ip jump sy_guard\n"
+        # few kernels know connections here: what begins one is a SYN, or goes to no port for answers
+        "    tcp flags & (syn | ack) == syn jump sy_guard\n"
+        "    udp dport < 32768 jump sy_guard\n"
         "  }\n}\n"
     )

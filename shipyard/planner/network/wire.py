@@ -25,8 +25,8 @@ from shipyard.model.plan import (
     LeaveBoot,
     LoadRules,
     MakeKey,
-    Notice,
     RemoveNetwork,
+    Waiting,
     WriteHosts,
 )
 from shipyard.model.wire import Item, ObservedWiring, names_of
@@ -87,9 +87,6 @@ class _Node:
         """Whether its rules are as they should be already."""
         world, node, wiring = self.world, self.node, self.wiring
         takes_part = bool(self.state.networks_of(node))
-        if wiring.reverted:
-            detail = f"{node} undid the last change of its network by itself: {wiring.reverted}"
-            world.wave.notices.append(Notice(node, "WiringReverted", detail))
         if takes_part and not wiring.public_key and any(driver.keys for driver in self.state.drivers_of(node)):
             world.wave.add(node, Phase.WIRE, TARGET, "Missing", f"{node} has no key of its own yet", MakeKey())
         text = rules.text(common, own) if takes_part else ""
@@ -99,12 +96,19 @@ class _Node:
         wanted = self.state.digest(node, bridges)
         items = self.state.items(node, bridges) if wiring.items is not None else ()
         changes = list(differences(items, wiring.items or ())) if wiring.items is not None else []
+        if (changes or loads) and self.known.retry_at > world.now and not world.situation.foresight:
+            world.wave.waiting.append(Waiting(node, "BackOff", self.known.message, self.known.retry_at))
+            return False
         if changes or (loads and (form != self.known.shape or wiring.altered)):
             made = names_of(world.situation.cluster)
             ranges = (world.situation.ranges.containers, world.situation.ranges.services)
             arm = ArmRevert(made.table, made.devices, ranges)
-            detail = f"{node} undoes what follows by itself, unless a fresh connection confirms it"
-            self.needs = (_routine(world.wave.add(node, Phase.WIRE, TARGET, "Safeguard", detail, arm)),)
+            reason, detail = "Safeguard", f"{node} undoes what follows by itself, unless a fresh connection confirms it"
+            if wiring.reverted:
+                reason, detail = "Undone", f"{node} undid the last change of its network by itself: {wiring.reverted}"
+            draft = world.wave.add(node, Phase.WIRE, TARGET, reason, detail, arm)
+            draft.routine = not wiring.reverted
+            self.needs = (draft,)
         self._kernel(items, changes, wanted)
         if loads:
             self._load(text, form, gone)
@@ -116,6 +120,8 @@ class _Node:
                 shape=form,
                 ports=tuple(f"{port.protocol}/{port.port}" for port in own.ports),
             )
+            if not changes and self.known.failures:
+                self.known = replace(self.known, failures=0, retry_at=0.0, message="")
         if takes_part or wiring.loaded or wiring.items:
             world.net.wired[node] = self.known
         else:
