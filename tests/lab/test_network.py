@@ -24,12 +24,12 @@ def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet:
         for url in ("http://web:8080/name", "http://web/name", "http://web.shop/name", f"http://{address}/name"):
             assert asked(fleet, node, url, client=boxes[node]) in servers, f"{url} from {node}"
         assert from_outside(fleet, node) in servers, f"the port of {node}"
-        for there in hidden:
-            assert not asked(fleet, node, f"http://{there}:9000/etc/hostname", client=boxes[node]), "another network's"
+        url = f"http://{hidden[fleet.names.index(node)]}:9000/etc/hostname"
+        assert not asked(fleet, node, url, client=boxes[node]), "another network's"
         own = fleet.runtime_cli(node, "exec", boxes[node], "sh", "-c", "grep -c $(hostname) /etc/hosts")
         assert own.strip() == "1", "its own name"
-    answers = spread([asked(fleet, "node1", "http://web/name", client=boxes["node1"]) for _ in range(40)])
-    assert set(answers) == servers and min(answers.values()) >= 5, answers
+    answers = spread([asked(fleet, "node1", "http://web/name", client=boxes["node1"]) for _ in range(24)])
+    assert set(answers) == servers and min(answers.values()) >= 3, answers
     tried = fleet.shipyard("network", "check", "-o", "json").expect(0).json
     assert all(each["succeeded"] == each["expected"] for each in tried if each["succeeded"] is not None)
     assert any(not each["expected"] for each in tried)

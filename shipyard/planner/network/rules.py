@@ -230,12 +230,12 @@ def _filter(common: Common) -> Iterator[str]:
     within, services = common.containers, common.services
     guarded = any(common.guards)
     if guarded:
-        yield from _guards(common.guards)
+        yield from _guards(common.guards, _REFUSE)
     yield f"  chain sy_pass {{ meta mark set meta mark | {ACCEPT_MARK:#x} accept; }}\n"
     for number, network in enumerate(common.networks):
         blocks = _set(network.blocks)
         yield f"  chain sy_net_{number} {{ ip daddr {blocks} {'jump sy_guard' if guarded else 'goto sy_pass'}; "
-        yield f"ip daddr {blocks} goto sy_pass; drop; }}\n" if guarded else "drop; }\n"
+        yield f"ip daddr {blocks} goto sy_pass; {_REFUSE}; }}\n" if guarded else f"{_REFUSE}; }}\n"
     sources = [
         f"{block} : goto sy_net_{number}" for number, each in enumerate(common.networks) for block in each.blocks
     ]
@@ -244,7 +244,7 @@ def _filter(common: Common) -> Iterator[str]:
         "  chain sy_within {\n"
         "    ct state established,related goto sy_pass\n"
         f"    ip saddr vmap {{ {', '.join(sources)} }}\n"
-        "    drop\n"
+        f"    {_REFUSE}\n"
         "  }\n"
     )
     yield "  chain sy_into {\n    ct state established,related goto sy_pass\n    ct status dnat goto sy_pass\n"
@@ -266,14 +266,18 @@ def _filter(common: Common) -> Iterator[str]:
     yield f"    ip daddr {services} reject\n  }}\n"
 
 
-def _guards(guards: Sequence[Guard]) -> Iterator[str]:
+_REFUSE = "reject with icmp type admin-prohibited"
+"""Whoever may not connect is told at once, instead of waiting for nothing."""
+
+
+def _guards(guards: Sequence[Guard], otherwise: str) -> Iterator[str]:
     entries = []
     for number, guard in enumerate(guards):
         if not guard.replicas:
             continue
         yield f"  chain sy_guard_{number} {{\n"
         yield from _allowed(guard)
-        yield "    drop\n  }\n"
+        yield f"    {otherwise}\n  }}\n"
         entries += [f"{address} : goto sy_guard_{number}" for address in guard.replicas]
     yield "  chain sy_guard {\n"
     if entries:
@@ -300,7 +304,7 @@ def _bridge(common: Common) -> Iterator[str]:
     if not any(guard.replicas for guard in common.guards):
         return
     yield f"table bridge {common.table} {{\n"
-    yield from _guards(common.guards)
+    yield from _guards(common.guards, "drop")
     yield (
         "  chain sy_forward { type filter hook forward priority filter; policy accept;\n"
         # few kernels know connections here: what begins one is a SYN, or goes to no port for answers
