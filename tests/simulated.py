@@ -31,6 +31,7 @@ from shipyard.model.observed import (
     Usage,
 )
 from shipyard.model.plan import (
+    WIRING,
     Action,
     ConnectNetwork,
     CreateContainer,
@@ -58,7 +59,9 @@ from shipyard.model.plan import (
 from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, Pairs, Revision
+from shipyard.model.wire import ObservedWiring
 from shipyard.planner import probes, scaling
+from shipyard.planner.assume import after
 from shipyard.planner.learn import learn
 from shipyard.planner.plan import plan
 from shipyard.runtime.mounts import carrying
@@ -74,7 +77,11 @@ class RefusedError(Exception):
 
 @dataclass
 class SimulatedNode:
-    """One node's containers by id, and what else it has. `up`: answers at all. `machine`: its id, where it is new."""
+    """One node's containers by id, and what else it has. `up`: answers at all. `machine`: its id, where it is new.
+
+    `wiring`: what it says of the cluster's network, in detail, None where it is not asked. `open_connections`: of
+    containers, by name.
+    """
 
     name: str
     up: bool = True
@@ -92,6 +99,8 @@ class SimulatedNode:
     markers: set[str] = field(default_factory=set)
     revisions: dict[str, HeldRevision] = field(default_factory=dict)
     anonymous: set[str] = field(default_factory=set)
+    wiring: ObservedWiring | None = None
+    open_connections: dict[str, int] = field(default_factory=dict)
 
     def known(self) -> Node:
         """With what people decided about it."""
@@ -111,6 +120,8 @@ class SimulatedNode:
             configs=tuple(sorted(self.configs)),
             secrets=tuple(sorted(self.secrets)),
             markers=tuple(sorted(self.markers)),
+            wiring=self.wiring,
+            open_connections=tuple(sorted(self.open_connections.items())),
         )
 
 
@@ -279,6 +290,10 @@ class SimulatedFleet:
                 assert not dropped & used, f"{sorted(dropped & used)} would have been taken from under a container"
                 node.configs -= {*configs}
                 node.secrets -= {*secrets}
+            case step if isinstance(step, WIRING):
+                if node.wiring is not None:
+                    observed = after(ObservedNode(node.name, Facts(), wiring=node.wiring), step)
+                    node.wiring = observed.wiring
             case CreateNetwork(network, said):
                 if network.name in node.networks:
                     raise RefusedError(f"network with name {network.name} already exists")

@@ -1,0 +1,248 @@
+"""Networks across nodes, on a simulated fleet: who gets which address, what is planned where, and who may stop when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shipyard.model.canonical import stack_digest
+from shipyard.model.plan import (
+    ArmRevert,
+    CreateContainer,
+    CreateNetwork,
+    EnsureItem,
+    LoadRules,
+    Plan,
+    RemoveContainer,
+    WriteHosts,
+)
+from shipyard.model.situation import DesiredStack, Ranges
+from shipyard.model.spec import (
+    AllowFrom,
+    Attachment,
+    ContainerSpec,
+    NetworkSpec,
+    Port,
+    Revision,
+    ServiceSpec,
+    StackSpec,
+)
+from shipyard.model.wire import Item, LocalAddress, ObservedWiring
+from shipyard.planner.network.book import mac_of, open_book
+from shipyard.planner.network.compare import differences
+from shipyard.planner.network.rules import choice
+from tests.simulated import SimulatedFleet
+
+NODES = ("n1", "n2", "n3")
+TOOLS = ("bridge", "conntrack", "ip", "iptables", "nft")
+
+
+def wiring(number: int, **more: Any) -> ObservedWiring:
+    return ObservedWiring(
+        items=(), altered=(), addresses=(LocalAddress(f"192.0.2.{number}", 24, "eth0", 1500),), tools=TOOLS, **more
+    )
+
+
+@pytest.fixture
+def fleet() -> SimulatedFleet:
+    made = SimulatedFleet(NODES)
+    for number, name in enumerate(NODES, 1):
+        made.nodes[name].wiring = wiring(number)
+    return made
+
+
+def web(name: str = "web", **more: Any) -> ServiceSpec:
+    inside = {key: more.pop(key) for key in list(more) if key in ContainerSpec.__dataclass_fields__}
+    container = ContainerSpec("app:1", networks=(Attachment("s_default", (name,)),))
+    return ServiceSpec(name, replace(container, **inside), **{"replicas": 3, **more})
+
+
+def stacks(*services: ServiceSpec, number: int = 1, **network: Any) -> tuple[DesiredStack, ...]:
+    spec = StackSpec("s", services, (NetworkSpec("s_default", "default", **network),))
+    revision = Revision("s", number, spec, stack_digest(spec), 0.0, "me")
+    return (DesiredStack(revision, tuple((each.name, NODES) for each in services)),)
+
+
+def steps(decided: Plan, kind: type, node: str | None = None) -> list[Any]:
+    return [each.step for each in decided.actions if isinstance(each.step, kind) and node in (None, each.node)]
+
+
+def rules(fleet: SimulatedFleet, decided: Plan) -> str:
+    """What a first node would load."""
+    return str(next(step.text for step in steps(decided, LoadRules)))
+
+
+def test_each_node_has_a_block_each_replica_an_address_and_the_service_one_for_all(fleet: SimulatedFleet) -> None:
+    first = fleet.one_pass(stacks(web()))
+    subnets = {step.network.subnet for step in steps(first, CreateNetwork)}
+    assert subnets == {"10.209.0.0/26", "10.209.0.64/26", "10.209.0.128/26"}
+    assert {step.network.mtu for step in steps(first, CreateNetwork)} == {1450}
+    given = {step.spec.networks[0].ipv4_address for step in steps(first, CreateContainer)}
+    assert given == {"10.209.0.2", "10.209.0.66", "10.209.0.130"}
+    assert not fleet.converge(stacks(web())).actions
+    (service,) = fleet.memory.service_addresses
+    assert service.address.startswith("10.224.")
+    assert len(fleet.memory.endpoints) == 3
+
+
+def test_a_network_of_one_node_and_one_with_addresses_of_its_own_stay_as_they_are(fleet: SimulatedFleet) -> None:
+    for more in ({"subnet": "192.168.7.0/24"}, {"driver": "bridge"}, {"driver_opts": (("a", "b"),)}):
+        decided = fleet.one_pass(stacks(web(ports=(Port(80, 8080),), replicas=1), **more))
+        assert not steps(decided, WriteHosts) and not steps(decided, LoadRules), more
+        assert [port.published for step in steps(decided, CreateContainer) for port in step.spec.ports] in ([8080], [])
+
+
+def test_what_could_lock_us_out_is_armed_and_what_only_follows_replicas_is_not(fleet: SimulatedFleet) -> None:
+    first = fleet.one_pass(stacks(web()))
+    for name in NODES:
+        kinds = [type(each.step) for each in first.actions if each.node == name]
+        assert kinds.index(ArmRevert) < min(kinds.index(EnsureItem), kinds.index(LoadRules))
+    fleet.converge(stacks(web()))
+    fleet.nodes["n3"].boxes.clear()
+    again = fleet.one_pass(stacks(web()))
+    assert {each.node for each in again.actions if isinstance(each.step, LoadRules)} == {"n1", "n2", "n3"}
+    assert not steps(again, ArmRevert)
+
+
+def test_only_what_serves_is_behind_an_address_and_a_silent_nodes_replicas_are_not(fleet: SimulatedFleet) -> None:
+    fleet.converge(stacks(web()))
+    assert "mod 3" in next(step.text for step in steps(_fresh(fleet, stacks(web())), LoadRules))
+    fleet.nodes["n3"].up = False
+    after = fleet.one_pass(stacks(web()))
+    assert {each.node for each in after.actions} == {"n1", "n2"}
+    assert all("mod 2" in step.text for step in steps(after, LoadRules))
+
+
+def _fresh(fleet: SimulatedFleet, wanted: tuple[DesiredStack, ...]) -> Plan:
+    """What would be loaded where nothing is."""
+    for node in fleet.nodes.values():
+        assert node.wiring is not None
+        node.wiring = replace(node.wiring, loaded="")
+    return fleet.one_pass(wanted)
+
+
+def test_a_replica_stops_once_every_node_has_dropped_it_and_its_connections_have_ended(fleet: SimulatedFleet) -> None:
+    fleet.converge(stacks(web()))
+    fewer = stacks(web(replicas=2), number=2)
+    dropped = fleet.one_pass(fewer)
+    assert {each.node for each in dropped.actions if isinstance(each.step, LoadRules)} == {*NODES}
+    assert not steps(dropped, RemoveContainer)
+    (leaving,) = fleet.memory.draining
+    fleet.nodes[leaving.node].open_connections[leaving.container] = 2
+    for _ in range(3):
+        waits = fleet.one_pass(fewer)
+        assert not steps(waits, RemoveContainer)
+        assert [each.reason for each in waits.waiting] == ["Draining"]
+        fleet.sleep(1.0)
+    fleet.nodes[leaving.node].open_connections[leaving.container] = 0
+    assert [step.name for step in steps(fleet.one_pass(fewer), RemoveContainer)] == [leaving.container]
+
+
+def test_connections_that_do_not_end_hold_nobody_up_longer_than_the_grace(fleet: SimulatedFleet) -> None:
+    served = web(stop_grace_period=4.0)
+    fleet.converge(stacks(served))
+    fewer = stacks(replace(served, replicas=2), number=2)
+    fleet.one_pass(fewer)
+    (leaving,) = fleet.memory.draining
+    fleet.nodes[leaving.node].open_connections[leaving.container] = 1
+    fleet.one_pass(fewer)
+    fleet.sleep(2.0)
+    assert not steps(fleet.one_pass(fewer), RemoveContainer)
+    fleet.sleep(2.1)
+    assert steps(fleet.one_pass(fewer), RemoveContainer)
+
+
+def test_ports_answer_on_every_node_and_belong_to_one_service(fleet: SimulatedFleet) -> None:
+    port = (Port(80, 8080),)
+    decided = fleet.one_pass(stacks(web("api", ports=port, replicas=1), web("web", ports=port, replicas=1)))
+    assert {(each.target, each.reason) for each in decided.blocked} == {("s/web", "PortTaken")}
+    assert "belongs to s/api already" in decided.blocked[0].detail
+    fleet.converge(stacks(web("api", ports=port, replicas=1)))
+    texts = [step.text for step in steps(_fresh(fleet, stacks(web("api", ports=port, replicas=1))), LoadRules)]
+    assert len(texts) == 3 and all("tcp . 8080 : goto" in text for text in texts)
+
+
+def test_a_port_that_is_listened_on_is_not_taken_and_one_that_we_have_is_kept(fleet: SimulatedFleet) -> None:
+    wanted = stacks(web(ports=(Port(80, 22),)))
+    fleet.nodes["n2"].wiring = wiring(2, listening=("tcp/22",))
+    decided = fleet.one_pass(wanted)
+    assert ["port 22/tcp of n2 belongs to a process of the node" in each.detail for each in decided.blocked] == [True]
+    fleet.nodes["n2"].wiring = replace(fleet.nodes["n2"].wiring or wiring(2), listening=())
+    fleet.converge(wanted)
+    fleet.nodes["n1"].wiring = replace(fleet.nodes["n1"].wiring or wiring(1), listening=("tcp/22",))
+    assert not fleet.one_pass(wanted).blocked
+
+
+@pytest.mark.parametrize(
+    ("more", "network", "says"),
+    [
+        ({"routes": (("10.210.0.0/16", "dev eth1"),)}, {}, "collides with the route 10.210.0.0/16 dev eth1 on n2"),
+        ({"tools": ("bridge", "ip")}, {"driver": "vxlan"}, "n2 lacks nft"),
+        ({}, {"driver": "wireguard"}, "lacks wg, which the driver wireguard needs"),
+        ({"privileged": False}, {"driver": "routed"}, "neither root nor may use sudo"),
+        ({"addresses": ()}, {"driver": "vxlan"}, "has no IPv4 address of its own"),
+    ],
+)
+def test_a_node_that_can_not_take_part_is_told_before_anything_is_made(
+    fleet: SimulatedFleet, more: dict[str, Any], network: dict[str, Any], says: str
+) -> None:
+    fleet.nodes["n2"].wiring = replace(wiring(2), **more)
+    decided = fleet.one_pass(stacks(web(), **network))
+    assert any(says in each.detail for each in decided.blocked), decided.blocked
+    assert not steps(decided, CreateNetwork, "n2")
+
+
+def test_by_default_a_network_stays_on_its_nodes_where_one_can_not_take_part(fleet: SimulatedFleet) -> None:
+    fleet.nodes["n2"].wiring = wiring(2, privileged=False)
+    decided = fleet.one_pass(stacks(web()))
+    assert not decided.blocked
+    assert {step.network.subnet for step in steps(decided, CreateNetwork)} == {None}
+
+
+def test_who_may_connect_is_in_the_rules_of_routed_and_bridged_packets(fleet: SimulatedFleet) -> None:
+    guarded = stacks(web("api", replicas=1), web("db", replicas=1, allow=(AllowFrom("api", (("tcp", 5432),)),)))
+    fleet.converge(guarded)
+    text = next(step.text for step in steps(_fresh(fleet, guarded), LoadRules))
+    api, db = (each.addresses[0][1] for each in fleet.memory.endpoints)
+    table = text.partition("table bridge shipyard_")[2].partition("\n}")[2]
+    assert f"ip saddr {api} tcp dport 5432 return" in text and f"{db} : goto sy_guard_0" in text
+    assert table.count("sy_guard_0") == 2 or "sy_guard_0" in text
+
+
+def test_the_order_of_nodes_and_containers_makes_no_difference_to_addresses() -> None:
+    book = open_book(SimulatedFleet(NODES).memory, Ranges())
+    assert [book.block("a", "n1"), book.block("a", "n2"), book.block("b", "n1")] == [
+        "10.209.0.0/26",
+        "10.209.0.64/26",
+        "10.209.0.128/26",
+    ]
+    assert book.block("a", "n1") == "10.209.0.0/26"
+    assert book.service("s", "web", "a") == open_book(SimulatedFleet(()).memory, Ranges()).service("s", "web", "a")
+    assert mac_of("10.209.0.2") == "02:53:0a:d1:00:02"
+
+
+def test_a_client_stays_with_its_replica_while_others_come_and_go() -> None:
+    before = dict(enumerate(choice(["10.0.0.1", "10.0.0.2", "10.0.0.3"], affinity=True).split("{")[1].split(",")))
+    after = dict(enumerate(choice(["10.0.0.1", "10.0.0.3"], affinity=True).split("{")[1].split(",")))
+    moved = [number for number in before if before[number].strip(" }") != after[number].strip(" }")]
+    assert all("10.0.0.2" in before[number] for number in moved)
+
+
+def test_differences_are_told_in_words_and_only_what_differs_is_mended() -> None:
+    link = Item("link", "v", "vxlan id 1 local 10.0.0.1 dstport 4789 address 02:00:00:00:00:01 mtu 1450", "device v")
+    route = Item("route", "10.1.0.0/26", "via 10.2.0.1 dev v onlink", "route to n2")
+    narrow = replace(link, value=link.value.replace("1450", "1400"))
+    moved = replace(link, value=link.value.replace("10.0.0.1", "10.0.0.9"))
+    stale = Item("route", "10.9.0.0/26", "dev v")
+    told = {
+        (): ["device v is missing", "route to n2 is missing"],
+        (link,): ["route to n2 is missing"],
+        (narrow, route): ["device v has mtu 1400 instead of 1450"],
+        (moved, route): ["device v has local 10.0.0.9 instead of 10.0.0.1", "route to n2 goes with the device v"],
+        (link, route, stale): ["nothing needs the route 10.9.0.0/26 (dev v)"],
+        (link, route): [],
+    }
+    for there, words in told.items():
+        assert [each.detail for each in differences((link, route), there)] == words
