@@ -22,6 +22,7 @@ from shipyard.model.plan import (
     CreateContainer,
     CreateNetwork,
     DropItem,
+    EnsureItem,
     LeaveBoot,
     LoadRules,
     MakeKey,
@@ -67,6 +68,7 @@ def wire(world: World) -> None:
             own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node))
             dropped &= _Node(world, state, node, wiring).plan(common, own, gone)
             _hosts(world, node, wiring, found)
+            _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
     world.net.endpoints = ready
 
@@ -180,6 +182,29 @@ def _alterations(altered: Sequence[str]) -> str:
     told = [one_line(line, 80) for line in altered if line[1:].strip(" {}")]
     more = f" and {len(told) - 2} more" if len(told) > 2 else ""
     return f"rules are not as they were loaded ({'; '.join(told[:2])}{more})"
+
+
+def _keep_bridges(world: World, state: Mesh, node: str) -> None:
+    """Podman takes a bridge away with the last container on it: then ours is there before the next one comes."""
+    if world.seen[node].facts.runtime != "podman":
+        return
+    removed = {getattr(draft.step, "id", "") for draft in world.wave.drafts if draft.phase == Phase.REMOVE}
+    left: dict[str, set[str]] = {}
+    for box in world.seen[node].containers:
+        for each in box.networks:
+            left.setdefault(each.network, set()).update({box.id} - removed)
+    made = [draft for draft in world.wave.drafts if draft.node == node and isinstance(draft.step, CreateContainer)]
+    specs = [draft.step.spec for draft in made if isinstance(draft.step, CreateContainer)]
+    wanted = {each.network for spec in specs for each in spec.networks}
+    emptied = sorted(network for network in wanted if network in left and not left[network])
+    if not emptied:
+        return
+    for item in state.items(node, _bridges(world, state, node)):
+        if item.kind == "bridge" and item.key in emptied:
+            detail = f"{item.key} is empty for a moment on {node}"
+            draft = _routine(world.wave.add(node, Phase.WIRE, TARGET, "Emptied", detail, EnsureItem(item)))
+            for draft_of in made:
+                draft_of.needs = (*draft_of.needs, draft)
 
 
 def _made_with(world: World, node: str, item: Item) -> tuple[Draft, ...]:
