@@ -59,12 +59,16 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
     if service.mode == "replicated":  # those beyond its number wait for their turn to go
         placements = [placement for placement in placements if placement.slot <= service.replicas]
     placements = returning.welcome(world, ledger, stack, service, placements)
-    if rest.at_rest(world, ledger, stack, service, placements):
+    resting = rest.at_rest(world, ledger, stack, service, placements)
+    if resting is not None and len(resting) == len(placements):
         return
-    turns = rollout.roll(world, ledger, stack, service, placements)
+    resting = resting or set()
+    turns = rollout.roll(world, ledger, stack, service, placements, resting)
     held = ordered.held(service, [turn.condition for turn in turns])
     for turn in turns:
         each = turn.condition
+        if turn.slot in resting:
+            continue
         condition.forget_if_well(world, each)
         if turn.slot in held:
             world.wave.waiting.append(held[turn.slot])

@@ -7,6 +7,7 @@ container is missing. Moves to other nodes are counted with it: both take someth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
@@ -18,17 +19,30 @@ from shipyard.model.spec import ServiceSpec
 from shipyard.planner import dependencies, judging, placing, returning, slots, storage, succession
 from shipyard.planner.condition import Kind
 from shipyard.planner.scheduling import Ledger
-from shipyard.planner.turns import Turn, target, turn_of
+from shipyard.planner.turns import Turn, resting_turn, target, turn_of
 from shipyard.planner.world import World
 
 BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kind.STARTING, Kind.FAILED)
 
 
 def roll(
-    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placements: Sequence[Placement]
+    world: World,
+    ledger: Ledger,
+    stack: DesiredStack,
+    service: ServiceSpec,
+    placements: Sequence[Placement],
+    resting: AbstractSet[int] = frozenset(),
 ) -> list[Turn]:
-    """Every replica beside what it follows, once those whose turn it is follow the newest revision."""
-    turns = [turn_of(world, stack, service, placement) for placement in placements]
+    """Every replica beside what it follows, once those whose turn it is follow the newest revision.
+
+    `resting`: slots that need no closer look (`rest`).
+    """
+    turns = [
+        resting_turn(world, stack, service, placement)
+        if placement.slot in resting
+        else turn_of(world, stack, service, placement)
+        for placement in placements
+    ]
     rollout = judging.judge(world, stack, service, turns)
     if rollout is not None and rollout.target != target(service):
         detail = f"goes back to revision {rollout.before}: {rollout.message}"
@@ -38,6 +52,8 @@ def roll(
         _tell(world, stack, service, turns, rollout)
     todo = []
     for index, turn in enumerate(turns):
+        if turn.slot in resting:
+            continue
         why = slots.why_move(world, ledger, stack, service, turn.condition.placement)
         if why or turn.outdated:
             waits = _costs(turn) and not (why and _hurried(world, turn.condition.placement.node))

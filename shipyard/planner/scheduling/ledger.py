@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from shipyard.model.memory import Placement, SlotKey
@@ -98,9 +98,9 @@ class Ledger:
         self.tainted = {name for name, node in world.nodes.items() if node.taints}
         for name in world.nodes:
             self.on(name)
-        for placement in world.placements.values():
-            entry = self.services.get((placement.stack, placement.service))
-            self.add(placement, entry[1] if entry else None)
+        for key in world.placements.services():
+            entry = self.services.get(key)
+            self._add_all(key, entry[1] if entry else None, world.placements.now_of(*key).values())
 
     def on(self, node: str) -> Load:
         """The load of this node."""
@@ -118,6 +118,27 @@ class Ledger:
     def add(self, placement: Placement, service: ServiceSpec | None) -> None:
         """Count a placement; `service` None when it is no longer declared."""
         self._change(placement, service, 1)
+
+    def _add_all(self, key: ServiceKey, service: ServiceSpec | None, placements: Collection[Placement]) -> None:
+        """As `add` of each, with what they have in common looked up once: at first it is all of a fleet's."""
+        places = self.places[key]
+        wants, ports = self.known(key[0], service) if service else (Demand(), [])
+        if service is not None:
+            self.priorities[service.priority] += len(placements)
+        for placement in placements:
+            node = placement.node
+            load = self._loads.get(node) or self.on(node)
+            load.total += 1
+            load.slots.add(placement.key)
+            places[node] += 1
+            used = load.used
+            if wants.devices:
+                used.change(wants, load.offers, 1)
+            else:
+                used.cpus += wants.cpus
+                used.memory += wants.memory
+            for port in published(service, node) if service and service.variants else ports:
+                load.take(port, _owner(placement))
 
     def remove(self, placement: Placement, service: ServiceSpec | None) -> None:
         """Take a placement out again."""
@@ -141,11 +162,10 @@ class Ledger:
         wants, ports = self.known(key[0], service)
         load.used.change(wants, load.offers, sign)
         for port in published(service, node) if service.variants else ports:
-            owner = f"{placement.stack}/{placement.service}.{placement.slot}"
             if sign > 0:
-                load.take(port, owner)
+                load.take(port, _owner(placement))
             else:
-                load.free(port, owner)
+                load.free(port, _owner(placement))
 
     def known(self, stack: str, service: ServiceSpec) -> tuple[Demand, list[Port]]:
         """What one replica of the service reserves, and the ports it takes where no variable says otherwise."""
@@ -210,6 +230,10 @@ def declared(world: World) -> Iterable[tuple[ServiceKey, tuple[DesiredStack, Ser
         if not stack.removing:
             for service in stack.revision.spec.services:
                 yield (stack.revision.stack, service.name), (stack, service)
+
+
+def _owner(placement: Placement) -> str:
+    return f"{placement.stack}/{placement.service}.{placement.slot}"
 
 
 def neighbour(stack: str, rule: Neighbour) -> ServiceKey:
