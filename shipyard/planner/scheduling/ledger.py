@@ -79,6 +79,7 @@ class Ledger:
         self._counts: dict[ServiceKey, dict[Attributes, Counter[Attributes]]] = {}
         self._values: dict[str, dict[str, str | None]] = {}
         self._holders: dict[str, list[str]] | None = None
+        self._levels: dict[int, set[str]] | None = None
         self.static: dict[object, tuple[dict[str, None], dict[str, Refusal]]] = {}
         self.choices: Choices | None = None
         self.opened: dict[ServiceKey, frozenset[str]] = {}
@@ -109,11 +110,9 @@ class Ledger:
             known, seen = self._world.nodes.get(node), self._world.seen.get(node)
             offers = capacity(known or Node(node), seen.facts if seen else None)
             load = self._loads[node] = Load(node, offers)
+            if self._levels is not None:
+                self._levels.setdefault(0, set()).add(node)
         return load
-
-    def loads(self, nodes: dict[str, None]) -> Iterable[tuple[str, Load]]:
-        """The loads of nodes that are all known."""
-        return zip(nodes, map(self._loads.__getitem__, nodes), strict=True)
 
     def add(self, placement: Placement, service: ServiceSpec | None) -> None:
         """Count a placement; `service` None when it is no longer declared."""
@@ -148,6 +147,9 @@ class Ledger:
         key, node, load = (placement.stack, placement.service), placement.node, self.on(placement.node)
         load.total += sign
         load.changes += 1
+        if self._levels is not None:
+            self._levels[load.total - sign].discard(node)
+            self._levels.setdefault(load.total, set()).add(node)
         self.places[key][node] += sign
         for attributes, counts in self._counts.get(key, {}).items():
             counts[self.place(node, attributes)] += sign
@@ -204,6 +206,14 @@ class Ledger:
             for node, number in self.places[service].items():
                 found[self.place(node, attributes)] += number
         return found
+
+    def levels(self) -> dict[int, set[str]]:
+        """The nodes by how many replicas they have. What is returned stays right as placements are added and removed."""
+        if self._levels is None:
+            self._levels = {}
+            for node, load in self._loads.items():
+                self._levels.setdefault(load.total, set()).add(node)
+        return self._levels
 
     def typical(self) -> Capacity:
         """What the average node offers."""
