@@ -208,7 +208,7 @@ class Ledger:
         return found
 
     def levels(self) -> dict[int, set[str]]:
-        """The nodes by how many replicas they have. What is returned stays right as placements are added and removed."""
+        """The nodes by how many replicas they have. What is returned stays right as that changes."""
         if self._levels is None:
             self._levels = {}
             for node, load in self._loads.items():
