@@ -32,6 +32,7 @@ from shipyard.planner import (
     dependencies,
     filing,
     groups,
+    handover,
     loss,
     ordered,
     rest,
@@ -73,20 +74,20 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
         if turn.slot in held:
             world.wave.waiting.append(held[turn.slot])
         elif world.wave.may_act(each.placement.node):
-            _act(world, turn.stack, turn.service, each)
+            _act(world, ledger, turn.stack, turn.service, each)
 
 
-def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
+def _act(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     box, node = each.current, each.placement.node
     match each.kind:
         case Kind.UNSEEN:
             _unseen(world, stack, service, each)
         case Kind.MISSING:
-            _create(world, stack, service, each, retry=box is not None)
+            _create(world, ledger, stack, service, each, retry=box is not None)
         case Kind.RECREATE if box is not None:
-            _recreate(world, stack, service, each)
+            _recreate(world, ledger, stack, service, each)
         case Kind.START if box is not None:
-            _start(world, stack, service, each, box)
+            _start(world, ledger, stack, service, each, box)
         case Kind.LOOPING if box is not None:
             _hold_back(world, each, box)
         case Kind.UNPAUSE if box is not None:
@@ -103,7 +104,7 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
             # it waits for its turn, or can't be replaced: those before it go all the same
             _let_go(world, stack, service, each, box)
         case Kind.STARTING | Kind.READY if box is not None:
-            _keep(world, stack, service, each, box)
+            _keep(world, ledger, stack, service, each, box)
         case _:
             pass
 
@@ -116,14 +117,16 @@ def _unseen(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
         world.wave.waiting.append(held or Waiting(each.target, each.reason, each.detail))
 
 
-def _keep(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
+def _keep(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container
+) -> None:
     """It runs; see to its wiring, and let its older containers go."""
     node = each.placement.node
     if not wiring.in_order(world, stack, each.spec, node, box):
         if lost := wiring.lost_network(world, stack, each.spec, node, box):
             fresh = slots.renew(world, each.placement, each.placement.revision)
             again = condition.of(world, stack, service, fresh)
-            _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
+            _create(world, ledger, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
             return
         wiring.mend(world, stack, each.spec, node, box, each.target)
     filing.ensure(world, stack, each.spec, node)
@@ -156,7 +159,9 @@ def _wind_down(world: World, each: Condition, box: Container) -> None:
         world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, "ends with its main container", step)
 
 
-def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
+def _start(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container
+) -> None:
     wait = slots.in_backoff(world, each.placement, service)
     if wait is not None:
         _note(world, each)
@@ -166,7 +171,7 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
         return
     node = each.placement.node
     if wiring.lost_network(world, stack, each.spec, node, box):
-        _recreate(world, stack, service, each)
+        _recreate(world, ledger, stack, service, each)
         return
     _fail(world, each)
     filed = filing.ensure(world, stack, each.spec, node)
@@ -177,7 +182,7 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
         needs = (*needs, world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step, needs))
 
 
-def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
+def _recreate(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     wait = slots.in_backoff(world, each.placement, service)
     if wait is not None:
         _note(world, each)
@@ -186,7 +191,7 @@ def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Con
     _fail(world, each)
     fresh = slots.renew(world, each.placement, each.placement.revision)
     again = condition.of(world, stack, service, fresh)
-    _create(world, stack, service, again, (each.reason, each.detail), retry=True)
+    _create(world, ledger, stack, service, again, (each.reason, each.detail), retry=True)
 
 
 def _hold_back(world: World, each: Condition, box: Container) -> None:
@@ -227,6 +232,7 @@ def _fail(world: World, each: Condition, times: int = 1) -> None:
 
 def _create(
     world: World,
+    ledger: Ledger,
     stack: DesiredStack,
     service: ServiceSpec,
     each: Condition,
@@ -247,6 +253,11 @@ def _create(
             unmet.tell(world, each.target)
             return
     node, spec = each.placement.node, each.spec
+    if held := handover.taken(world, ledger, service, each.placement):
+        world.wave.waiting.append(Waiting(each.target, "PortTaken", held.words))
+        if handover.goes_first(world, ledger, service, each.placement, held):
+            _make_room(world, each, [stray for stray in each.strays if stray[0] == node], reason, ())
+        return
     fetched = fetch(world, stack, spec, node, each.target)
     volumes = None if fetched is None else storage.ensure(world, stack, spec, node, each.target)
     networks = None if volumes is None else wiring.ensure(world, stack, spec, node, each.target)

@@ -12,11 +12,11 @@ from collections.abc import Set as AbstractSet
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement, Rollout
-from shipyard.model.node import Availability
+from shipyard.model.node import Availability, NodeState
 from shipyard.model.plan import Blocked, Notice, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import dependencies, judging, placing, returning, slots, storage, succession
+from shipyard.planner import dependencies, handover, judging, placing, returning, slots, storage, succession
 from shipyard.planner.condition import Kind
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.turns import Turn, resting_turn, target, turn_of
@@ -68,6 +68,8 @@ def roll(
             continue
         if not why and not room.may_replace(turn):
             continue
+        if not why and room.updating and _port_taken(world, ledger, service, turn):
+            continue
         fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating)
         if fresh is not None:
             turns[index] = turn_of(world, stack, service, fresh)
@@ -76,6 +78,16 @@ def roll(
                 detail = "runs still as it should, and is watched again"
                 world.wave.waiting.append(Waiting(turn.condition.target, "Monitoring", detail, world.now))
     return turns
+
+
+def _port_taken(world: World, ledger: Ledger, service: ServiceSpec, turn: Turn) -> bool:
+    """Whether another replica has a port still that this one is to have; says so."""
+    placement = turn.condition.placement
+    held = handover.taken(world, ledger, service, placement)
+    if held is None or handover.goes_first(world, ledger, service, placement, held):
+        return False
+    world.wave.waiting.append(Waiting(turn.condition.target, "PortTaken", held.words))
+    return True
 
 
 def _hurried(world: World, node: str) -> bool:
@@ -95,7 +107,7 @@ class Room:
         self.updating = rollout is not None and rollout.active and not held
         policy = succession.policy_of(world, stack, service)
         tolerated = rollout.failed if rollout is not None and rollout.active else ()
-        busy = sum(_busy(turn) and turn.slot not in tolerated for turn in turns)
+        busy = sum((_busy(turn) or _silent(world, turn)) and turn.slot not in tolerated for turn in turns)
         self._left = max(policy.parallelism - busy, 0) if policy.parallelism else len(turns)
         self._trials = _trials(service, turns, rollout)
         self._at_stake = any(turn.outdated and _costs(turn) for turn in turns)
@@ -147,6 +159,12 @@ def _costs(turn: Turn) -> bool:
 
 def _busy(turn: Turn) -> bool:
     return turn.kind in BUSY or (turn.kind == Kind.OUTDATED and not turn.serving)
+
+
+def _silent(world: World, turn: Turn) -> bool:
+    """Whether nobody knows that it serves, and it may yet come back: no other is taken down meanwhile."""
+    state = world.states.get(turn.condition.placement.node)
+    return turn.kind == Kind.UNSEEN and state in (NodeState.SUSPECT, NodeState.UNREACHABLE)
 
 
 def _trials(service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout | None) -> int:
