@@ -100,7 +100,6 @@ class Story:
         digest = stack_digest(spec)
         if not self.revisions or self.revisions[-1].digest != digest:
             self.revisions.append(Revision("s", len(self.revisions) + 1, spec, digest, self.fleet.now, "me"))
-            self.fleet.history = tuple(self.revisions)
         policies = [
             (service.name, service.update, service.rollback)
             for each in self.revisions
@@ -309,7 +308,7 @@ def _ends(code: int) -> Callable[[SimulatedNode, Container], None]:
 
 def _is(**changes: object) -> Callable[[SimulatedNode, Container], None]:
     def change(node: SimulatedNode, box: Container) -> None:
-        if box.state is ContainerState.RUNNING and not box.label(labels.RUN):
+        if box.state is ContainerState.RUNNING:
             node.boxes[box.id] = replace(box, **changes)  # type: ignore[arg-type]  # fields by keyword
 
     return change

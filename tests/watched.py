@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from shipyard.model import labels
 from shipyard.model.memory import Placement
-from shipyard.model.node import Availability
+from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import Action, CreateContainer, CreateVolume, Plan, StartContainer, UnpauseContainer, verb
 from shipyard.model.situation import DesiredStack
@@ -60,8 +60,8 @@ class WatchedFleet(SimulatedFleet):
         return decided
 
     def ready(self) -> set[Slot]:
-        """Slots with a container that does its work, also where nobody can see it: unknown is not absent."""
-        return {_slot(box) for node in self.nodes.values() for box in node.boxes.values() if _serves(box)}
+        """Slots with a container that does its work, where somebody can see it."""
+        return {_slot(box) for node in self.nodes.values() if node.up for box in node.boxes.values() if _serves(box)}
 
     def _going(self, services: dict[str, ServiceSpec]) -> set[Slot]:
         """Slots whose turn came in an earlier pass: what still serves there goes, whatever has failed since."""
@@ -95,16 +95,11 @@ class WatchedFleet(SimulatedFleet):
         try:
             super()._step(node, action)
         except RefusedError as error:
-            if "already allocated" in str(error) and not self._updating(node):
+            if "already allocated" in str(error):
                 raise BrokenError(f"a port given twice: {action.reason} {action.detail} on {action.node}") from error
             raise
         if isinstance(action.step, StartContainer):  # a runtime counts its own restarts anew then
             self._set(node, action.step.id, restarts=0)
-
-    def _updating(self, node: SimulatedNode) -> bool:
-        """Whether a container there is still what an older revision made of it, and may have a port of that."""
-        newest = str(max(revision.number for revision in self.history))
-        return any(box.label(labels.REVISION) not in (newest, None) for box in node.boxes.values())
 
     def _check_alone(self, action: Action, slot: Slot, identity: str) -> None:
         """The slot has no other container at work, or one that hands over to this."""
@@ -126,14 +121,20 @@ class WatchedFleet(SimulatedFleet):
                 continue
             placed = {placement.slot for placement in self.memory.placements if placement.service == name}
             wanted = {(name, slot) for slot in placed if slot <= service.replicas}
+            given_up = sum(
+                self._state(each.node) == NodeState.LOST for each in self.memory.placements if each.service == name
+            )
             most = max(service.update.parallelism, service.rollback.parallelism)
             failed = sum(len(each.failed) for each in self.memory.rollouts if each.service == name)
             floor = min(
-                len(before & wanted), len(wanted) - most - failed
+                len(before & wanted), len(wanted) - most - failed - given_up
             )  # what failed is tolerated, or it had stopped
             if len(after & wanted) < floor:
                 lost = sorted((before - after) & wanted)
                 raise BrokenError(f"{lost} no longer serve, with parallelism {most}: {in_short(decided)}")
+
+    def _state(self, node: str) -> NodeState:
+        return next((each.state for each in self.memory.nodes if each.name == node), NodeState.UNKNOWN)
 
     def _exempt(self, service: ServiceSpec, decided: Plan) -> bool:
         """All at once is allowed, or a network that is gone leaves no choice, or a drain's time is over."""

@@ -9,13 +9,16 @@ import click
 from shipyard.base.clock import now
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
-from shipyard.cli.options import empty_option, limit_option, timeout_option
+from shipyard.cli.options import FOREIGN, empty_option, limit_option, timeout_option
 from shipyard.cli.render_plan import plan_json, render_plan
 from shipyard.model.observed import Silent
 from shipyard.model.plan import Plan
 from shipyard.model.request import ApplyRequest
 from shipyard.model.situation import Situation
 
+FURTHER = click.option(
+    "-f", "--file", "further", multiple=True, metavar="FILE", help="One more file, laid over those before it."
+)
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 WHAT = (
     click.option("-e", "--extra-vars", multiple=True, metavar="K=V|@FILE", help="Variables that win over all others."),
@@ -29,7 +32,7 @@ WHAT = (
 
 def what(command: Any) -> Any:
     """The options that say what a plan is made from."""
-    for decorate in reversed((FILES, *WHAT)):
+    for decorate in reversed((FILES, FURTHER, *WHAT, *FOREIGN)):
         command = decorate(command)
     return command
 
@@ -38,6 +41,7 @@ def what(command: Any) -> Any:
     epilog="""\b
 Examples:
   shipyard plan playbooks/web.yml
+  shipyard plan compose.yaml -f compose.prod.yaml --hosts web
   shipyard plan site.yml -e version=1.4 -o json | jq .changes"""
 )
 @what
@@ -62,10 +66,10 @@ Examples:
 @timeout_option
 @pass_app
 def apply(app: App, /, check: bool, diff: bool, no_wait: bool, timeout: float | None, **options: Any) -> int:
-    """Make the fleet what these playbooks say.
+    """Make the fleet what these files say.
 
     A new revision of each stack is stored, then passes run until the fleet has converged. What a file no longer
-    declares is removed.
+    declares is removed. Playbooks and Compose files are told apart by what is in them.
     """
     from shipyard.cli.progress import watching
 
@@ -94,6 +98,8 @@ def show_plan(app: App, situation: Situation, plan: Plan, *, check: bool) -> int
 
 
 def _request(options: dict[str, Any], **more: Any) -> ApplyRequest:
+    further = tuple(options.pop("further"))
+    options["files"] = (*options["files"], *further)
     tags = tuple(tag for words in options["tags"] for tag in words.split(",") if tag)
     return ApplyRequest(**{**options, "tags": tags}, **more)
 

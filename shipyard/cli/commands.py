@@ -26,7 +26,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Change the fleet": {
         "plan": Entry("shipyard.cli.apply:plan", "Show what apply would do and why; change nothing."),
-        "apply": Entry("shipyard.cli.apply:apply", "Make the fleet what these playbooks say."),
+        "apply": Entry("shipyard.cli.apply:apply", "Make the fleet what these files say."),
         "reconcile": Entry("shipyard.cli.reconcile:reconcile", "Mend what has drifted from what was applied."),
         "rollback": Entry("shipyard.cli.rollout:rollback", "Make a stack what an earlier revision says."),
         "restart": Entry("shipyard.cli.rollout:restart", "Give every replica of a service a new container."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 limit_option = click.option("-l", "--limit", metavar="PATTERN", help="Act only on nodes of this host pattern.")
@@ -11,3 +13,18 @@ timeout_option = click.option(
 empty_option = click.option(
     "--accept-empty", multiple=True, metavar="VOLUME", help="A lost volume that may begin anew; may be repeated."
 )
+FOREIGN = (
+    click.option("--hosts", default="", metavar="PATTERN", help="Where a Compose file's services may run; else all."),
+    click.option("--stack", "--name", "stack", default="", metavar="NAME", help="Its stack, instead of its own name."),
+    click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Instead of the .env beside it."),
+    click.option("--profile", "profiles", multiple=True, metavar="P", help="Services with this profile, too."),
+    click.option("--strict", is_flag=True, help="Take what is only worth knowing of it for an error."),
+)
+"""Of files that are no playbooks."""
+
+
+def foreign(command: Any) -> Any:
+    """These options, on a command."""
+    for decorate in reversed(FOREIGN):
+        command = decorate(command)
+    return command

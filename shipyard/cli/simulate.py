@@ -10,6 +10,7 @@ import click
 from shipyard.base.errors import UsageError
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
+from shipyard.cli.options import foreign
 from shipyard.cli.render_outlook import draw_outlook, outlook_json
 from shipyard.model.request import MoreNodes, SimulateRequest
 
@@ -30,6 +31,7 @@ Examples:
 @click.option("--without", multiple=True, metavar="PATTERN", help="These nodes are gone; may be repeated.")
 @click.option("--add", multiple=True, metavar="N:like=NODE", help="So many more nodes like this one; may be repeated.")
 @click.option("--scale", multiple=True, metavar="STACK/SERVICE=N", help="So many replicas; may be repeated.")
+@foreign
 @pass_app
 def simulate(app: App, /, **options: Any) -> int:
     """Show what would happen to every replica, if; touch nothing.
@@ -39,6 +41,7 @@ def simulate(app: App, /, **options: Any) -> int:
     request = SimulateRequest(
         files=options["files"],
         extra_vars=options["extra_vars"],
+        **{name: options[name] for name in ("hosts", "stack", "strict", "env_files", "profiles")},
         without=tuple(part for said in options["without"] for part in said.split(",") if part),
         add=tuple(_more(said) for said in options["add"]),
         scale=tuple(_scale(said) for said in options["scale"]),

@@ -11,7 +11,7 @@ class ApplyRequest:
 
     `prune`: these files are the whole of their stacks. `accept_empty`: full names of lost volumes that may begin
     anew. `wait` False: one pass, then leave the rest to `reconcile`. `timeout`: seconds until the fleet must have
-    converged.
+    converged. `hosts`, `stack`, `strict`, `env_files`, `profiles`: of files that are no playbooks.
     """
 
     files: tuple[str, ...]
@@ -23,6 +23,11 @@ class ApplyRequest:
     untrusted: bool = False
     wait: bool = True
     timeout: float = 600.0
+    hosts: str = ""
+    stack: str = ""
+    strict: bool = False
+    env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,11 @@ class SimulateRequest:
     without: tuple[str, ...] = ()
     add: tuple[MoreNodes, ...] = ()
     scale: tuple[tuple[str, str, int], ...] = ()
+    hosts: str = ""
+    stack: str = ""
+    strict: bool = False
+    env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

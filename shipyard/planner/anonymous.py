@@ -47,8 +47,10 @@ def remember(world: World) -> None:
     """Note whose volumes without a name there are, as long as their containers tell."""
     for stack, service in world.containers.services():
         for slot, found in world.containers.now_of(stack, service).items():
-            if any(box.anonymous or box.parts for _, box in found):
-                _remember(world, (stack, service, slot), found)
+            for _, box in found:
+                if box.anonymous or box.parts:
+                    _remember(world, (stack, service, slot), found)
+                    break
 
 
 def _remember(world: World, key: SlotKey, found: Iterable[tuple[str, Container]]) -> None:

@@ -14,7 +14,16 @@ from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.job import JobRun, JobTask
 from shipyard.model.memory import Placement, SlotKey
-from shipyard.model.plan import Blocked, CreateContainer, RemoveContainer, StartContainer, StopContainer, Waiting
+from shipyard.model.observed import ContainerState
+from shipyard.model.plan import (
+    Blocked,
+    CreateContainer,
+    RemoveContainer,
+    StartContainer,
+    StopContainer,
+    UnpauseContainer,
+    Waiting,
+)
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, ServiceSpec
 from shipyard.planner import placing, replicas, storage, wiring
@@ -128,13 +137,30 @@ def _why(run: JobRun, task: JobTask) -> tuple[str, str]:
     return words[run.cause], f"run {run.number}"
 
 
+def wake(world: World, key: SlotKey, task: JobTask) -> None:
+    """A task that someone paused by hand goes on."""
+    box = container_of(world, key, task)
+    if (
+        box is not None
+        and box.state == ContainerState.PAUSED
+        and task.state == "running"
+        and world.wave.may_act(task.node)
+    ):
+        step = UnpauseContainer(box.id, box.name)
+        world.wave.add(task.node, Phase.RUN, target(key), "Paused", "someone paused it", step)
+
+
 def stop(world: World, service: ServiceSpec, key: SlotKey, task: JobTask) -> None:
     """Stop what was told to end, or should have ended long ago."""
     box = container_of(world, key, task)
     if box is not None and box.state in ALIVE and world.wave.may_act(task.node):
+        needs: tuple[Draft, ...] = ()
+        if box.state == ContainerState.PAUSED:  # podman stops nothing that is paused
+            wake = UnpauseContainer(box.id, box.name)
+            needs = (world.wave.add(task.node, Phase.REMOVE, target(key), task.reason, task.message, wake),)
         grace = service.container_on(task.node).stop_grace_period
         step = StopContainer(box.id, box.name, grace)
-        world.wave.add(task.node, Phase.REMOVE, target(key), task.reason, task.message, step)
+        world.wave.add(task.node, Phase.REMOVE, target(key), task.reason, task.message, step, needs)
 
 
 def clear(world: World, key: SlotKey, task: JobTask, grace: float | None, *, only_alive: bool = False) -> None:

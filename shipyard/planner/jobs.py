@@ -128,6 +128,7 @@ def _step(
             task = job_start.start(world, stack, service, run, task)
         case "running" | "stopping":
             job_start.settle(world, ledger, service, key, task, run.revision)
+            job_start.wake(world, key, task)
         case _:
             job_start.settle(world, ledger, service, key, None)
     if task.state in ("stopping", *ENDED):

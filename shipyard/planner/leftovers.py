@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from itertools import chain, islice
 
 from shipyard.base.text import one_line
 from shipyard.model import labels
@@ -117,19 +118,24 @@ def _keep(world: World, stack: DesiredStack, ready: list[str], holding: dict[str
     }
     chosen = [name for name in holding if name not in current]
     lacking = COPIES - len(current) - len(chosen)
-    for name in sorted([*chosen, *_more(stack, ready, holding, lacking)]):
+    chosen += _more(world, stack, ready, holding, lacking)
+    body = dumps(stack.stored or revision) if chosen else ""
+    for name in sorted(chosen):
         if world.wave.may_act(name):
-            step = KeepRevision(revision.stack, revision.number, revision.digest, dumps(stack.stored or revision))
+            step = KeepRevision(revision.stack, revision.number, revision.digest, body)
             detail = f"{name} keeps a copy of revision {revision.number}"
             world.wave.add(name, Phase.FETCH, revision.stack, "Copy", detail, step)
 
 
-def _more(stack: DesiredStack, ready: list[str], holding: Collection[str], count: int) -> list[str]:
-    """So many nodes that hold no copy yet: first those on which the stack may run."""
+def _more(world: World, stack: DesiredStack, ready: list[str], holding: Collection[str], count: int) -> tuple[str, ...]:
+    """So many nodes (of `ready`, which is sorted) that hold no copy yet: first those on which the stack may run."""
     if count <= 0:
-        return []
-    members = {node for _, nodes in stack.eligible for node in nodes}
-    return sorted((name for name in ready if name not in holding), key=lambda name: (name not in members, name))[:count]
+        return ()
+    patterns = {id(nodes): nodes for nodes in world.declared[stack.revision.stack].eligible.values()}.values()
+    without = [name for name in ready if name not in holding]
+    members = (name for name in without if any(name in nodes for nodes in patterns))
+    others = (name for name in without if not any(name in nodes for nodes in patterns))
+    return tuple(islice(chain(members, others), count))
 
 
 def forgettable(world: World) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from shipyard.planner import (
     dependencies,
     filing,
     groups,
+    handover,
     loss,
     ordered,
     rest,
@@ -61,30 +62,34 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
     if service.mode == "replicated":  # those beyond its number wait for their turn to go
         placements = [placement for placement in placements if placement.slot <= service.replicas]
     placements = returning.welcome(world, ledger, stack, service, placements)
-    if rest.at_rest(world, ledger, stack, service, placements):
+    resting = rest.at_rest(world, ledger, stack, service, placements)
+    if resting is not None and len(resting) == len(placements):
         return
-    turns = rollout.roll(world, ledger, stack, service, placements)
+    resting = resting or set()
+    turns = rollout.roll(world, ledger, stack, service, placements, resting)
     held = ordered.held(service, [turn.condition for turn in turns])
     for turn in turns:
         each = turn.condition
+        if turn.slot in resting:
+            continue
         condition.forget_if_well(world, each)
         if turn.slot in held:
             world.wave.waiting.append(held[turn.slot])
         elif world.wave.may_act(each.placement.node):
-            _act(world, turn.stack, turn.service, each)
+            _act(world, ledger, turn.stack, turn.service, each)
 
 
-def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
+def _act(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     box, node = each.current, each.placement.node
     match each.kind:
         case Kind.UNSEEN:
             _unseen(world, stack, service, each)
         case Kind.MISSING:
-            _create(world, stack, service, each, retry=box is not None)
+            _create(world, ledger, stack, service, each, retry=box is not None)
         case Kind.RECREATE if box is not None:
-            _recreate(world, stack, service, each)
+            _recreate(world, ledger, stack, service, each)
         case Kind.START if box is not None:
-            _start(world, stack, service, each, box)
+            _start(world, ledger, stack, service, each, box)
         case Kind.LOOPING if box is not None:
             _hold_back(world, each, box)
         case Kind.UNPAUSE if box is not None:
@@ -101,7 +106,7 @@ def _act(world: World, stack: DesiredStack, service: ServiceSpec, each: Conditio
             # it waits for its turn, or can't be replaced: those before it go all the same
             _let_go(world, stack, service, each, box)
         case Kind.STARTING | Kind.READY if box is not None:
-            _keep(world, stack, service, each, box)
+            _keep(world, ledger, stack, service, each, box)
         case _:
             pass
 
@@ -114,14 +119,16 @@ def _unseen(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
         world.wave.waiting.append(held or Waiting(each.target, each.reason, each.detail))
 
 
-def _keep(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
+def _keep(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container
+) -> None:
     """It runs; see to its wiring, and let its older containers go."""
     node = each.placement.node
     if not wiring.in_order(world, stack, each.spec, each.placement, box):
         if lost := wiring.lost_network(world, stack, each.spec, node, box):
             fresh = slots.renew(world, each.placement, each.placement.revision)
             again = condition.of(world, stack, service, fresh)
-            _create(world, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
+            _create(world, ledger, stack, service, again, ("NetworkGone", f"{lost} was removed under it"))
             return
         wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     filing.ensure(world, stack, each.spec, node)
@@ -154,7 +161,9 @@ def _wind_down(world: World, each: Condition, box: Container) -> None:
         world.wave.add(each.placement.node, Phase.RUN, each.target, each.reason, "ends with its main container", step)
 
 
-def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container) -> None:
+def _start(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition, box: Container
+) -> None:
     wait = slots.in_backoff(world, each.placement, service)
     if wait is not None:
         _note(world, each)
@@ -164,7 +173,7 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
         return
     node = each.placement.node
     if wiring.lost_network(world, stack, each.spec, node, box):
-        _recreate(world, stack, service, each)
+        _recreate(world, ledger, stack, service, each)
         return
     _fail(world, each)
     filed = filing.ensure(world, stack, each.spec, node)
@@ -175,7 +184,7 @@ def _start(world: World, stack: DesiredStack, service: ServiceSpec, each: Condit
         needs = (*needs, world.wave.add(node, Phase.RUN, each.target, each.reason, each.detail, step, needs))
 
 
-def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
+def _recreate(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     wait = slots.in_backoff(world, each.placement, service)
     if wait is not None:
         _note(world, each)
@@ -184,7 +193,7 @@ def _recreate(world: World, stack: DesiredStack, service: ServiceSpec, each: Con
     _fail(world, each)
     fresh = slots.renew(world, each.placement, each.placement.revision)
     again = condition.of(world, stack, service, fresh)
-    _create(world, stack, service, again, (each.reason, each.detail), retry=True)
+    _create(world, ledger, stack, service, again, (each.reason, each.detail), retry=True)
 
 
 def _hold_back(world: World, each: Condition, box: Container) -> None:
@@ -225,6 +234,7 @@ def _fail(world: World, each: Condition, times: int = 1) -> None:
 
 def _create(
     world: World,
+    ledger: Ledger,
     stack: DesiredStack,
     service: ServiceSpec,
     each: Condition,
@@ -245,6 +255,11 @@ def _create(
             unmet.tell(world, each.target)
             return
     node, spec = each.placement.node, each.spec
+    if held := handover.taken(world, ledger, service, each.placement):
+        world.wave.waiting.append(Waiting(each.target, "PortTaken", held.words))
+        if handover.goes_first(world, ledger, service, each.placement, held):
+            _make_room(world, each, [stray for stray in each.strays if stray[0] == node], reason, ())
+        return
     fetched = fetch(world, stack, spec, node, each.target)
     volumes = None if fetched is None else storage.ensure(world, stack, spec, node, each.target)
     networks = None if volumes is None else wiring.ensure(world, stack, spec, node, each.target)

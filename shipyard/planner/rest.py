@@ -1,6 +1,6 @@
-"""Services of which every replica is exactly as it should be: nothing is decided about them, and few things looked at.
+"""Replicas that are exactly as they should be: nothing is decided about them, and few things looked at.
 
-That is so for nearly all services in nearly all passes, and what makes a pass over a large fleet quick. It decides
+That is so for nearly all of them in nearly all passes, and what makes a pass over a large fleet quick. It decides
 nothing of its own: who is at rest here would go through `condition`, `slots` and `wiring` without a step, a wait or a
 word (tests/property/test_rest.py). So whatever is not known here is not at rest.
 """
@@ -66,39 +66,44 @@ _WELL = (Health.NONE, Health.HEALTHY)
 
 def at_rest(
     world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placements: Iterable[Placement]
-) -> bool:
-    """Whether all replicas run as declared, where they may stay, and nothing is remembered against them."""
+) -> set[int] | None:
+    """The slots that run as declared, where they may stay, and of which nothing is remembered against them.
+
+    None for a service all of whose replicas have to be looked at.
+    """
     if service.mode not in _MODES or any(getattr(service, name) != default for name, default in _OTHERS):
-        return False
+        return None
     name = stack.revision.stack
     update = world.rollouts.get((name, service.name))
     if update is None or not update.completed or update.revision != stack.revision.number:
-        return False
+        return None
     there = world.containers.now_of(name, service.name)
     welcome = filters.static(world, ledger, service, stack.eligible_for(service.name))[0]
     ports = bool(service.variants) or bool(filters.ports_of(ledger, name, service, ""))
+    spec, alike = service.container, not (service.variants or service.per_replica or service.stable_names)
     wanted: _Wanted | None = None
+    resting: set[int] = set()
     for placement in placements:
-        spec = service.container_for(placement.node, placement.slot)
+        node = placement.node
+        if not alike:
+            spec = service.container_for(node, placement.slot)
         if wanted is None or wanted.spec is not spec:
-            wanted = _Wanted(spec, spec_hash(spec), wiring.expected(world, stack, spec), spec.files())
+            wanted = _Wanted(spec, (labels.SPEC, spec_hash(spec)), wiring.expected(world, stack, spec), spec.files())
         boxes = there.get(placement.slot, ())
-        if len(boxes) != 1 or boxes[0][0] != placement.node or not _well(world, wanted, placement, boxes[0][1]):
-            return False
-        wished = placement.key in world.relocations
-        if (wished or ports or placement.node not in welcome) and slots.why_move(
-            world, ledger, stack, service, placement
-        ):
-            return False
-    return True
+        if len(boxes) != 1 or boxes[0][0] != node or not _well(world, wanted, placement, boxes[0][1]):
+            continue
+        doubtful = ports or node not in welcome or (world.relocations and placement.key in world.relocations)
+        if not doubtful or not slots.why_move(world, ledger, stack, service, placement):
+            resting.add(placement.slot)
+    return resting
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What all containers of one spec are compared with."""
+    """What all containers of one spec are compared with. `label`: the one that says what they were made from."""
 
     spec: ContainerSpec
-    hash: str
+    label: tuple[str, str]
     wiring: wiring.Wiring | None
     files: tuple[str, ...]
 
@@ -108,11 +113,12 @@ def _well(world: World, wanted: _Wanted, placement: Placement, box: Container) -
         box.state is ContainerState.RUNNING
         and box.health in _WELL
         and not box.restarts
-        and box.label(labels.SPEC) == wanted.hash
+        and wanted.label in box.labels
         and box.name == world.name_of(placement)
         and wanted.wiring is not None
         and wanted.wiring.in_order(world, placement, box)
-        and placement.key not in world.failures
+        and not (world.failures and placement.key in world.failures)
+        and not (world.attempts and placement.key in world.attempts)
         and (not wanted.files or world.stock(placement.node).files.issuperset(wanted.files))
         and (not (box.parts or wanted.spec.members) or groups.complete(wanted.spec, box))
     )

@@ -7,28 +7,42 @@ container is missing. Moves to other nodes are counted with it: both take someth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement, Rollout
-from shipyard.model.node import Availability
+from shipyard.model.node import Availability, NodeState
 from shipyard.model.plan import Blocked, Notice, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import dependencies, judging, placing, returning, slots, storage, succession
+from shipyard.planner import dependencies, handover, judging, placing, returning, slots, storage, succession
 from shipyard.planner.condition import Kind
 from shipyard.planner.scheduling import Ledger
-from shipyard.planner.turns import Turn, target, turn_of
+from shipyard.planner.turns import Turn, resting_turn, target, turn_of
 from shipyard.planner.world import World
 
 BUSY = (Kind.MISSING, Kind.RECREATE, Kind.START, Kind.UNPAUSE, Kind.LOOPING, Kind.STARTING, Kind.FAILED)
 
 
 def roll(
-    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placements: Sequence[Placement]
+    world: World,
+    ledger: Ledger,
+    stack: DesiredStack,
+    service: ServiceSpec,
+    placements: Sequence[Placement],
+    resting: AbstractSet[int] = frozenset(),
 ) -> list[Turn]:
-    """Every replica beside what it follows, once those whose turn it is follow the newest revision."""
-    turns = [turn_of(world, stack, service, placement) for placement in placements]
+    """Every replica beside what it follows, once those whose turn it is follow the newest revision.
+
+    `resting`: slots that need no closer look (`rest`).
+    """
+    turns = [
+        resting_turn(world, stack, service, placement)
+        if placement.slot in resting
+        else turn_of(world, stack, service, placement)
+        for placement in placements
+    ]
     rollout = judging.judge(world, stack, service, turns)
     if rollout is not None and rollout.target != target(service):
         detail = f"goes back to revision {rollout.before}: {rollout.message}"
@@ -38,6 +52,8 @@ def roll(
         _tell(world, stack, service, turns, rollout)
     todo = []
     for index, turn in enumerate(turns):
+        if turn.slot in resting:
+            continue
         why = slots.why_move(world, ledger, stack, service, turn.condition.placement)
         if why or turn.outdated:
             waits = _costs(turn) and not (why and _hurried(world, turn.condition.placement.node))
@@ -52,6 +68,8 @@ def roll(
             continue
         if not why and not room.may_replace(turn):
             continue
+        if not why and room.updating and _port_taken(world, ledger, service, turn):
+            continue
         fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating)
         if fresh is not None:
             turns[index] = turn_of(world, stack, service, fresh)
@@ -60,6 +78,16 @@ def roll(
                 detail = "runs still as it should, and is watched again"
                 world.wave.waiting.append(Waiting(turn.condition.target, "Monitoring", detail, world.now))
     return turns
+
+
+def _port_taken(world: World, ledger: Ledger, service: ServiceSpec, turn: Turn) -> bool:
+    """Whether another replica has a port still that this one is to have; says so."""
+    placement = turn.condition.placement
+    held = handover.taken(world, ledger, service, placement)
+    if held is None or handover.goes_first(world, ledger, service, placement, held):
+        return False
+    world.wave.waiting.append(Waiting(turn.condition.target, "PortTaken", held.words))
+    return True
 
 
 def _hurried(world: World, node: str) -> bool:
@@ -79,7 +107,7 @@ class Room:
         self.updating = rollout is not None and rollout.active and not held
         policy = succession.policy_of(world, stack, service)
         tolerated = rollout.failed if rollout is not None and rollout.active else ()
-        busy = sum(_busy(turn) and turn.slot not in tolerated for turn in turns)
+        busy = sum((_busy(turn) or _silent(world, turn)) and turn.slot not in tolerated for turn in turns)
         self._left = max(policy.parallelism - busy, 0) if policy.parallelism else len(turns)
         self._trials = _trials(service, turns, rollout)
         self._at_stake = any(turn.outdated and _costs(turn) for turn in turns)
@@ -131,6 +159,12 @@ def _costs(turn: Turn) -> bool:
 
 def _busy(turn: Turn) -> bool:
     return turn.kind in BUSY or (turn.kind == Kind.OUTDATED and not turn.serving)
+
+
+def _silent(world: World, turn: Turn) -> bool:
+    """Whether nobody knows that it serves, and it may yet come back: no other is taken down meanwhile."""
+    state = world.states.get(turn.condition.placement.node)
+    return turn.kind == Kind.UNSEEN and state in (NodeState.SUSPECT, NodeState.UNREACHABLE)
 
 
 def _trials(service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout | None) -> int:

@@ -58,6 +58,13 @@ def turn_of(world: World, stack: DesiredStack, service: ServiceSpec, placement: 
     return Turn(stack, service, each, outdated=each.kind == Kind.OUTDATED)
 
 
+def resting_turn(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> Turn:
+    """The same of a replica that is at rest: its only container is as the newest revision has it."""
+    ((_, box),) = world.containers[placement.key]
+    spec = service.container_for(placement.node, placement.slot)
+    return Turn(stack, service, Condition(placement, spec, Kind.READY, "", "", box))
+
+
 def _older(
     world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement
 ) -> tuple[DesiredStack, ServiceSpec] | None:

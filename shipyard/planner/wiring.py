@@ -317,12 +317,18 @@ def _on(box: Container, network: str) -> bool:
 
 
 def _wanted(world: World) -> set[tuple[str, str]]:
-    wanted = set()
+    wanted: set[tuple[str, str]] = set()
     for key in world.placements.services():
         service = world.service(*key)
-        if service is not None:
-            for placement in world.placements.of_service(*key).values():
-                followed = world.following.get(placement.key, (None, service))[1]
-                for attachment in followed.container_on(placement.node).networks:
-                    wanted.add((placement.node, attachment.network))
+        if service is None:
+            continue
+        placements = world.placements.now_of(*key).values()
+        if not service.variants and not world.following:  # all of them are on the same networks
+            for attachment in service.container.networks:
+                wanted.update((placement.node, attachment.network) for placement in placements)
+            continue
+        for placement in placements:
+            followed = world.following.get(placement.key, (None, service))[1]
+            for attachment in followed.container_on(placement.node).networks:
+                wanted.add((placement.node, attachment.network))
     return wanted

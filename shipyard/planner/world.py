@@ -228,10 +228,15 @@ def build(situation: Situation, judgement: Judgement) -> World:
             key = slot_of(container)
             if key is None:
                 world.strangers.append((name, container))
+                continue
+            of_service = by_service.setdefault(key[:2], {})
+            there = of_service.get(key[2])
+            if there is None:
+                of_service[key[2]] = [(name, container)]
             else:
-                by_service.setdefault(key[:2], {}).setdefault(key[2], []).append((name, container))
-                if "." in container.name:
-                    several.add(key)
+                there.append((name, container))
+            if "." in container.name:
+                several.add(key)
     for stack, service, slot in sorted(several):
         whole = by_service[stack, service][slot] = groups.folded(by_service[stack, service][slot])
         world.wave.replicas.update((box.id, box.parts) for _, box in whole if box.parts)

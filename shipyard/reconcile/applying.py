@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError, Refused
 from shipyard.execute.run import execute
 from shipyard.execute.script import Fence
-from shipyard.files import playbook
+from shipyard.files import kinds, playbook
 from shipyard.model.canonical import stack_digest
 from shipyard.model.image import HOLDER
 from shipyard.model.observed import Observation, ObservedImage, ObservedNode
@@ -39,6 +39,7 @@ class Given:
     tags: tuple[str, ...] = ()
     prune: bool = False
     untrusted: bool = False
+    wish: kinds.Wish = field(default_factory=kinds.Wish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ def preview(session: Session, given: Given | None, wish: Wish) -> tuple[Situatio
 
 def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | None) -> Prepared:
     """Read the files, look at the fleet, resolve the images. With a lease, registries are asked through a node."""
-    loaded = playbook.load(
+    loaded = kinds.load(
         given.paths,
+        given.wish,
         inventory=session.inventory,
         project=session.settings.root,
         extra_vars=given.extra_vars,

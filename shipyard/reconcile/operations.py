@@ -192,7 +192,7 @@ class Operations:
         return with_lease(self._session, work)
 
     def _given(self, request: ApplyRequest) -> Given:
-        from shipyard.files import playbook
+        from shipyard.files import kinds, playbook
         from shipyard.reconcile.applying import Given
 
         return Given(
@@ -202,6 +202,7 @@ class Operations:
             tags=request.tags,
             prune=request.prune,
             untrusted=request.untrusted,
+            wish=kinds.Wish(request.hosts, request.stack, request.strict, request.env_files, request.profiles),
         )
 
     def _wish_of(self, request: ApplyRequest) -> Wish:
@@ -311,7 +312,15 @@ class Operations:
         """What would become of every replica. Changes nothing, and asks no node that was seen before."""
         from shipyard.reconcile import simulating
 
-        files = ApplyRequest(request.files, request.extra_vars)
+        files = ApplyRequest(
+            request.files,
+            request.extra_vars,
+            hosts=request.hosts,
+            stack=request.stack,
+            strict=request.strict,
+            env_files=request.env_files,
+            profiles=request.profiles,
+        )
         return simulating.simulate(self._session, request, self._given(files) if request.files else None)
 
     def confirm_dead(self, name: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from shipyard.base.errors import UsageError
-from shipyard.files import playbook
+from shipyard.files import kinds, playbook
 from shipyard.files.patterns import match
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Observation, ObservedNode
@@ -42,8 +42,9 @@ def simulate(session: Session, request: SimulateRequest, given: Given | None) ->
 
 def _with_files(session: Session, given: Given) -> tuple[DesiredStack, ...]:
     """The stacks as they would be once these files were applied; images are left as written."""
-    loaded = playbook.load(
+    loaded = kinds.load(
         given.paths,
+        given.wish,
         inventory=session.inventory,
         project=session.settings.root,
         extra_vars=given.extra_vars,

@@ -17,7 +17,7 @@ from tests.simulated import SimulatedFleet
 
 
 def looked_at_closely(situation: Situation) -> Plan:
-    with mock.patch.object(rest, "at_rest", return_value=False):
+    with mock.patch.object(rest, "at_rest", return_value=None):
         return plan(situation, waves=1)
 
 

@@ -30,7 +30,7 @@ def _section(value: Value, table: Table, only_external: Iterable[str]) -> dict[s
     outside = got.pop("external", None) or {}
     got = {**got, **outside}
     if got.get("external"):
-        extra = sorted(set(got) - {"external", *only_external})
+        extra = sorted({key for key, said in got.items() if said not in ({}, ())} - {"external", *only_external})
         if extra:
             raise value.error(f"is external, so shipyard does not make it and {', '.join(extra)} can't be said of it")
     return got

@@ -84,7 +84,7 @@ def service(value: Value, name: str) -> Service | None:
     """None where it has errors, which are noted."""
     before = len(value.reading.problems)
     got = SERVICE.read(value)
-    if "image" not in got and value.data.get("image") is None:
+    if "image" not in got and value.data.get("image") is None and value.data.get("build") is None:
         raise value.error("has no image")
     if got.get("network_mode") and got.get("networks"):
         raise value.child("network_mode", None).error("can't be said together with networks")

@@ -73,20 +73,21 @@ def load(
     assembly = Assembly(inventory, problems)
     stacks = assembly.stacks([(play, name) for name, plays in read.items() for play in plays])
     if problems:
-        raise FileErrors(_in_order(problems, paths))
-    _check_tags(stacks, tags)
+        raise FileErrors(ordered(problems, paths))
+    check_tags(stacks, tags)
     patterns = dict.fromkeys(play.pattern for plays in read.values() for play in plays)
     return LoadedFiles(stacks, tuple(read), tuple(patterns), tuple(notices), tuple(tags), assembly.secrets())
 
 
-def _in_order(problems: list[FileError], paths: Sequence[Path]) -> tuple[FileError, ...]:
+def ordered(problems: list[FileError], paths: Sequence[Path]) -> tuple[FileError, ...]:
+    """Errors by file as given, then by place."""
     order = {str(path): number for number, path in enumerate(paths)}
     return tuple(
         sorted(problems, key=lambda error: (order.get(error.file, len(order)), error.line or 0, error.column or 0))
     )
 
 
-def _check_tags(stacks: tuple[StackSpec, ...], wanted: Sequence[str]) -> None:
+def check_tags(stacks: tuple[StackSpec, ...], wanted: Sequence[str]) -> None:
     """A tag that no service has is a slip of the pen, and would change nothing without a word."""
     known = {tag for stack in stacks for service in stack.services for tag in service.tags}
     unknown = [tag for tag in wanted if tag not in known and tag not in tagging.SPECIAL]

@@ -56,6 +56,8 @@ class Choices:
         self._levels = [ledger.counts(self.key, spread[: end + 1]) for end in range(len(spread))]
         self._spread = spread
         self._heaps: dict[Attributes, list[Rank]] | None = None
+        self._by_load = not (self._spread or self._neighbours or self._against or self._binpack)
+        self._level, self._risen = 0, set[str]()
         self._taken: str | None = None
         self._why_not = ""
         self.freed = ledger.freed
@@ -182,7 +184,11 @@ class Choices:
 
     def _settle_top(self, heap: list[Rank]) -> bool:
         """Make the top of a heap a node that fits and stands as the heap says. False when none is left."""
-        while heap:
+        while True:
+            if self._by_load:
+                self._rise(heap)
+            if not heap:
+                return False
             node = heap[0][-1]
             full = self.refusal(node)
             if full is not None:
@@ -193,7 +199,6 @@ class Choices:
             if now == heap[0]:
                 return True
             heapq.heapreplace(heap, now)
-        return False
 
     def _filled(self) -> dict[Attributes, list[Rank]]:
         """A heap for each place, made when it is first needed."""
@@ -203,27 +208,34 @@ class Choices:
             if attributes:
                 for node in self.fitting:
                     self._heaps.setdefault(self._ledger.place(node, attributes), []).append(self._of_node(node))
+            elif self.fitting and self._by_load:
+                self._heaps[()] = []
             elif self.fitting:
-                self._heaps[()] = self._ranks()
+                self._heaps[()] = [self._of_node(node) for node in self.fitting]
             for heap in self._heaps.values():
                 heapq.heapify(heap)
         return self._heaps
 
-    def _ranks(self) -> list[Rank]:
-        """Of all nodes that fit: what `_of_node` says of each, at once where only their load tells them apart."""
-        if self._against or self._neighbours or self._binpack:
-            return [self._of_node(node) for node in self.fitting]
-        own, salt = self._own, self._salt
-        return [
-            (0, 0, own.get(node, 0), load.total, load.lot ^ salt, node)
-            for node, load in self._ledger.loads(self.fitting)
-        ]
+    def _rise(self, heap: list[Rank]) -> None:
+        """Add the nodes with more replicas, as soon as one of them could be better than the top of the heap.
+
+        Where nothing but their load tells nodes apart, this spares a look at most of them. A node's load does not
+        shrink while these choices last (`freed`), so none can come to a level that was passed already.
+        """
+        levels = self._ledger.levels()
+        while self._level <= max(levels) and not (heap and heap[0][:4] < (0, 0, 0, self._level)):
+            for node in levels.get(self._level, ()):
+                if node in self.fitting and node not in self._risen:
+                    self._risen.add(node)
+                    heapq.heappush(heap, self._of_node(node))
+            self._level += 1
 
     def _return(self) -> None:
         """The node that was taken last stands otherwise now."""
         if self._taken is not None and self._heaps is not None:
             place = self._ledger.place(self._taken, self._attributes())
             heapq.heappush(self._heaps.setdefault(place, []), self._of_node(self._taken))
+            self._risen.add(self._taken)
         self._taken = None
 
     def _of_node(self, node: str) -> Rank:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from shipyard.model.memory import Placement, SlotKey
@@ -79,6 +79,7 @@ class Ledger:
         self._counts: dict[ServiceKey, dict[Attributes, Counter[Attributes]]] = {}
         self._values: dict[str, dict[str, str | None]] = {}
         self._holders: dict[str, list[str]] | None = None
+        self._levels: dict[int, set[str]] | None = None
         self.static: dict[object, tuple[dict[str, None], dict[str, Refusal]]] = {}
         self.choices: Choices | None = None
         self.opened: dict[ServiceKey, frozenset[str]] = {}
@@ -98,9 +99,9 @@ class Ledger:
         self.tainted = {name for name, node in world.nodes.items() if node.taints}
         for name in world.nodes:
             self.on(name)
-        for placement in world.placements.values():
-            entry = self.services.get((placement.stack, placement.service))
-            self.add(placement, entry[1] if entry else None)
+        for key in world.placements.services():
+            entry = self.services.get(key)
+            self._add_all(key, entry[1] if entry else None, world.placements.now_of(*key).values())
 
     def on(self, node: str) -> Load:
         """The load of this node."""
@@ -109,15 +110,34 @@ class Ledger:
             known, seen = self._world.nodes.get(node), self._world.seen.get(node)
             offers = capacity(known or Node(node), seen.facts if seen else None)
             load = self._loads[node] = Load(node, offers)
+            if self._levels is not None:
+                self._levels.setdefault(0, set()).add(node)
         return load
-
-    def loads(self, nodes: dict[str, None]) -> Iterable[tuple[str, Load]]:
-        """The loads of nodes that are all known."""
-        return zip(nodes, map(self._loads.__getitem__, nodes), strict=True)
 
     def add(self, placement: Placement, service: ServiceSpec | None) -> None:
         """Count a placement; `service` None when it is no longer declared."""
         self._change(placement, service, 1)
+
+    def _add_all(self, key: ServiceKey, service: ServiceSpec | None, placements: Collection[Placement]) -> None:
+        """As `add` of each, with what they have in common looked up once: at first it is all of a fleet's."""
+        places = self.places[key]
+        wants, ports = self.known(key[0], service) if service else (Demand(), [])
+        if service is not None:
+            self.priorities[service.priority] += len(placements)
+        for placement in placements:
+            node = placement.node
+            load = self._loads.get(node) or self.on(node)
+            load.total += 1
+            load.slots.add(placement.key)
+            places[node] += 1
+            used = load.used
+            if wants.devices:
+                used.change(wants, load.offers, 1)
+            else:
+                used.cpus += wants.cpus
+                used.memory += wants.memory
+            for port in published(service, node) if service and service.variants else ports:
+                load.take(port, _owner(placement))
 
     def remove(self, placement: Placement, service: ServiceSpec | None) -> None:
         """Take a placement out again."""
@@ -127,6 +147,9 @@ class Ledger:
         key, node, load = (placement.stack, placement.service), placement.node, self.on(placement.node)
         load.total += sign
         load.changes += 1
+        if self._levels is not None:
+            self._levels[load.total - sign].discard(node)
+            self._levels.setdefault(load.total, set()).add(node)
         self.places[key][node] += sign
         for attributes, counts in self._counts.get(key, {}).items():
             counts[self.place(node, attributes)] += sign
@@ -141,11 +164,10 @@ class Ledger:
         wants, ports = self.known(key[0], service)
         load.used.change(wants, load.offers, sign)
         for port in published(service, node) if service.variants else ports:
-            owner = f"{placement.stack}/{placement.service}.{placement.slot}"
             if sign > 0:
-                load.take(port, owner)
+                load.take(port, _owner(placement))
             else:
-                load.free(port, owner)
+                load.free(port, _owner(placement))
 
     def known(self, stack: str, service: ServiceSpec) -> tuple[Demand, list[Port]]:
         """What one replica of the service reserves, and the ports it takes where no variable says otherwise."""
@@ -185,6 +207,14 @@ class Ledger:
                 found[self.place(node, attributes)] += number
         return found
 
+    def levels(self) -> dict[int, set[str]]:
+        """The nodes by how many replicas they have. What is returned stays right as that changes."""
+        if self._levels is None:
+            self._levels = {}
+            for node, load in self._loads.items():
+                self._levels.setdefault(load.total, set()).add(node)
+        return self._levels
+
     def typical(self) -> Capacity:
         """What the average node offers."""
         known = [load.offers for load in self._loads.values() if load.offers.cpus or load.offers.memory]
@@ -210,6 +240,10 @@ def declared(world: World) -> Iterable[tuple[ServiceKey, tuple[DesiredStack, Ser
         if not stack.removing:
             for service in stack.revision.spec.services:
                 yield (stack.revision.stack, service.name), (stack, service)
+
+
+def _owner(placement: Placement) -> str:
+    return f"{placement.stack}/{placement.service}.{placement.slot}"
 
 
 def neighbour(stack: str, rule: Neighbour) -> ServiceKey:

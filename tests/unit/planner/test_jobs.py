@@ -459,3 +459,13 @@ def test_the_status_counts_what_ended_well_and_what_failed() -> None:
     (job,) = job_statuses(situation, decided)
     assert (job.runs[0].state, job.runs[0].completed, job.runs[0].failed) == ("failed", 1, 1)
     assert {task.exit_code for task in job.runs[0].tasks} == {0, 1}
+
+
+def test_what_was_paused_by_hand_goes_on() -> None:
+    fleet, desired = SimulatedFleet(NODES), stack(service())
+    fleet.one_pass(desired)
+    ((identity, box),) = fleet.nodes[node_of(fleet)].boxes.items()
+    fleet.nodes[node_of(fleet)].boxes[identity] = replace(box, state=ContainerState.PAUSED)
+    decided = fleet.one_pass(desired)
+    assert [action.reason for action in decided.actions] == ["Paused"]
+    assert fleet.nodes[node_of(fleet)].boxes[identity].state is ContainerState.RUNNING

@@ -340,3 +340,45 @@ def test_a_plan_shows_all_of_an_update_and_begins_none(control: Control, order: 
     assert made == sorted(gone) == ["s/web.1", "s/web.2", "s/web.3"]
     (rollout,) = decided.memory.rollouts
     assert (rollout.state, rollout.good) == ("updating", ())
+
+
+def test_no_replica_is_taken_down_while_another_ones_node_is_silent(control: Control) -> None:
+    """Nobody knows that it serves: so it counts with those that an update takes away, until it answers or is lost."""
+    deployed(control)
+    silent, *others = (node for node, _ in control.boxes())
+    control.fleet.nodes[silent].up = False
+    control.apply(service("app:2"))
+    control.step()
+    assert control.images() == {"app:1": 3}
+    assert {each.reason for each in control.last.waiting} == {"NodeNotObserved", "RollingUpdate"}
+    control.fleet.nodes[silent].up = True
+    control.run()
+    assert control.images() == {"app:2": 3}
+    assert others
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"api": 8000, "web": None}, {"api": None, "web": 8000}),
+        ({"api": 8000, "web": 8001}, {"api": 8001, "web": 8000}),
+        ({"api": 8000, "web": 8001, "zed": 8002}, {"api": 8001, "web": 8002, "zed": 8000}),
+    ],
+    ids=["given away", "swapped", "in a ring"],
+)
+def test_a_port_goes_from_one_service_to_another_in_one_revision(
+    control: Control, before: dict[str, int | None], after: dict[str, int | None]
+) -> None:
+    """Who is to have it waits for who had it. The fleet refuses a port that is taken, and that would be a failure."""
+    for ports in (before, after):
+        control.apply(
+            *(service("app:1", name, ports=(Port(80, port),) if port else ()) for name, port in ports.items())
+        )
+        control.run()
+    assert not control.last.blocked
+    assert not control.fleet.memory.failures
+    for name, port in after.items():
+        assert control.rollout(name).state == "completed"
+        keys = {box.id for _, box in control.boxes(name)}
+        specs = [spec for node in control.fleet.nodes.values() for key, spec in node.specs.items() if key in keys]
+        assert [[each.published for each in spec.ports] for spec in specs] == [[port] if port else []] * 3

@@ -1,0 +1,5 @@
+"""Compose files whole: interpolated and merged as Compose does it, read by the tables of a play's body."""
+
+from shipyard.files.composefile.load import load
+
+__all__ = ["load"]

@@ -1,0 +1,127 @@
+"""Compose files as what they declare: one stack, on the hosts of one pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from shipyard.base.errors import FileError, FileErrors, UsageError
+from shipyard.files import patterns
+from shipyard.files.compose.declared import Resources
+from shipyard.files.compose.value import Reading
+from shipyard.files.composefile.nodes import ManyMarks, Node, plain
+from shipyard.files.composefile.reading import Reader, variables
+from shipyard.files.composefile.services import adapted, enabled
+from shipyard.files.kinds import Wish
+from shipyard.files.playbook.assemble import Assembly
+from shipyard.files.playbook.load import LoadedFiles, check_tags, inside, ordered
+from shipyard.files.playbook.play import Play
+from shipyard.model.inventory import Host, Inventory
+
+_SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
+
+
+def load(
+    paths: Sequence[Path],
+    wish: Wish,
+    *,
+    inventory: Inventory,
+    project: Path,
+    tags: Sequence[str],
+    environ: Mapping[str, str],
+    untrusted: bool,
+) -> LoadedFiles:
+    """Read Compose files that are laid over each other. Raises FileErrors with what is wrong."""
+    problems: list[FileError] = []
+    notices: list[str] = []
+    folder = paths[0].parent
+    files = tuple(dict.fromkeys(inside(path, project) for path in paths))
+    pattern, hosts = wish.hosts or "all", _hosts(wish.hosts or "all", inventory)
+    env_files = [Path(name) for name in wish.env_files] or [folder / ".env"] * (folder / ".env").is_file()
+    known = variables(env_files, environ, project)
+    name = wish.stack or environ.get("COMPOSE_PROJECT_NAME") or known.get("COMPOSE_PROJECT_NAME")
+    known.setdefault("COMPOSE_PROJECT_NAME", name or _name_of(folder))
+    try:
+        whole = Reader(project, folder, known, notices).read(paths)
+        marks = ManyMarks(str(paths[0]))
+        said = whole.get("name")
+        name = name or (str(said.data) if said else _name_of(folder))
+        _prepare(whole, (*wish.profiles, *known.get("COMPOSE_PROFILES", "").split(",")), notices)
+    except FileError as error:
+        raise FileErrors((error,)) from None
+    data = plain(whole, marks)
+    reading = Reading(marks, Resources(""), project, folder, known, problems, notices, untrusted)
+    root = reading.root(data)
+    got = {section: root.child(section, data[section]) for section in _SECTIONS if data.get(section) is not None}
+    play = Play(root, {"stack": name, **got}, hosts, pattern, ())
+    assembly = Assembly(inventory, problems)
+    stacks = assembly.stacks([(play, files[0])])
+    if wish.strict:
+        problems += [_as_error(notice) for notice in notices]
+    if problems:
+        raise FileErrors(ordered(problems, paths))
+    check_tags(stacks, tags)
+    return LoadedFiles(stacks, files, (pattern,), tuple(notices), tuple(tags), assembly.secrets())
+
+
+def _hosts(pattern: str, inventory: Inventory) -> tuple[Host, ...]:
+    matched = patterns.match(pattern, inventory)
+    hosts = tuple(host for name in matched.hosts if (host := inventory.host(name)) is not None)
+    if not hosts:
+        hint = "shipyard inventory graph shows what there is"
+        raise UsageError(f"--hosts {pattern} matches no host", hint=hint)
+    return hosts
+
+
+def _name_of(folder: Path) -> str:
+    """As Compose names a project after its folder."""
+    return re.sub(r"[^a-z0-9_-]", "", folder.resolve().name.lower()).lstrip("_-").rstrip("_-") or "default"
+
+
+def _prepare(whole: Node, profiles: Sequence[str], notices: list[str]) -> None:
+    services = whole.get("services")
+    if services is None or not services.data:
+        raise whole.error("has no services")
+    kept = enabled(services, [name.strip() for name in profiles if name.strip()])
+    if not kept.data:
+        raise services.error("no service is without a profile", hint="name a profile with --profile")
+    for name, service in kept.data.items():
+        adapted(name, service, notices)
+    whole.data["services"] = kept
+    _only_used(whole, kept)
+
+
+def _only_used(whole: Node, services: Node) -> None:
+    """Compose leaves out what no service of the active profiles uses, and so is it here, without a word."""
+    for section in ("networks", "volumes", "configs", "secrets"):
+        declared = whole.get(section)
+        if declared is None:
+            continue
+        used = {key for service in services.data.values() for key in _names(service, section)}
+        if section == "networks":
+            used.add("default")
+        whole.data[section] = Node({key: node for key, node in declared.data.items() if key in used}, declared.mark)
+
+
+def _names(service: Node, section: str) -> set[str]:
+    found = service.get(section)
+    if found is None or not isinstance(found.data, list):
+        return {str(key) for key in found.entries()} if found is not None else set()
+    names = set()
+    for item in found.data:
+        if isinstance(item.data, dict):
+            source = item.get("source")
+            names.add(str(source.data) if source else "")
+        else:
+            names.add(str(item.data).partition(":")[0])
+    return names
+
+
+def _as_error(notice: str) -> FileError:
+    match = re.match(r"(.*?):([0-9]+): (.*)", notice, re.DOTALL)
+    if match is None:
+        return FileError(notice, file="")
+    return FileError(
+        match[3], file=match[1], line=int(match[2]), hint="--strict takes what is only worth knowing for an error"
+    )

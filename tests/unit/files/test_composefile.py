@@ -1,0 +1,138 @@
+"""Compose files as they are: what Docker Compose makes of them, and what bad ones are told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shipyard.base.errors import FileErrors, ShipyardError, UsageError
+from shipyard.files import kinds
+from shipyard.files.playbook import LoadedFiles
+from tests.playbook_project import INVENTORY
+
+CASES = Path(__file__).parents[2] / "cases" / "compose"
+COMPOSE = shutil.which("docker-compose")
+
+
+def cases(name: str) -> list[Any]:
+    return yaml.safe_load((CASES / name).read_text())
+
+
+def written(case: dict[str, Any], folder: Path) -> list[Path]:
+    """The files of a case on disk; those to be given."""
+    whole = case.get("file") or yaml.safe_dump({"services": {"web": {"image": "nginx", **case.get("web", {})}}})
+    files = {"compose.yaml": whole, **({"over.yaml": case["over"]} if "over" in case else {}), **case.get("beside", {})}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return [folder / "compose.yaml", *([folder / "over.yaml"] if "over" in case else [])]
+
+
+def load(paths: list[Path], case: dict[str, Any], **more: Any) -> LoadedFiles:
+    wish = kinds.Wish(profiles=tuple(case.get("profiles", ())), **more)
+    environ = case.get("env", {})
+    return kinds.load(paths, wish, inventory=INVENTORY, project=paths[0].parent, environ=environ)
+
+
+def bare(loaded: LoadedFiles) -> Any:
+    """What is declared, without the name of the file; secrets by their contents."""
+    (stack,) = loaded.stacks
+    secrets = [(each.name, each.content and each.content.reveal()) for each in loaded.secrets[stack.name]]
+    return replace(stack, services=tuple(replace(each, file="") for each in stack.services)), secrets
+
+
+def composed(case: dict[str, Any], paths: list[Path]) -> str:
+    """What the real program says of the files."""
+    command = [str(COMPOSE), *(word for path in paths for word in ("-f", str(path)))]
+    command += [word for profile in case.get("profiles", ()) for word in ("--profile", profile)]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(paths[0].parent), **case.get("env", {})}
+    done = subprocess.run(
+        [*command, "config", "--format", "json"], capture_output=True, text=True, env=environ, check=False
+    )
+    assert done.returncode == 0, f"{case['what']}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(COMPOSE is None, reason="needs docker-compose, which the extra dev brings")
+def test_it_is_what_compose_makes_of_it(tmp_path: Path) -> None:
+    """Compose's own normal form of the files declares the same as the files do."""
+    todo = []
+    for number, case in enumerate(cases("good.yml")):
+        folder = tmp_path / f"p{number}"
+        folder.mkdir()
+        todo.append((case, written(case, folder)))
+    with ThreadPoolExecutor(3) as pool:
+        normal = list(pool.map(lambda each: composed(*each), todo))
+    different = []
+    for (case, paths), text in zip(todo, normal, strict=True):
+        other = paths[0].parent / "normal.json"
+        other.write_text(text)
+        try:
+            ours, theirs = bare(load(paths, case)), bare(load([other], case))
+        except ShipyardError as error:
+            different.append(f"{case['what']}: {error}")
+            continue
+        if ours != theirs:
+            different.append(f"{case['what']}:\n  {ours}\n  {theirs}")
+    assert not different, "\n".join(different)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["what"]) for case in cases("bad.yml")])
+def test_what_it_is_told(case: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises((FileErrors, ShipyardError)) as caught:
+        load(written(case, tmp_path), case, strict=case.get("strict", False))
+    assert str(caught.value).replace(f"{tmp_path}/", "").replace(str(tmp_path), "DIR") == case["says"].rstrip("\n")
+
+
+def test_kinds_are_told_by_what_is_in_the_file(tmp_path: Path) -> None:
+    for text, kind in (
+        ("- hosts: all\n  stack: a\n", "playbook"),
+        ("# a\nversion: '3'\nservices: {}\n", "compose"),
+        ('{"services": {}}', "compose"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "kubernetes"),
+        ("---\n---\napiVersion: v1\nkind: List\nitems: [{services: 1}]\n", "kubernetes"),
+        ("a: {services: 1}\n", "playbook"),
+    ):
+        assert kinds.kind_of_text(text.encode()) == kind, text
+
+
+def test_kinds_are_not_mixed_and_options_mean_something(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: nginx}}\n")
+    (tmp_path / "play.yml").write_text("- {hosts: all, stack: a, services: {web: {image: nginx}}}\n")
+    play, compose = tmp_path / "play.yml", tmp_path / "compose.yaml"
+    around: Any = {"inventory": INVENTORY, "project": tmp_path}
+    with pytest.raises(UsageError, match="files of one kind"):
+        kinds.load([play, compose], **around)
+    with pytest.raises(UsageError, match="no playbooks"):
+        kinds.load([play], kinds.Wish(hosts="all"), **around)
+    with pytest.raises(UsageError, match="-e is for playbooks"):
+        kinds.load([compose], extra_vars={"a": 1}, **around)
+
+
+def test_a_folder_is_its_compose_file_with_the_override(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: nginx}}\n")
+    (tmp_path / "compose.override.yaml").write_text("services: {web: {hostname: over}}\n")
+    wish = kinds.Wish(hosts="web", stack="shop")
+    (stack,) = kinds.load([tmp_path], wish, inventory=INVENTORY, project=tmp_path).stacks
+    (service,) = stack.services
+    assert (stack.name, service.pattern, service.container.hostname) == ("shop", "web", "over")
+
+
+def test_what_needs_no_place_on_a_fleet_is_said(tmp_path: Path) -> None:
+    case = {"web": {"container_name": "front", "develop": {"watch": []}, "environment": {"DB_PASSWORD": "${P}"}}}
+    loaded = load(written(case, tmp_path), {"env": {"P": "x"}})
+    assert [notice.partition(": ")[2] for notice in loaded.notices] == [
+        "DB_PASSWORD stands in the environment, where inspect shows it; secrets: would hide it",
+        "web: develop is for work on one machine, and has no effect",
+        "web: containers are named STACK-SERVICE-SLOT-…; front is an alias on its networks",
+    ]
+    assert loaded.stacks[0].services[0].container.networks[0].aliases == ("web", "front")
