@@ -14,7 +14,7 @@ from typing import assert_never
 from shipyard.model import labels
 from shipyard.model.image import HOLDER
 from shipyard.model.memory import Memory
-from shipyard.model.node import Availability, Node
+from shipyard.model.node import Availability, Node, Taint
 from shipyard.model.observed import (
     Container,
     ContainerState,
@@ -89,6 +89,7 @@ class SimulatedNode:
     availability: Availability = Availability.ACTIVE
     drain_until: float = 0.0
     dead: bool = False
+    taints: tuple[Taint, ...] = ()
     boxes: dict[str, Container] = field(default_factory=dict)
     specs: dict[str, ContainerSpec] = field(default_factory=dict)
     networks: dict[str, ObservedNetwork] = field(default_factory=dict)
@@ -104,7 +105,13 @@ class SimulatedNode:
 
     def known(self) -> Node:
         """With what people decided about it."""
-        return Node(self.name, availability=self.availability, drain_until=self.drain_until, dead=self.dead)
+        return Node(
+            self.name,
+            availability=self.availability,
+            drain_until=self.drain_until,
+            dead=self.dead,
+            taints=self.taints,
+        )
 
     def observed(self) -> Observation:
         if not self.up:

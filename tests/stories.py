@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
-from shipyard.model.node import Availability
+from shipyard.model.node import Availability, Taint
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack
@@ -22,10 +22,13 @@ from shipyard.model.spec import (
     ContainerSpec,
     Healthcheck,
     JobRules,
+    Member,
     Mount,
     NetworkSpec,
     PlacementRules,
     Port,
+    Probe,
+    Probes,
     Reservations,
     Revision,
     ServiceSpec,
@@ -111,9 +114,11 @@ class Story:
         """What containers do by themselves: bad images end, health checks pass, jobs are done."""
         for node in self.fleet.nodes.values():
             for box in list(node.boxes.values()):
-                if box.state is not ContainerState.RUNNING:
+                if box.state is not ContainerState.RUNNING or box.label(labels.ROLE) == "holder":
                     continue
-                if box.image in self.bad:
+                if box.label(labels.ROLE) == "init":
+                    node.boxes[box.id] = replace(box, state=ContainerState.EXITED, exit_code=0, ended=0.0)
+                elif box.image in self.bad:
                     node.boxes[box.id] = replace(box, state=ContainerState.EXITED, exit_code=1, ended=0.0)
                 elif box.label(labels.RUN) and box.age and box.age > 4:
                     node.boxes[box.id] = replace(box, state=ContainerState.EXITED, exit_code=0, ended=0.0)
@@ -122,11 +127,13 @@ class Story:
 
     def _peace(self) -> None:
         self.bad.clear()
+        self.fleet.deaf.clear()
         if self.revisions:  # what is due each minute never rests
             head = self.revisions[-1].spec
             self.store(_stack([service for service in head.services if not service.job.schedule]))
         for node in self.fleet.nodes.values():
             node.up, node.availability, node.drain_until, node.dead = True, Availability.ACTIVE, 0.0, False
+            node.taints = ()
         last = self._rested()
         again = self.fleet.watched_pass(self.stacks)
         if again.waves or again.blocked != last.blocked:
@@ -138,7 +145,7 @@ class Story:
         at_work = Counter(
             f"s/{box.label(labels.SERVICE)}.{box.label(labels.SLOT)}"
             for _, box in self.fleet.running()
-            if not box.label(labels.RUN)
+            if not box.label(labels.RUN) and not box.label(labels.ROLE)
         )
         services = {each.name: each for stack in self.stacks for each in stack.revision.spec.services}
         wanted = {
@@ -221,6 +228,7 @@ def _service(name: str, dice: random.Random) -> ServiceSpec:
         environment=(("V", dice.choice("ab")),),
         networks=networks,
         network_mode=None if networks else "none",
+        members=_members(dice) if dice.random() < 0.2 else (),
         ports=(Port(80, 8000 + NAMES.index(name) % 2, mode="host"),) if kind == "port" else (),
         mounts=(Mount("volume", "/data", f"s_{name}"),) if "data" in kind else (),
         healthcheck=CHECKED if dice.random() < 0.5 else None,
@@ -238,7 +246,20 @@ def _service(name: str, dice: random.Random) -> ServiceSpec:
         rollback=policies[1],
         per_replica=(f"s_{name}",) if kind == "own data" else (),
         order=dice.choice(("parallel", "parallel", "ordered")),
+        priority=dice.choice((0, 0, 0, 5, 10)),
+        probes=_probes(dice) if dice.random() < 0.3 else Probes(),
     )
+
+
+def _members(dice: random.Random) -> tuple[Member, ...]:
+    """What runs beside or before the main container. It shares the network of that."""
+    members = (Member("migrate", "init", ContainerSpec("app:1")), Member("proxy", "sidecar", ContainerSpec("app:1")))
+    return tuple(each for each in members if dice.random() < 0.7) or members[:1]
+
+
+def _probes(dice: random.Random) -> Probes:
+    probe = Probe("exec", command=("true",), period=5.0, failures=dice.choice((1, 3)))
+    return Probes(readiness=probe) if dice.random() < 0.5 else Probes(liveness=probe, readiness=probe)
 
 
 def _job(dice: random.Random) -> ServiceSpec:
@@ -381,6 +402,16 @@ def _availability(said: Availability, patience: float = 0.0) -> Callable[[Story,
     return happen
 
 
+def _tainted(story: Story, pick: int) -> None:
+    effect = ("NoSchedule", "PreferNoSchedule", "NoExecute")[pick // 8 % 3]
+    _node(story, pick).taints = (Taint("kept", "", effect),) if pick // 32 % 3 else ()
+
+
+def _deaf(story: Story, pick: int) -> None:
+    """A service no longer answers its probes, or does so again."""
+    story.fleet.deaf ^= {NAMES[pick % 3]}
+
+
 def _image(story: Story, pick: int) -> None:
     story.bad ^= {IMAGES[pick % len(IMAGES)]}
 
@@ -425,6 +456,8 @@ EVENTS: dict[str, tuple[int, Callable[[Story, int], None]]] = {
     "drained soon": (1, _availability(Availability.DRAIN, 20.0)),
     "cordoned": (1, _availability(Availability.PAUSE)),
     "activated": (2, _availability(Availability.ACTIVE)),
+    "tainted": (2, _tainted),
+    "deaf": (1, _deaf),
     "image": (2, _image),
     "killed": (2, _killed),
     "passes": (4, _passes),

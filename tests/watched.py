@@ -6,7 +6,7 @@ misunderstands one of them is found out.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from shipyard.model import labels
@@ -14,6 +14,7 @@ from shipyard.model.memory import Placement
 from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import Action, CreateContainer, CreateVolume, Plan, StartContainer, UnpauseContainer, verb
+from shipyard.model.probing import Try
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
 from tests.simulated import RefusedError, SimulatedFleet, SimulatedNode
@@ -33,7 +34,10 @@ class WatchedFleet(SimulatedFleet):
     """`patient`: whether services may have two containers of a replica at once (`start-first`), by name.
 
     `homes`: by replica and volume, the node that has its data. `emptied`: volumes that vanished, with their nodes.
-    `begun`: how often each marker of a job's task was begun, anywhere.
+    `begun`: how often each marker of a job's task was begun, anywhere. `deaf`: services that answer no probe; `failed`:
+    which probes of which slots failed when they were last tried. `served`: slots that did their work after the last
+    pass: what has only just come up, nobody has seen yet. `members`: of services whose replicas are several containers,
+    what is beside the main one.
     """
 
     def __init__(self, names: Iterable[str], registry: Iterable[str]) -> None:
@@ -42,26 +46,56 @@ class WatchedFleet(SimulatedFleet):
         self.homes: dict[tuple[Slot, str], str] = {}
         self.emptied: set[tuple[str, str]] = set()
         self.begun: Counter[str] = Counter()
+        self.deaf: set[str] = set()
+        self.served: set[Slot] = set()
+        self.members: dict[str, set[str]] = {}
+        self.failed: set[tuple[Slot, str]] = set()
+        self.answer = self._answered
 
     def watched_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:
         """One pass, of which every step and the result is looked at."""
         services = {service.name: service for stack in stacks for service in stack.revision.spec.services}
-        before, placed = self.ready() - self._going(services), {each.key: each for each in self.memory.placements}
+        self.members = {
+            name: {labels.HOLDER, *(each.name for each in service.container.members)}
+            for name, service in services.items()
+            if service.container.members
+        }
+        before, placed = self.served & self.ready(), {each.key: each for each in self.memory.placements}
+        before -= self._going(services)
         there = {(placement.service, placement.slot) for placement in self.memory.placements}
         for slot, volume in list(self.homes):  # what has had no data meanwhile was free to go
             if slot not in there or slot[0] not in services or not services[slot[0]].container.mounts:
                 del self.homes[slot, volume]
         decided = self.one_pass(stacks, killed_after=killed_after)
         self._check_ready(services, before, decided)
+        self.served = self.ready()
         for placement in self.memory.placements:
             old = placed.get(placement.key)
             if placement.service in services and (old is None or old.node != placement.node):
                 self._check_room(services, placement)
         return decided
 
+    def _answered(self, attempt: Try) -> tuple[bool, str]:
+        passes, each = attempt.slot[1] not in self.deaf, (attempt.slot[1:], attempt.name)
+        self.failed = self.failed - {each} if passes else self.failed | {each}
+        return passes, ""
+
     def ready(self) -> set[Slot]:
         """Slots with a container that does its work, where somebody can see it."""
-        return {_slot(box) for node in self.nodes.values() if node.up for box in node.boxes.values() if _serves(box)}
+        boxes = [box for node in self.nodes.values() if node.up for box in node.boxes.values()]
+        return {_slot(box) for box in boxes if _serves(box) and not box.label(labels.ROLE)} - self._broken(boxes)
+
+    def _broken(self, boxes: Iterable[Container]) -> set[Slot]:
+        """Slots that do no work whatever their main container says: no answer, or something beside it is down."""
+        there: defaultdict[Slot, set[str]] = defaultdict(set)
+        broken, deaf = set(), {slot for slot, _ in self.failed}
+        for box in boxes:
+            slot, role = _slot(box), box.label(labels.ROLE)
+            there[slot].add(box.label(labels.MEMBER) or "")
+            well = box.state is ContainerState.RUNNING if role == "holder" else role == "init" or _serves(box)
+            if slot[0] in self.deaf or slot in deaf or (role and not well):
+                broken.add(slot)
+        return broken | {slot for slot, found in there.items() if not found.issuperset(self.members.get(slot[0], ()))}
 
     def _going(self, services: dict[str, ServiceSpec]) -> set[Slot]:
         """Slots whose turn came in an earlier pass: what still serves there goes, whatever has failed since."""
@@ -76,9 +110,9 @@ class WatchedFleet(SimulatedFleet):
 
     def _step(self, node: SimulatedNode, action: Action) -> None:
         match action.step:
-            case CreateContainer(_, spec, said, _, once):
+            case CreateContainer(name, spec, said, _, once):
                 slot = (dict(said)[labels.SERVICE], int(dict(said)[labels.SLOT]))
-                self._check_alone(action, slot, "")
+                self._check_alone(action, slot, name)
                 self.begun[once] += 1
                 if once and once not in node.markers and self.begun[once] > 1:
                     raise BrokenError(f"{once} was begun twice: {action.reason} {action.detail} on {action.node}")
@@ -87,7 +121,7 @@ class WatchedFleet(SimulatedFleet):
                     if home != node.name:
                         raise BrokenError(f"{slot} has its data on {home}: {action.reason} on {action.node}")
             case StartContainer(identity) | UnpauseContainer(identity) if identity in node.boxes:
-                self._check_alone(action, _slot(node.boxes[identity]), identity)
+                self._check_alone(action, _slot(node.boxes[identity]), node.boxes[identity].name)
             case CreateVolume(volume) if (node.name, volume.name) in self.emptied:
                 raise BrokenError(f"begun anew without being asked: {action.reason} {action.detail} on {action.node}")
             case _:
@@ -101,15 +135,17 @@ class WatchedFleet(SimulatedFleet):
         if isinstance(action.step, StartContainer):  # a runtime counts its own restarts anew then
             self._set(node, action.step.id, restarts=0)
 
-    def _check_alone(self, action: Action, slot: Slot, identity: str) -> None:
+    def _check_alone(self, action: Action, slot: Slot, container: str) -> None:
         """The slot has no other container at work, or one that hands over to this."""
+        name = labels.replica_name(container)
         others = [
             (node.name, box)
             for node in self.nodes.values()
             for box in node.boxes.values()
-            if node.up and box.state is ContainerState.RUNNING and box.id != identity and _slot(box) == slot
+            if node.up and box.state is ContainerState.RUNNING and _slot(box) == slot
+            if labels.replica_name(box.name) != name
         ]
-        if len(others) > (slot[0] in self.patient):
+        if len({labels.replica_name(box.name) for _, box in others}) > (slot[0] in self.patient):
             where = [name for name, _ in others]
             raise BrokenError(f"{slot} is at work already on {where}: {action.reason} {action.detail} on {action.node}")
 

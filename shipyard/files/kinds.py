@@ -92,6 +92,16 @@ def load(
     )
 
 
+def only(kind: Kind, paths: Sequence[Path]) -> list[Path]:
+    """The files, which have to be of this kind. Raises UsageError."""
+    files = [file for path in paths for file in _files(path)]
+    for file in files:
+        found = kind_of(file) if file.is_file() else kind
+        if found != kind:
+            raise UsageError(f"{file} is {_SHOWN[found]}; {_SHOWN[kind]} is expected")
+    return files
+
+
 def _check_options(kind: Kind, wish: Wish, extra_vars: Mapping[str, Any]) -> None:
     """An option that means nothing for this kind would change nothing without a word."""
     if kind == "playbook" and wish != Wish():

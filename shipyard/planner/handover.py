@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shipyard.model import labels
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.observed import Container
 from shipyard.model.plan import RemoveContainer
@@ -71,12 +70,5 @@ def _published(service: ServiceSpec, node: str) -> list[Port]:
 
 def _ports(world: World, key: SlotKey, box: Container, node: str) -> list[Port]:
     """What a container publishes, by the revision that it was made from; nothing where that is not known any more."""
-    number = box.label(labels.REVISION) or ""
-    known = int(number) if number.isascii() and number.isdigit() and len(number) <= 9 else 0
-    stack = world.stack(key[0])
-    head = stack.revision if stack is not None else None
-    revision = head if head is not None and head.number == known else world.history.get((key[0], known))
-    service = revision.spec.service(key[1]) if revision is not None else None
-    if service is None:
-        return []
-    return _published(service, node)
+    made = world.made_from(key, box)
+    return _published(made[1], node) if made is not None else []

@@ -254,6 +254,13 @@ def _create(
         if unmet is not None:
             unmet.tell(world, each.target)
             return
+    if home := storage.home(world, stack, service, each.placement):
+        ledger.remove(each.placement, service)
+        fresh = slots.follow(world, ledger, service, each.placement, home, each.placement.revision)
+        if world.wave.may_act(home):
+            back = ("Moved", f"its data is on {home}, where it was before")
+            _create(world, ledger, stack, service, condition.of(world, stack, service, fresh), back, retry=retry)
+        return
     node, spec = each.placement.node, each.spec
     if held := handover.taken(world, ledger, service, each.placement):
         world.wave.waiting.append(Waiting(each.target, "PortTaken", held.words))

@@ -31,6 +31,21 @@ def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: P
     return ""
 
 
+def home(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> str:
+    """Another node, where a container of the slot has the local volume that its next one is to have; "" if none.
+
+    So it is where an update let the replica go, since it wanted the volume no more, and then that was taken back.
+    """
+    wanted = local(stack, service.container_for(placement.node, placement.slot))
+    for node, box in world.containers.get(placement.key, ()):
+        made = world.made_from(placement.key, box) if node != placement.node else None
+        had = used(made[1].container_for(node, placement.slot)) if made is not None else []
+        for name in wanted:
+            if name in had and (node, name) in world.volumes and (placement.node, name) not in world.volumes:
+                return node
+    return ""
+
+
 def shared(volume: VolumeSpec) -> bool:
     """Whether the volume is the same on every node: NFS or CIFS through the local driver, or another driver."""
     if volume.driver not in (None, "", "local"):

@@ -173,6 +173,16 @@ class World:
             stock = self._stocks[node] = _stock(self.seen[node], self.situation.cluster)
         return stock
 
+    def made_from(self, key: SlotKey, box: Container) -> tuple[Revision, ServiceSpec] | None:
+        """The revision that a container of this slot was made from, and its service there; None where not known now."""
+        number = box.label(labels.REVISION) or ""
+        known = int(number) if number.isascii() and number.isdigit() and len(number) <= 9 else 0
+        stack = self.stack(key[0])
+        head = stack.revision if stack is not None else None
+        revision = head if head is not None and head.number == known else self.history.get((key[0], known))
+        service = revision.spec.service(key[1]) if revision is not None else None
+        return None if revision is None or service is None else (revision, service)
+
     def name_of(self, placement: Placement) -> str:
         """Of the container that this placement stands for."""
         return labels.container_name(self.situation.cluster, *placement.key, placement.incarnation)

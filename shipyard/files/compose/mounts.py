@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import posixpath
 
-from shipyard.files.compose import configs, power
+from shipyard.files.compose import configs, power, sent
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import anything, boolean, octal, size, text, text_or_texts, word
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Mount, Pairs
+from shipyard.model.spec import ConfigMount, Mount, Pairs
 
 _PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
 _CONSISTENCY = ("cached", "delegated", "consistent")
 
 
-def mounts(value: Value) -> tuple[Mount, ...]:
-    """The entries of `volumes`. Where two have one target the later one counts, as in Compose."""
-    made: dict[str, Mount] = {}
+Mounted = Mount | tuple[ConfigMount, ...]
+"""One entry of `volumes`: a mount, or the files that a relative path comes to."""
+
+
+def mounts(value: Value) -> tuple[Mount | ConfigMount, ...]:
+    """The entries of `volumes`. Where two have one target the later one counts, as in Compose.
+
+    What a relative path holds is files that are sent to the nodes, as configs are.
+    """
+    made: dict[str, Mount | ConfigMount] = {}
     for item in value.items("a list of volumes"):
         with value.reading.collect():
             mount = _long(item) if isinstance(item.data, dict) else _short(item)
-            if mount is None:
-                continue
-            if mount.target in made and made[mount.target] != mount:
-                item.notice(f"{mount.target} is mounted twice; the later one counts")
-            made[mount.target] = mount
+            for each in mount if isinstance(mount, tuple) else (mount,) if mount is not None else ():
+                if each.target in made and made[each.target] != each:
+                    item.notice(f"{each.target} is mounted twice; the later one counts")
+                made[each.target] = each
     return tuple(made.values())
 
 
@@ -44,7 +50,7 @@ def tmpfs(value: Value) -> tuple[Mount, ...]:
     return tuple(made)
 
 
-def _short(value: Value) -> Mount:
+def _short(value: Value) -> Mounted:
     parts = value.text("a volume, such as data:/var/lib/data, or a mapping with type", empty=False).split(":")
     if len(parts) == 1:
         return Mount("volume", _target(value, parts[0]))
@@ -52,7 +58,9 @@ def _short(value: Value) -> Mount:
         raise value.expected("SOURCE:TARGET or SOURCE:TARGET:MODE")
     source, target = parts[0], _target(value, parts[1])
     read_only, options = _modes(value, parts[2] if len(parts) == 3 else "")
-    if source[0] in "/.~":
+    if source[0] == ".":
+        return sent.files(value, source, target, read_only=read_only)
+    if source[0] in "/~":
         return Mount("bind", target, _bind_source(value, source), read_only, create=True, options=options)
     return Mount("volume", target, _volume(value, source), read_only, options=options)
 
@@ -87,11 +95,6 @@ def _bind_source(value: Value, said: str) -> str:
     if said.startswith("~"):
         raise value.error(
             f"{said} has a ~, which nobody expands on the node", hint="write the absolute path on the node"
-        )
-    if not said.startswith("/"):
-        raise value.error(
-            f"{said} is relative, so a path on the control machine; sending folders to nodes is not carried out yet",
-            hint="send files with configs:, or write an absolute path on the node",
         )
     power.path(value, said)
     return said
@@ -133,7 +136,7 @@ LONG = Table(
 )
 
 
-def _long(value: Value) -> Mount | None:
+def _long(value: Value) -> Mounted | None:
     """None where its kind or target could not be read, which is noted."""
     if value.data.get("type") in ("npipe", "cluster", "image"):
         raise value.error(f"the type {value.data['type']} is not carried out yet")
@@ -152,6 +155,8 @@ def _long(value: Value) -> Mount | None:
     if kind == "bind":
         if not source:
             raise value.error("is a bind without a source")
+        if not source.startswith(("/", "~")):
+            return sent.files(value, source, target, read_only=got.get("read_only", False))
         source = _bind_source(value, source)
     elif kind == "volume":
         source = _volume(value, source) if source else None
@@ -163,7 +168,12 @@ def _long(value: Value) -> Mount | None:
 
 
 KEYS = (
-    Key("volumes", "list", "`NAME:/path[:ro]`, `/on/the/node:/path`, `/path`, or mappings.", mounts),
+    Key(
+        "volumes",
+        "list",
+        "`NAME:/path[:ro]`, `/on/the/node:/path`, `./in/the/project:/path` (files are sent), `/path`, or mappings.",
+        mounts,
+    ),
     Key("tmpfs", "text or list", "Folders in memory: `/run`, `/run:size=64m,mode=1777`.", tmpfs),
     Key(
         "configs",

@@ -31,10 +31,12 @@ from shipyard.files.compose.keys import OWN, Key, Table
 from shipyard.files.compose.value import Value
 from shipyard.model.job import JOB_MODES
 from shipyard.model.spec import (
+    ConfigMount,
     ContainerSpec,
     DeviceRequest,
     Limits,
     Member,
+    Mount,
     PlacementRules,
     Port,
     Probes,
@@ -68,7 +70,7 @@ SERVICE = Table(
     Key(OWN, "mapping", "What Compose has no word for.", SHIPYARD.read),
     *refusals.KEYS,
 )
-_MADE_BELOW = {"gpus", "environment", "networks", "network_mode", "mounts", "ports", "restart", "limits"}
+_MADE_BELOW = {"gpus", "environment", "networks", "network_mode", "mounts", "ports", "restart", "limits", "configs"}
 _AS_READ = {field.name for field in dataclasses.fields(ContainerSpec)} & set(SERVICE.keys) - _MADE_BELOW
 
 
@@ -159,8 +161,14 @@ def _policy(policy: UpdatePolicy, own: dict[str, Any]) -> UpdatePolicy:
 def _container(
     value: Value, name: str, got: dict[str, Any], deployed: dict[str, Any], most: Limits, *, restarting: bool
 ) -> ContainerSpec:
-    mounted = {mount.target: mount for mount in (*got.get("volumes", ()), *got.get("tmpfs", ()))}
-    taken = mounted.keys() | {mount.target for mount in got.get("configs", ())}
+    volumes = got.get("volumes", ())
+    sent = [mount for mount in volumes if isinstance(mount, ConfigMount)]
+    mounted = {mount.target: mount for mount in (*volumes, *got.get("tmpfs", ())) if isinstance(mount, Mount)}
+    taken = mounted.keys() | {mount.target for mount in sent}
+    for target in sorted(taken & {mount.target for mount in got.get("configs", ())} - mounted.keys()):
+        raise value.child("configs", None).error(f"{target} is a file of a volume already")
+    configs = tuple(sorted((*got.get("configs", ()), *sent), key=lambda mount: mount.target))
+    taken |= {mount.target for mount in configs}
     for target in sorted(taken & {mount.target for mount in got.get("secrets", ())}):
         raise value.child("secrets", None).error(f"{target} is a volume or a config already")
     mode = got.get("network_mode")
@@ -170,6 +178,7 @@ def _container(
         power.tell(value.child("privileged", None), f"{name} is privileged")
     return ContainerSpec(
         **{key: got[key] for key in _AS_READ if key in got},
+        configs=configs,
         environment=environment.resolve(value, got.get("environment", {}), got.get("env_file", ())),
         ports=tuple(sorted(got.get("ports", ()), key=_port_order)),
         mounts=tuple(mounted[target] for target in sorted(mounted)),

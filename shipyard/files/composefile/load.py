@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shipyard.base.errors import FileError, FileErrors, UsageError
 from shipyard.files import patterns
@@ -12,7 +14,7 @@ from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.value import Reading
 from shipyard.files.composefile.nodes import ManyMarks, Node, plain
 from shipyard.files.composefile.reading import Reader, variables
-from shipyard.files.composefile.services import adapted, enabled
+from shipyard.files.composefile.services import adapted, enabled, inherited
 from shipyard.files.kinds import Wish
 from shipyard.files.playbook.assemble import Assembly
 from shipyard.files.playbook.load import LoadedFiles, check_tags, inside, ordered
@@ -20,6 +22,38 @@ from shipyard.files.playbook.play import Play
 from shipyard.model.inventory import Host, Inventory
 
 _SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Files put together: `data`: plain, only what is used. `environ`: with the variables of env files."""
+
+    name: str
+    files: tuple[str, ...]
+    data: dict[str, Any]
+    marks: ManyMarks
+    environ: Mapping[str, str]
+    notices: tuple[str, ...]
+
+
+def together(paths: Sequence[Path], wish: Wish, *, project: Path, environ: Mapping[str, str]) -> Project:
+    """Read the files; what stands in them is not looked at closer. Raises FileErrors."""
+    notices: list[str] = []
+    folder = paths[0].parent
+    files = tuple(dict.fromkeys(inside(path, project) for path in paths))
+    try:
+        env_files = [Path(name) for name in wish.env_files] or [folder / ".env"] * (folder / ".env").is_file()
+        known = variables(env_files, environ, project)
+        name = wish.stack or known.get("COMPOSE_PROJECT_NAME")
+        known.setdefault("COMPOSE_PROJECT_NAME", name or _name_of(folder))
+        whole = Reader(project, folder, known, notices).read(paths)
+        marks = ManyMarks(str(paths[0]))
+        said = whole.get("name")
+        name = name or (str(said.data) if said else _name_of(folder))
+        _prepare(whole, (*wish.profiles, *known.get("COMPOSE_PROFILES", "").split(",")), notices, known)
+    except FileError as error:
+        raise FileErrors((error,)) from None
+    return Project(name, files, plain(whole, marks), marks, known, tuple(notices))
 
 
 def load(
@@ -33,24 +67,12 @@ def load(
     untrusted: bool,
 ) -> LoadedFiles:
     """Read Compose files that are laid over each other. Raises FileErrors with what is wrong."""
-    problems: list[FileError] = []
-    notices: list[str] = []
-    folder = paths[0].parent
-    files = tuple(dict.fromkeys(inside(path, project) for path in paths))
     pattern, hosts = wish.hosts or "all", _hosts(wish.hosts or "all", inventory)
-    env_files = [Path(name) for name in wish.env_files] or [folder / ".env"] * (folder / ".env").is_file()
-    known = variables(env_files, environ, project)
-    name = wish.stack or environ.get("COMPOSE_PROJECT_NAME") or known.get("COMPOSE_PROJECT_NAME")
-    known.setdefault("COMPOSE_PROJECT_NAME", name or _name_of(folder))
-    try:
-        whole = Reader(project, folder, known, notices).read(paths)
-        marks = ManyMarks(str(paths[0]))
-        said = whole.get("name")
-        name = name or (str(said.data) if said else _name_of(folder))
-        _prepare(whole, (*wish.profiles, *known.get("COMPOSE_PROFILES", "").split(",")), notices)
-    except FileError as error:
-        raise FileErrors((error,)) from None
-    data = plain(whole, marks)
+    whole = together(paths, wish, project=project, environ=environ)
+    problems: list[FileError] = []
+    notices = list(whole.notices)
+    files, name, data, marks, known = whole.files, whole.name, whole.data, whole.marks, whole.environ
+    folder = paths[0].parent
     reading = Reading(marks, Resources(""), project, folder, known, problems, notices, untrusted)
     root = reading.root(data)
     got = {section: root.child(section, data[section]) for section in _SECTIONS if data.get(section) is not None}
@@ -79,7 +101,7 @@ def _name_of(folder: Path) -> str:
     return re.sub(r"[^a-z0-9_-]", "", folder.resolve().name.lower()).lstrip("_-").rstrip("_-") or "default"
 
 
-def _prepare(whole: Node, profiles: Sequence[str], notices: list[str]) -> None:
+def _prepare(whole: Node, profiles: Sequence[str], notices: list[str], environ: Mapping[str, str]) -> None:
     services = whole.get("services")
     if services is None or not services.data:
         raise whole.error("has no services")
@@ -88,6 +110,7 @@ def _prepare(whole: Node, profiles: Sequence[str], notices: list[str]) -> None:
         raise services.error("no service is without a profile", hint="name a profile with --profile")
     for name, service in kept.data.items():
         adapted(name, service, notices)
+        inherited(service, environ)
     whole.data["services"] = kept
     _only_used(whole, kept)
 

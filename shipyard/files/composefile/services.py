@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shipyard.files.composefile.nodes import Node
@@ -58,6 +58,20 @@ def adapted(name: str, service: Node, notices: list[str]) -> Node:
     if aliases and "network_mode" not in made:
         _join_as(service, aliases)
     return service
+
+
+def inherited(service: Node, environ: Mapping[str, str]) -> None:
+    """Names under `environment` that have no value get theirs from the environment, or from env files."""
+    found = service.get("environment")
+    if found is None:
+        return
+    if isinstance(found.data, list):
+        for item in found.data:
+            if isinstance(item.data, str) and "=" not in item.data and item.data in environ:
+                item.data = f"{item.data}={environ[item.data]}"
+    for name, value in found.entries().items():
+        if value.data is None and name in environ:
+            value.data = environ[name]
 
 
 def _links(name: str, service: Node) -> None:

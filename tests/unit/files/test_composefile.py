@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from shipyard.base.errors import FileErrors, ShipyardError, UsageError
-from shipyard.files import kinds
+from shipyard.files import composefile, kinds
+from shipyard.files.composefile import writing
 from shipyard.files.playbook import LoadedFiles
 from tests.playbook_project import INVENTORY
 
@@ -84,6 +85,51 @@ def test_it_is_what_compose_makes_of_it(tmp_path: Path) -> None:
         if ours != theirs:
             different.append(f"{case['what']}:\n  {ours}\n  {theirs}")
     assert not different, "\n".join(different)
+
+
+def test_what_is_converted_declares_the_same(tmp_path: Path) -> None:
+    """As a playbook and as a Compose file, both beside the files that they were made from."""
+    for number, case in enumerate(cases("good.yml")):
+        folder = tmp_path / f"p{number}"
+        folder.mkdir()
+        paths = written(case, folder)
+        environ, wish = case.get("env", {}), kinds.Wish(profiles=tuple(case.get("profiles", ())))
+        whole = composefile.together(paths, wish, project=folder, environ=environ)
+        expected = bare(load(paths, case))
+        for name, text in (
+            ("play.yml", writing.playbook(whole.name, "all", whole.data, whole.notices)),
+            ("again.yaml", writing.compose(whole.name, whole.data, whole.notices)),
+        ):
+            (folder / name).write_text(text)
+            again = kinds.load([folder / name], inventory=INVENTORY, project=folder, environ=environ)
+            assert bare(again) == expected, f"{case['what']}: {text}"
+
+
+def test_files_of_a_relative_bind_are_sent_by_their_content(tmp_path: Path) -> None:
+    case = {
+        "web": {"volumes": ["./html:/srv:ro", {"type": "bind", "source": "a.conf", "target": "/etc/a.conf"}]},
+        "beside": {"html/index.html": "one", "html/sub/run.sh": "two", "a.conf": "three"},
+    }
+    paths = written(case, tmp_path)
+    (tmp_path / "html/sub/run.sh").chmod(0o755)
+    (tmp_path / "html/empty").mkdir()
+    loaded = load(paths, case)
+    before = loaded.stacks[0]
+    mounts = before.services[0].container.configs
+    assert [(mount.target, mount.mode) for mount in mounts] == [
+        ("/etc/a.conf", None),
+        ("/srv/index.html", None),
+        ("/srv/sub/run.sh", 0o555),
+    ]
+    contents = {config.name: config.content for config in before.configs}
+    assert [contents[mount.name] for mount in mounts] == [b"three", b"one", b"two"]
+    assert [notice.partition(": ")[2] for notice in loaded.notices] == [
+        "html/empty is an empty folder, and is not sent",
+        "a.conf is sent to the nodes, where the container can't write it",
+    ]
+    (tmp_path / "html/index.html").write_text("changed")
+    after = load(paths, case).stacks[0]
+    assert after.services[0].container != before.services[0].container
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["what"]) for case in cases("bad.yml")])

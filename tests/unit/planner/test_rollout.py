@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer
-from shipyard.model.spec import Canary, Healthcheck, Mount, Port, UpdatePolicy, VolumeSpec
+from shipyard.model.spec import Canary, Healthcheck, Mount, Port, StackSpec, UpdatePolicy, VolumeSpec
 from shipyard.planner.plan import plan
 from tests.rolling import CHECKED, Control, service
 
@@ -382,3 +383,21 @@ def test_a_port_goes_from_one_service_to_another_in_one_revision(
         keys = {box.id for _, box in control.boxes(name)}
         specs = [spec for node in control.fleet.nodes.values() for key, spec in node.specs.items() if key in keys]
         assert [[each.published for each in spec.ports] for spec in specs] == [[port] if port else []] * 3
+
+
+def test_a_replica_goes_back_to_its_data_where_an_update_that_let_it_go_is_taken_back(control: Control) -> None:
+    """It was drained, and free to go as it had its data no more; before it has gone it is to have it again."""
+    data = {"mounts": (Mount("volume", "/data", "s_data"),)}
+    volumes = (VolumeSpec("s_data", "data"),)
+    with_data = StackSpec("s", (service("app:1", replicas=1, **data),), volumes=volumes)
+    control.store(with_data)
+    control.run()
+    ((home, _),) = control.boxes()
+    control.fleet.nodes[home].availability = Availability.DRAIN
+    control.store(StackSpec("s", (service("app:2", replicas=1),), volumes=volumes))
+    control.step()
+    assert control.fleet.memory.placements[0].node != home
+    control.store(with_data)
+    control.run()
+    assert [where for where, _ in control.boxes()] == [home]
+    assert {"PinnedByVolume"} == {each.reason for each in control.last.blocked}
