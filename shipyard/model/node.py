@@ -48,7 +48,6 @@ class Node:
     `taints`, `devices`: `shipyard_taints` and `shipyard_devices`, the latter by kind (`gpu`, `nvidia/gpu`), how many.
     What people decide about it: `availability`; `drain_until`: unix seconds until which a drain waits for others, 0 for
     ever; `dead`: it is known to be switched off, which holds until it answers.
-    `confined`: when last seen, it could not be on a network that spans nodes (its runtime is rootless, …).
     """
 
     name: str
@@ -64,4 +63,3 @@ class Node:
     devices: tuple[tuple[str, int], ...] = ()
     drain_until: float = 0.0
     dead: bool = False
-    confined: bool = False

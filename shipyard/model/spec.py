@@ -550,8 +550,8 @@ def _own_container(spec: ContainerSpec, per_replica: tuple[str, ...], name: str,
 class NetworkSpec(HashedOnce):
     """`name`: full name on the nodes; `key`: the name in the file. Only `external` ones are not made by us.
 
-    `driver`: bridge, routed, vxlan or wireguard, or one of the runtime's own (`macvlan`, …); None: vxlan where the
-    network spans nodes, else bridge. `mtu`, `device` (the bridge's name): chosen by the planner, not by people.
+    `driver`: routed, vxlan or wireguard for one that spans nodes, bridge (as None) for one of each node's own, or one
+    of the runtime's own (`macvlan`, …). `mtu`, `device` (the bridge's name): chosen by the planner, not by people.
     """
 
     name: str

@@ -16,6 +16,7 @@ from shipyard.model.plan import (
     CreateContainer,
     CreateVolume,
     LoadHolder,
+    LoadRules,
     Outcome,
     PullImage,
     StartContainer,
@@ -66,8 +67,16 @@ def learn(
         failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)),
         volumes=tuple(volume for _, volume in sorted(volumes.items())),
         stumbles=tuple(sorted(stumbles.values(), key=lambda entry: entry.key)),
-        wired=_held_back(memory.wired, wired, now, timing) if wired else memory.wired,
+        wired=_held_back(_unsure(memory.wired, outcomes), wired, now, timing),
     )
+
+
+def _unsure(known: tuple[Wired, ...], outcomes: Sequence[Outcome]) -> tuple[Wired, ...]:
+    """Where rules may not have been loaded after all, the next change of them is none of replicas alone."""
+    nodes = {
+        each.action.node for each in outcomes if isinstance(each.action.step, LoadRules) and each.status != Status.DONE
+    }
+    return tuple(replace(each, shape="") if each.node in nodes else each for each in known)
 
 
 def _held_back(known: Sequence[Wired], failed: dict[str, str], now: float, timing: Timing) -> tuple[Wired, ...]:

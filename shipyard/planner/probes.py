@@ -20,6 +20,7 @@ from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Probe, Probes, ServiceSpec
 from shipyard.planner import groups, reach
+from shipyard.planner.network.spanning import resolved
 from shipyard.planner.world import World, slot_of
 
 NONE = Probes()
@@ -50,6 +51,7 @@ WELL = Verdict()
 
 def due(situation: Situation) -> tuple[Try, ...]:
     """What should be tried now. A fleet without probes costs one look at its services."""
+    situation = resolved(situation)
     services = {
         (stack.revision.stack, service.name): (stack, service)
         for stack in situation.stacks

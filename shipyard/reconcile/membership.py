@@ -47,7 +47,6 @@ def members(
             continue
         connection, said = connection_of(inventory, host), node_settings(inventory, host)
         before = known[name].node if name in known else Node(name)
-        facts = known[name].facts if name in known else None
         nodes.append(
             replace(
                 before,
@@ -58,7 +57,6 @@ def members(
                 devices=said.devices,
                 runtime=before.runtime or said.runtime,
                 orphaned=False,
-                confined=facts is not None and facts.rootless,
             )
         )
         connections[name] = connection

@@ -107,7 +107,7 @@ NETWORK = Table(
         "How it gets from node to node: not at all, by plain routes, tunnelled, encrypted. `overlay` is `vxlan`. "
         "Others are the runtime's own.",
         _network_driver,
-        "`vxlan` where its services may be on several nodes, else `bridge`",
+        "`bridge`",
     ),
     Key("internal", "boolean", "No way out of it.", boolean, "`false`"),
     Key("attachable", "boolean", "Others may join it.", boolean, "`false`"),

@@ -1,9 +1,8 @@
 """Which networks span nodes, and what that makes of the services on them.
 
-A network without `driver:` spans nodes where its services may be on more than one, and all of these can carry it. Its
-containers then have a hosts file of shipyard's, and their ingress ports are answered by the kernel of every node of the
-play instead of being published by the runtime where a replica is. Like the number of an autoscaled service this is
-worked out from the situation: the stored revision does not change.
+Containers on such a network have a hosts file of shipyard's, and their ingress ports are answered by the kernel of
+every node of the play instead of being published by the runtime where a replica is. Like the number of an autoscaled service
+this is worked out from the situation: the stored revision does not change.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from shipyard.model.observed import ObservedNode
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, NetworkSpec, Port, Revision, ServiceSpec, StackSpec
 
-DEFAULT = "vxlan"
 SPANNING = ("routed", "vxlan", "wireguard")
 """Drivers whose networks are one on all nodes."""
 
@@ -40,40 +38,12 @@ def resolved(situation: Situation) -> Situation:
 
 def _decided(situation: Situation) -> dict[str, str]:
     """The driver of each network that spans nodes, by its full name."""
-    users: dict[str, set[str]] = {}
-    fixed: set[str] = set()
-    for stack in situation.stacks:
-        for service in stack.revision.spec.services:
-            for attachment in service.container.networks:
-                users.setdefault(attachment.network, set()).update(stack.eligible_for(service.name))
-                if attachment.ipv4_address or attachment.ipv6_address:
-                    fixed.add(attachment.network)
-    decided: dict[str, str] = {}
-    confined: frozenset[str] | None = None
-    for stack in situation.stacks:
-        for network in stack.revision.spec.networks:
-            if network.driver in SPANNING and not network.external:
-                decided[network.name] = network.driver
-            elif network.driver is None and not network.external and not _own(network, fixed):
-                nodes = users.get(network.name, set())
-                if len(nodes) > 1:
-                    confined = _confined(situation) if confined is None else confined
-                    if confined.isdisjoint(nodes):
-                        decided[network.name] = DEFAULT
-    return decided
-
-
-def _own(network: NetworkSpec, fixed: set[str]) -> bool:
-    """Addresses that people chose themselves, and the runtime's own options, are only good on a node's own network."""
-    return bool(network.subnet or network.enable_ipv6 or network.driver_opts or network.name in fixed)
-
-
-def _confined(situation: Situation) -> frozenset[str]:
-    """The nodes that can't have such networks."""
-    seen = situation.seen()
-    return frozenset(
-        node.name for node in situation.nodes if (incapable(seen[node.name]) if node.name in seen else node.confined)
-    )
+    return {
+        network.name: network.driver
+        for stack in situation.stacks
+        for network in stack.revision.spec.networks
+        if network.driver in SPANNING and not network.external
+    }
 
 
 def incapable(seen: ObservedNode) -> str:
@@ -122,16 +92,9 @@ def _spec(spec: StackSpec, decided: Mapping[str, str]) -> StackSpec:
 
 
 def _made(spec: StackSpec, drivers: Mapping[str, str]) -> StackSpec:
-    networks = tuple(_network(network, drivers) for network in spec.networks)
     services = tuple(_service(service, drivers) for service in spec.services)
-    same = all(one is other for one, other in zip(networks, spec.networks, strict=True))
-    same = same and all(one is other for one, other in zip(services, spec.services, strict=True))
-    return spec if same else replace(spec, networks=networks, services=services)
-
-
-def _network(network: NetworkSpec, drivers: Mapping[str, str]) -> NetworkSpec:
-    driver = drivers.get(network.name)
-    return network if network.external or driver in (None, network.driver) else replace(network, driver=driver)
+    same = all(one is other for one, other in zip(services, spec.services, strict=True))
+    return spec if same else replace(spec, services=services)
 
 
 def _service(service: ServiceSpec, drivers: Mapping[str, str]) -> ServiceSpec:

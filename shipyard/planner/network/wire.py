@@ -114,6 +114,7 @@ class _Node:
         self._kernel(items, changes, wanted)
         if loads:
             self._load(text, form, gone)
+            self.known = replace(self.known, shape=form)
         else:
             self.known = replace(
                 self.known,

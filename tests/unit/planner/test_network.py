@@ -60,7 +60,7 @@ def web(name: str = "web", **more: Any) -> ServiceSpec:
 
 
 def stacks(*services: ServiceSpec, number: int = 1, **network: Any) -> tuple[DesiredStack, ...]:
-    spec = StackSpec("s", services, (NetworkSpec("s_default", "default", **network),))
+    spec = StackSpec("s", services, (NetworkSpec("s_default", "default", **{"driver": "vxlan", **network}),))
     revision = Revision("s", number, spec, stack_digest(spec), 0.0, "me")
     return (DesiredStack(revision, tuple((each.name, NODES) for each in services)),)
 
@@ -87,8 +87,8 @@ def test_each_node_has_a_block_each_replica_an_address_and_the_service_one_for_a
     assert len(fleet.memory.endpoints) == 3
 
 
-def test_a_network_of_one_node_and_one_with_addresses_of_its_own_stay_as_they_are(fleet: SimulatedFleet) -> None:
-    for more in ({"subnet": "192.168.7.0/24"}, {"driver": "bridge"}, {"driver_opts": (("a", "b"),)}):
+def test_other_networks_stay_each_nodes_own(fleet: SimulatedFleet) -> None:
+    for more in ({"driver": None, "subnet": "192.168.7.0/24"}, {"driver": "bridge"}, {"driver": None}):
         decided = fleet.one_pass(stacks(web(ports=(Port(80, 8080),), replicas=1), **more))
         assert not steps(decided, WriteHosts) and not steps(decided, LoadRules), more
         assert [port.published for step in steps(decided, CreateContainer) for port in step.spec.ports] in ([8080], [])
@@ -192,13 +192,6 @@ def test_a_node_that_can_not_take_part_is_told_before_anything_is_made(
     decided = fleet.one_pass(stacks(web(), **network))
     assert any(says in each.detail for each in decided.blocked), decided.blocked
     assert not steps(decided, CreateNetwork, "n2")
-
-
-def test_by_default_a_network_stays_on_its_nodes_where_one_can_not_take_part(fleet: SimulatedFleet) -> None:
-    fleet.nodes["n2"].wiring = wiring(2, privileged=False)
-    decided = fleet.one_pass(stacks(web()))
-    assert not decided.blocked
-    assert {step.network.subnet for step in steps(decided, CreateNetwork)} == {None}
 
 
 def test_who_may_connect_is_in_the_rules_of_routed_and_bridged_packets(fleet: SimulatedFleet) -> None:
