@@ -77,6 +77,10 @@ HELLO = """\
         {{ greeting }}
 """
 
+FIRST = (
+    "shipyard plan playbooks/hello.yml       # what would be done; needs docker or podman on this machine",
+    "shipyard apply playbooks/hello.yml      # then http://localhost:8080/ answers",
+)
 IGNORED = (".shipyard/", "shipyard-*.db", "secrets.key*")
 
 
@@ -84,14 +88,17 @@ IGNORED = (".shipyard/", "shipyard-*.db", "secrets.key*")
     epilog="\b\nExamples:\n  shipyard init fleet && cd fleet && shipyard apply playbooks/hello.yml\n  shipyard init"
 )
 @click.argument("directory", required=False, metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--from", "source", metavar="FILE|DIR", help="A Compose file to begin with: one play is made of it.")
 @pass_app
-def init(app: App, directory: Path | None) -> None:
+def init(app: App, directory: Path | None, source: str | None) -> None:
     """Make a new project that runs as it is.
 
-    Writes shipyard.toml, inventory/hosts.yml and playbooks/hello.yml, and overwrites nothing.
+    Writes shipyard.toml, inventory/hosts.yml and playbooks/hello.yml, and overwrites nothing. With --from, the play
+    stands beside the Compose file, in the project's folder, so that relative paths mean what they did.
     """
     root = app.cwd / (directory or ".")
-    made = make(root)
+    play = None if source is None else _converted(app, root, app.cwd / source)
+    made = make(root, play)
     if app.out.json:
         app.out.data({"project": str(root), "files": [str(path.relative_to(root)) for path in made]})
     for path in made:
@@ -101,20 +108,34 @@ def init(app: App, directory: Path | None) -> None:
     if directory is not None:
         app.out.line(f"  cd {shlex.quote(str(directory))}")
     for command in (
-        "shipyard plan playbooks/hello.yml       # what would be done; needs docker or podman on this machine",
-        "shipyard apply playbooks/hello.yml      # then http://localhost:8080/ answers",
+        *(FIRST if play is None else (f"shipyard plan {play[0]}", f"shipyard apply {play[0]}")),
         "shipyard status",
-        "shipyard rm hello",
+        f"shipyard rm {'hello' if play is None else play[2]}",
     ):
         app.out.line(f"  {command}")
 
 
-def make(root: Path) -> list[Path]:
+def _converted(app: App, root: Path, source: Path) -> tuple[str, str, str]:
+    """The play's file, its text and its stack."""
+    from shipyard.files import composefile, kinds
+    from shipyard.files.composefile import writing
+
+    paths = kinds.only("compose", [source])
+    if paths[0].parent.resolve() != root.resolve():
+        raise UsageError(
+            f"{paths[0]} is not in {root}, where its relative paths would mean the same",
+            hint=f"shipyard init {shlex.quote(str(paths[0].parent))} --from {shlex.quote(str(paths[0]))}",
+        )
+    whole = composefile.together(paths, kinds.Wish(), project=root, environ=app.environ)
+    return f"{whole.name}.yml", writing.playbook(whole.name, "all", whole.data, whole.notices), whole.name
+
+
+def make(root: Path, play: tuple[str, str, str] | None = None) -> list[Path]:
     """Write the project's files; returns them. Raises UsageError when one is there already, and then writes none."""
     files = {
         root / "shipyard.toml": CONFIG.format(cluster=secrets.token_hex(6)),
         root / "inventory" / "hosts.yml": HOSTS,
-        root / "playbooks" / "hello.yml": HELLO,
+        **({root / "playbooks" / "hello.yml": HELLO} if play is None else {root / play[0]: play[1]}),
     }
     there = [str(path.relative_to(root)) for path in files if path.exists()]
     if there:

@@ -27,6 +27,19 @@ def test_it_writes_a_project_that_is_read_back(tmp_path: Path, capsys: pytest.Ca
     assert "shipyard apply playbooks/hello.yml" in capsys.readouterr().out
 
 
+def test_it_begins_with_a_compose_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "shop").mkdir()
+    file = tmp_path / "shop" / "compose.yaml"
+    file.write_text("services: {web: {image: 'nginx:${TAG:-1}', env_file: a.env}}\n")
+    assert run(["init", "shop", "--from", "shop"], App({}, tmp_path)) == 0
+    (play,) = yaml.safe_load((tmp_path / "shop" / "shop.yml").read_text())
+    assert play == {"hosts": "all", "stack": "shop", "services": {"web": {"image": "nginx:1", "env_file": "a.env"}}}
+    assert not (tmp_path / "shop" / "playbooks").exists()
+    assert "shipyard apply shop.yml" in capsys.readouterr().out
+    assert run(["init", "other", "--from", "shop/compose.yaml"], App({}, tmp_path)) != 0
+    assert "is not in" in capsys.readouterr().err
+
+
 def test_every_project_has_an_id_of_its_own(tmp_path: Path) -> None:
     for name in ("a", "b"):
         make(tmp_path / name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +87,33 @@ def test_it_is_what_compose_makes_of_it(tmp_path: Path) -> None:
         if ours != theirs:
             different.append(f"{case['what']}:\n  {ours}\n  {theirs}")
     assert not different, "\n".join(different)
+
+
+def expression(chance: random.Random, depth: int = 0) -> str:
+    """A text with variables in every form, nested. A, B are set, E is empty, U and V are not set."""
+    parts = []
+    for _ in range(chance.randint(1, 3)):
+        name, word = chance.choice("ABEUV"), chance.choice(("x", " y ", "$$", "-", ":", "z.1"))
+        if depth < 3 and chance.random() < 0.5:
+            operator = chance.choice((":-", "-", ":+", "+"))
+            parts.append(f"${{{name}{operator}{expression(chance, depth + 1)}}}")
+        else:
+            parts.append(chance.choice((word, f"${{{name}}}", f"${name}.")))
+    return "".join(parts)
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(COMPOSE is None, reason="needs docker-compose, which the extra dev brings")
+def test_random_interpolations_are_composes(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    said = {f"V{number}": expression(chance) for number in range(400)}
+    case = {"what": "random", "web": {"environment": said}, "env": {"A": "a", "B": "b b", "E": ""}}
+    paths = written(case, tmp_path)
+    normal = json.loads(composed(case, paths))["services"]["web"]["environment"]
+    ours = dict(load(paths, case).stacks[0].services[0].container.environment)
+    theirs = {name: value.replace("$$", "$") for name, value in normal.items()}
+    assert {name: (said[name], ours[name]) for name in ours if ours[name] != theirs[name]} == {}
+    assert len(ours) == len(said)
 
 
 def test_what_is_converted_declares_the_same(tmp_path: Path) -> None:
