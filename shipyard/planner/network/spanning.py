@@ -1,8 +1,8 @@
 """Which networks span nodes, and what that makes of the services on them.
 
 Containers on such a network have a hosts file of shipyard's, and their ingress ports are answered by the kernel of
-every node of the play instead of being published by the runtime where a replica is. Like the number of an autoscaled service
-this is worked out from the situation: the stored revision does not change.
+every node of the play instead of being published by the runtime where a replica is. Like the number of an autoscaled
+service this is worked out from the situation: the stored revision does not change.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ class _Node:
             )
             if not changes and self.known.failures:
                 self.known = replace(self.known, failures=0, retry_at=0.0, message="")
-        if takes_part or wiring.loaded or wiring.items:
+        left = any(item.kind not in ("boot", "sysctl") for item in wiring.items or ())
+        if takes_part or wiring.loaded or left or wiring.items is None:
             world.net.wired[node] = self.known
         else:
             world.net.wired.pop(node, None)
