@@ -304,7 +304,9 @@ class SimulatedFleet:
             case CreateNetwork(network, said):
                 if network.name in node.networks:
                     raise RefusedError(f"network with name {network.name} already exists")
-                node.networks[network.name] = ObservedNetwork(network.name, network.name, said)
+                node.networks[network.name] = ObservedNetwork(
+                    network.name, network.name, said, subnets=(network.subnet,) if network.subnet else ()
+                )
             case RemoveNetwork(_, name):
                 if any(there.network == name for box in node.boxes.values() for there in box.networks):
                     raise RefusedError(f"network {name} has active endpoints")

@@ -207,6 +207,16 @@ def _blocks(ranges: Ranges) -> Iterator[str]:
         yield f"{IPv4Address(first)}/{ranges.block}"
 
 
+def is_block(ranges: Ranges, text: str) -> bool:
+    """Whether this is one of the blocks that are given out."""
+    try:
+        network = parsed(text)
+    except ValueError:
+        return False
+    inside = network.prefixlen == ranges.block and network.subnet_of(parsed(ranges.containers))
+    return inside and not network.overlaps(tunnels(ranges))
+
+
 def tunnel_of(ranges: Ranges, number: int, second: bool = False) -> str:
     """The address of the node of this number; each has two, since an encrypted network shares no path with others."""
     pool = tunnels(ranges)

@@ -11,7 +11,7 @@ from shipyard.model.observed import ObservedNode
 from shipyard.model.situation import Ranges
 from shipyard.model.spec import NetworkSpec, ServiceSpec
 from shipyard.model.wire import LocalAddress, ObservedWiring
-from shipyard.planner.network.book import NetBook, RangeExhaustedError, parsed
+from shipyard.planner.network.book import NetBook, RangeExhaustedError, is_block, parsed
 from shipyard.planner.network.drivers import DRIVERS, Member
 from shipyard.planner.network.spanning import incapable
 from shipyard.planner.world import World
@@ -22,6 +22,7 @@ LEAST_MTU = 1280
 
 def learn(world: World) -> None:
     """Remember what nodes said of themselves: by which address the others reach them, and with which key."""
+    _recall_blocks(world)
     for name, node in world.nodes.items():
         seen = world.seen.get(name)
         if seen is None or seen.wiring is None or incapable(seen) or name not in _wanted(world):
@@ -34,6 +35,19 @@ def learn(world: World) -> None:
         if found is not None:
             key = seen.wiring.public_key or known.public_key
             world.net.nodes[name] = NetworkNode(name, known.number, found.address, found.device, found.mtu, key)
+
+
+def _recall_blocks(world: World) -> None:
+    """Blocks that nodes have and nobody remembers, as after a lost store: what is on them stays as it is."""
+    taken = {block for blocks in world.net.blocks.values() for block in blocks.values()}
+    for network in world.spanning:
+        known = world.net.blocks.get(network, {})
+        for name in sorted(world.seen.keys() - known.keys()):
+            there = world.stock(name).networks.get(network) if network in world.stock(name).ours else None
+            block = there.subnets[0] if there is not None and there.subnets else ""
+            if block and block not in taken and is_block(world.situation.ranges, block):
+                world.net.blocks.setdefault(network, {})[name] = block
+                taken.add(block)
 
 
 def own_address(node: Node, known: NetworkNode, wiring: ObservedWiring) -> LocalAddress | None:

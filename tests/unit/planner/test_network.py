@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shipyard.model.canonical import stack_digest
+from shipyard.model.memory import Memory
 from shipyard.model.plan import (
     ArmRevert,
     CreateContainer,
@@ -202,6 +203,16 @@ def test_who_may_connect_is_in_the_rules_of_routed_and_bridged_packets(fleet: Si
     table = text.partition("table bridge shipyard_")[2].partition("\n}")[2]
     assert f"ip saddr {api} tcp dport 5432 return" in text and f"{db} : goto sy_guard_0" in text
     assert table.count("sy_guard_0") == 2 or "sy_guard_0" in text
+
+
+def test_a_store_that_was_lost_finds_the_addresses_as_they_were(fleet: SimulatedFleet) -> None:
+    fleet.converge(stacks(web()))
+    before = {box.name: box.networks for node in fleet.nodes.values() for box in node.boxes.values()}
+    fleet.memory = Memory(placements=tuple(reversed(fleet.memory.placements)), rollouts=fleet.memory.rollouts)
+    again = fleet.converge(stacks(web()))
+    assert not again.actions
+    assert {box.name: box.networks for node in fleet.nodes.values() for box in node.boxes.values()} == before
+    assert len(fleet.memory.blocks) == len(fleet.memory.leases) == 3
 
 
 def test_the_order_of_nodes_and_containers_makes_no_difference_to_addresses() -> None:
