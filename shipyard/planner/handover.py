@@ -50,18 +50,23 @@ def goes_first(world: World, ledger: Ledger, service: ServiceSpec, placement: Pl
 
 
 def _holder(world: World, ledger: Ledger, node: str, own: SlotKey, wanted: list[Port]) -> Taken | None:
-    leaving = {draft.step.id for draft in world.wave.drafts if isinstance(draft.step, RemoveContainer)}
     for key in sorted(ledger.on(node).slots - {own}):
         for where, box in world.containers.get(key, ()):
-            if where != node or box.id in leaving:
+            if where != node:
                 continue
             for port in _ports(world, key, box, node):
-                if any(clash(port, mine) for mine in wanted):
+                if any(clash(port, mine) for mine in wanted) and not _leaves(world, box):
                     name = f"{key[0]}/{key[1]}.{key[2]}"
                     return Taken(
                         key, f"{name} has port {port.published}/{port.protocol} of {node} until its turn comes"
                     )
     return None
+
+
+def _leaves(world: World, box: Container) -> bool:
+    """Whether it goes in this wave, before anything is started."""
+    steps = (draft.step for draft in world.wave.drafts)
+    return any(isinstance(step, RemoveContainer) and step.id == box.id for step in steps)
 
 
 def _published(service: ServiceSpec, node: str) -> list[Port]:

@@ -224,10 +224,11 @@ class Choices:
         """
         levels = self._ledger.levels()
         while self._level <= max(levels) and not (heap and heap[0][:4] < (0, 0, 0, self._level)):
-            for node in levels.get(self._level, ()):
-                if node in self.fitting and node not in self._risen:
-                    self._risen.add(node)
-                    heapq.heappush(heap, self._of_node(node))
+            level = levels.get(self._level, set())
+            fresh = [node for node in level if node in self.fitting and node not in self._risen]
+            self._risen.update(fresh)
+            heap += [self._of_node(node) for node in fresh]
+            heapq.heapify(heap)
             self._level += 1
 
     def _return(self) -> None:
