@@ -181,11 +181,19 @@ def _look_closer(session: Session, membership: Membership, situation: Situation)
     for node, image in _local_images(situation, decided):
         wanted.setdefault(node, set()).add(image)
     if not wanted and not decided.inspect:
+        session.planned = (situation, decided)
         return situation
     again = [node for node in situation.nodes if node.name in wanted or node.name in decided.inspect]
     asked = _ask(session, membership, situation, again, wanted, details=decided.inspect)
     answers = {answer.name: answer for answer in asked}
     return replace(situation, observed=tuple(_again(answer, answers) for answer in situation.observed))
+
+
+def planned(session: Session, situation: Situation) -> Plan:
+    """One wave of a plan for what was seen: that by which looking closer was decided, where nothing changed since."""
+    known = session.planned
+    session.planned = None
+    return known[1] if known is not None and known[0] is situation else plan.plan(situation, waves=1)
 
 
 def _again(before: Observation, answers: Mapping[str, Observation]) -> Observation:
@@ -282,6 +290,8 @@ def revive(session: Session, situation: Situation) -> Situation:
     """A node that answers is not dead, whatever was said of it."""
     seen = situation.seen()
     revived = {node.name: replace(node, dead=False) for node in situation.nodes if node.dead and node.name in seen}
+    if not revived:
+        return situation
     for node in revived.values():
         session.store.decide(node)
     return replace(situation, nodes=tuple(revived.get(node.name, node) for node in situation.nodes))

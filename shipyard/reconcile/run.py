@@ -23,7 +23,7 @@ from shipyard.planner.job_events import job_events
 from shipyard.planner.learn import events, learn, node_events, replica_events, rollout_events
 from shipyard.planner.plan import plan
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
-from shipyard.reconcile.looking import look, remember_nodes, revive
+from shipyard.reconcile.looking import look, planned, remember_nodes, revive
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.revising import roll_back
 from shipyard.reconcile.session import Session
@@ -91,6 +91,8 @@ def situation_now(session: Session, wish: Wish, *, thorough: bool) -> tuple[Memb
 
 def wished(situation: Situation, wish: Wish) -> Situation:
     """The situation with what this run alone allows."""
+    if not wish.accept_empty and not wish.remove_volumes:
+        return situation
     return replace(situation, accept_empty=wish.accept_empty, remove_volumes=wish.remove_volumes)
 
 
@@ -112,7 +114,7 @@ def one_pass(
         membership, situation = seen or situation_now(session, wish, thorough=not settled)
         remember_nodes(session, membership, situation)
         situation = revive(session, situation)
-        decided = plan(situation, waves=1)
+        decided = planned(session, situation)
         if decided.fence and session.settings.fence:
             from shipyard.reconcile.fencing import fence
 

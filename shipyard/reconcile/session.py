@@ -13,6 +13,7 @@ from shipyard.files.config import Settings
 from shipyard.files.patterns import match
 from shipyard.files.registries import Credentials
 from shipyard.model.inventory import Connection, Inventory
+from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision
 from shipyard.reconcile.early import Opening, read_inventory
@@ -24,7 +25,7 @@ from shipyard.transport.fleet import Fleet
 
 @dataclass(slots=True)
 class Session:
-    """Open for one command."""
+    """Open for one command. `planned`: the plan by which it was decided what to look closer at, and of what."""
 
     settings: Settings
     opening: Opening
@@ -33,6 +34,7 @@ class Session:
     _fleet: Fleet
     _known: dict[str, Connection]
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    planned: tuple[Situation, Plan] | None = None
     _vault: Vault | None = None
 
     @classmethod
