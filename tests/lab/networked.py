@@ -57,8 +57,9 @@ def asked(fleet: Fleet, node: str, url: str, *, client: str = "") -> str:
 
 
 def clients(fleet: Fleet) -> dict[str, str]:
-    """The client container of each node."""
-    return {each["node"]: each["container"] for key, each in replicas(fleet).items() if key.startswith("client")}
+    """The client container of each node, by its name."""
+    found = next(each for each in network(fleet)["services"] if each["name"] == "shop/client")
+    return {replica["node"]: replica["container"] for replica in found["replicas"]}
 
 
 def from_outside(fleet: Fleet, node: str, port: int = 8000, path: str = "/name") -> str:

@@ -59,7 +59,6 @@ DAMAGES = (
     Damage("one service's map", "nft flush map ip $TABLE sy_addresses", "rules are not as they were loaded", "address"),
     Damage("the ports' map", "nft flush map ip $TABLE sy_ports", "rules are not as they were loaded", "outside"),
     Damage("a rule more", "nft insert rule ip $TABLE sy_forward drop", "rules are not as they were loaded"),
-    Damage("all rules of the node", "nft flush ruleset", "the rules are gone"),
     Damage("forwarding", "sysctl -qw net.ipv4.ip_forward=0", "setting net.ipv4.ip_forward is `0` instead of `1`"),
     Damage(
         "what bridges ask",
@@ -97,6 +96,8 @@ DAMAGES = (
         "node3",
     ),
     Damage("off its network", "$RUNTIME network disconnect shop_default $CLIENT", "not on shop_default"),
+    # last: the runtime's own rules go with it, and it takes no container off a network without them
+    Damage("all rules of the node", "nft flush ruleset", "the rules are gone"),
 )
 
 

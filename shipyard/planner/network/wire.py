@@ -101,7 +101,7 @@ class _Node:
         if (changes or loads) and self.known.retry_at > world.now and not world.situation.foresight:
             world.wave.waiting.append(Waiting(node, "BackOff", self.known.message, self.known.retry_at))
             return False
-        if changes or (loads and (form != self.known.shape or wiring.altered)):
+        if changes or (loads and (form != self.known.shape or wiring.altered or not wiring.loaded)):
             made = names_of(world.situation.cluster)
             ranges = (world.situation.ranges.containers, world.situation.ranges.services)
             arm = ArmRevert(made.table, made.devices, ranges)
