@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from shipyard.base.record import replace
 from shipyard.model.canonical import dumps, loads, stack_digest
 from shipyard.model.memory import Memory, NodeMemory
 from shipyard.model.node import Node, NodeState

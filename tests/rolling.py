@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.memory import Hold, Rollout
 from shipyard.model.observed import Container, ContainerState, Health
@@ -21,8 +22,8 @@ CHECKED = Healthcheck(("CMD", "true"))
 
 def service(image: str = "app:1", name: str = "web", replicas: int = 3, **more: Any) -> ServiceSpec:
     """A service; what belongs to its container or its update policy may be named directly."""
-    inside = {key: more.pop(key) for key in list(more) if key in ContainerSpec.__dataclass_fields__}
-    policy = {key: more.pop(key) for key in list(more) if key in UpdatePolicy.__dataclass_fields__}
+    inside = {key: more.pop(key) for key in list(more) if key in ContainerSpec.__struct_fields__}
+    policy = {key: more.pop(key) for key in list(more) if key in UpdatePolicy.__struct_fields__}
     container = ContainerSpec(image, **{"network_mode": "none", **inside})
     more.setdefault("update", UpdatePolicy(**policy))
     return ServiceSpec(name, container, replicas=replicas, **more)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.image import HOLDER
 from shipyard.model.memory import Memory

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.node import Availability, Taint

@@ -9,17 +9,16 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
+from shipyard.base.record import Struct
 from shipyard.base.shell import join, quote
 from shipyard.runtime.dialect import Command
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """`at`: nanoseconds since 1970, by the node's clock. `replica`: `web.1`. `text`: as the container wrote it."""
 
     at: int

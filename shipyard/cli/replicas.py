@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from shipyard.base.errors import UsageError
+from shipyard.base.record import Struct
 from shipyard.model.status import FleetStatus, ReplicaStatus, ServiceStatus, StackStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A replica that has a container which can be reached. `name`: `web.1`; `id`: the container's."""
 
     stack: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from shipyard.base.errors import NodeError, NotObserved, Refused, Truncated
+from shipyard.base.record import Struct, replace
 from shipyard.base.text import one_line, tail
 from shipyard.execute.script import Script
 from shipyard.model.plan import Action, Outcome, Status, verb
@@ -21,8 +21,7 @@ _STOPPED = 124, 137, 143
 _BUSY = "another script of shipyard is still at work on this node"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One outcome for each action, in their order. `refused`: why the node let nothing (more) be done."""
 
     outcomes: tuple[Outcome, ...]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
 from shipyard.base.errors import ConfigError, NodeError, Refused, ShipyardError, TimedOut, Truncated
+from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer
 from shipyard.execute.script import Auths, Fence, Script, build, claim, confirm

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from shipyard.base import shell
 from shipyard.base.errors import ConfigError, ShipyardError
+from shipyard.base.record import Struct
 from shipyard.execute import steps
 from shipyard.model.image import RegistryAuth
 from shipyard.model.plan import WIRING, Action, PullImage
@@ -99,8 +100,7 @@ sy_frame entered "$sy_began" || exit 0
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Struct, frozen=True):
     """Who acts. `epoch`: the lease holder's number. `take_over`: make the node ours, whoever owns it (`state rebuild`).
 
     `wait`: seconds for a script of an earlier holder to let go of the lock; it does so after its present action.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct
 from shipyard.base.text import one_line, printable
 from shipyard.files.config_keys import BY_NAME, KEYS, TABLES, Key, Value, checked, number, parsed, shown
 from shipyard.model.situation import Ranges, Timing
@@ -29,8 +30,7 @@ KEY_FILE = "secrets.key"
 INVENTORY = "inventory"
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Seconds; see `config_keys`."""
 
     connect: float = 10.0
@@ -39,8 +39,7 @@ class Timeouts:
     converge: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(Struct, frozen=True):
     """How many of each are kept; see `config_keys`."""
 
     revisions: int = 10
@@ -48,8 +47,7 @@ class Retention:
     events: int = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class KeySource:
+class KeySource(Struct, frozen=True):
     """Where the key of secrets is, as configured: `variable` counts first, then `command`, then `file`."""
 
     file: Path
@@ -57,8 +55,7 @@ class KeySource:
     command: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What the command line says everywhere; None or () where it says nothing."""
 
     inventory: tuple[str, ...] = ()
@@ -70,8 +67,7 @@ class Options:
     output: str = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One value and where it came from, for `shipyard config`. Passwords in it are masked."""
 
     name: str
@@ -109,8 +105,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """A value as given, where, and the folder that relative paths in it start from."""
 
     value: Value

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct
 from shipyard.base.text import one_line
 
 Kind = Literal["words", "text", "argv", "count", "seconds", "share"]
 Value = str | int | float | tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One setting. `name`: as in shipyard.toml, dotted for a table. `least`: the smallest number that makes sense."""
 
     name: str

@@ -7,7 +7,6 @@ Kubernetes manifest. Whoever reads a kind is one entry of `LOADERS`, and gives w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import yaml
 
 from shipyard.base.errors import UsageError
+from shipyard.base.record import Struct
 from shipyard.files import playbook
 from shipyard.files.yamldialects import LOADERS as YAML
 from shipyard.files.yamldoc import MAX_BYTES
@@ -25,8 +25,7 @@ _SHOWN = {"playbook": "a playbook", "compose": "a Compose file", "kubernetes": "
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What the command line says of files that don't say it themselves.
 
     `hosts`: the pattern of where they run; "" for all. `stack`: its name; "" for the file's own. `strict`: what is only

@@ -11,10 +11,10 @@ import binascii
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct
 from shipyard.base.secret import SecretBytes
 from shipyard.base.text import printable
 from shipyard.files import program
@@ -28,8 +28,7 @@ HEAD = b"""\
 _FORM = "a key is 32 random bytes as base64: openssl rand -base64 32"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Keys, at least one, and where they were, in words. `file`: None where they were in none."""
 
     keys: tuple[SecretBytes, ...]

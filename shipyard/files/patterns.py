@@ -9,10 +9,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.errors import FileError, UsageError
+from shipyard.base.record import Struct
 from shipyard.files.inventory.hostnames import parse_address
 from shipyard.files.values import user_path
 from shipyard.model.inventory import LOCALHOST, Inventory
@@ -23,8 +23,7 @@ _SUBSCRIPT = re.compile(r"(.+)\[(?:(-?[0-9]{1,9})|([0-9]{1,9})[:-]([0-9]{0,9}))\
 _GLOB = frozenset(".?*[")
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True):
     """The hosts a pattern means, in Ansible's order, and those of its parts that named nothing at all."""
 
     hosts: tuple[str, ...]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct
 from shipyard.files import registryhelper
 from shipyard.model.image import HUB, RegistryAuth, repository_of
 
@@ -53,8 +54,7 @@ class Credentials:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """One file. `auths`, `helpers`: by plain key: a host, for podman also with the beginning of a path."""
 
     path: Path

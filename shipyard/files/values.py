@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from shipyard.base.record import Struct
 from shipyard.files.yamldoc import Tags
 
 
@@ -18,8 +18,7 @@ class Unsafe(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Vaulted:
+class Vaulted(Struct, frozen=True):
     """An encrypted value (`!vault`) that was not opened; using it is an error, carrying it along is not."""
 
     ciphertext: str

@@ -9,13 +9,13 @@ how much aliases may unfold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct
 from shipyard.base.text import one_line, printable
 from shipyard.files.yamldialects import LOADERS, Dialect, plain_tag
 
@@ -31,8 +31,7 @@ _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _TEXT = "tag:yaml.org,2002:str"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A place in a file; line and column from 1."""
 
     file: str
@@ -76,8 +75,7 @@ def dotted(path: Path) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One YAML document as plain data (dict, list, scalars), with the place of everything in it."""
 
     data: Any

@@ -12,15 +12,15 @@ import json
 import platform
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from shipyard.base.record import Struct
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """One entry of a layer. Exactly one of content, source (a file of this machine), link; none: a folder."""
 
     content: bytes | None = None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.clock import monotonic, sleep
 from shipyard.base.errors import LabError
+from shipyard.base.record import Struct
 
 BASE = "shipyard-lab"
 _WAIT = 10.0
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
+class Hierarchy(Struct, frozen=True):
     """One mounted hierarchy. `version`: 1 or 2. `whole`: it is version 2 and has all controllers to itself."""
 
     mount: Path

@@ -16,13 +16,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from shipyard.base.clock import now
 from shipyard.base.errors import LabError
+from shipyard.base.record import Struct
 from shipyard.lab import archive
 from shipyard.lab.archive import File, Files, folder
 from shipyard.lab.command import run
@@ -43,8 +43,7 @@ _LEFT_OUT = {"test", "pydoc_data", "lib-dynload", "unittest", "xml", "xmlrpc", "
 """Of python's library: large, and of no use in a small web server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image on this machine. `identity`: `sha256:…`, the same wherever it is loaded."""
 
     name: str

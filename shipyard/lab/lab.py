@@ -10,11 +10,11 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from shipyard.base.errors import LabError
+from shipyard.base.record import Struct
 from shipyard.base.text import tail
 from shipyard.lab import cgroups, disk, inventory, network
 from shipyard.lab.claim import claim, name_option
@@ -44,8 +44,7 @@ def quiet(_: str) -> None:
     """Tells nobody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
+class Lab(Struct, frozen=True):
     """A lab of this machine. Made by `up` or `find`."""
 
     layout: Layout

@@ -13,11 +13,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from msgspec import structs
+
 from shipyard.base.errors import LabError
+from shipyard.base.record import Struct
 
 Runtime = Literal["podman", "docker"]
 Choice = Literal["podman", "docker", "mixed"]
@@ -44,8 +46,7 @@ def check_name(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """What a lab is. `index`: its number on this machine, from which its network's names and addresses follow."""
 
     name: str
@@ -71,8 +72,7 @@ class Record:
         return f"sylab{self.index}n{number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The paths of one lab."""
 
     name: str
@@ -133,7 +133,7 @@ def write_record(record: Record) -> None:
     path = state_root() / record.name / "lab.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(asdict(record)) + "\n")
+    beside.write_text(json.dumps(structs.asdict(record)) + "\n")
     beside.replace(path)
 
 

@@ -7,10 +7,10 @@ import os
 import resource
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.errors import LabError
+from shipyard.base.record import Struct
 from shipyard.lab.cgroups import hierarchies, mixed
 from shipyard.lab.command import attempt
 from shipyard.lab.layout import Runtime, remove_if_empty, state_root
@@ -28,8 +28,7 @@ _PLENTY = 65536
 _TRIES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """What the nodes' configuration depends on.
 
     `oci_runtime`: None leaves podman its own choice. `limits`: what a container may have at most where nobody may

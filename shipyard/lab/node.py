@@ -12,12 +12,12 @@ import select
 import signal
 import socket
 import subprocess
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from shipyard.base.clock import monotonic, sleep
 from shipyard.base.errors import LabError
+from shipyard.base.record import Struct
 from shipyard.base.text import tail
 from shipyard.lab import cgroups
 from shipyard.lab.command import SYSTEM_PATH
@@ -32,8 +32,7 @@ _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1"; shift; done; shift; exec "$@"'
 _ENVIRONMENT = {"PATH": SYSTEM_PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One node of a lab. `number`: from 1. `disk`: its folder on this machine."""
 
     lab: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.errors import LabError
+from shipyard.base.record import Struct
 from shipyard.lab.archive import File, Files
 from shipyard.lab.command import attempt, run
 
@@ -18,8 +18,7 @@ _UNUSED = re.compile(r"lib(perl|pam|debian|elogind|db5|gdbm|newt|slang|semanage|
 _TIMEOUT = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(Struct, frozen=True):
     """Some packages and the libraries they depend on, unpacked into a folder as if it were a root."""
 
     root: Path

@@ -1,4 +1,4 @@
-"""Dataclasses of the model as canonical JSON, and back: for hashes, the store and the nodes' copies.
+"""Records of the model as canonical JSON, and back: for hashes, the store and the nodes' copies.
 
 Fields that equal their default are left out, keys are sorted, bytes become base64. A spec's hash is thus over
 what was explicitly wished for, and stays the same when a later version adds a field.
@@ -7,7 +7,6 @@ what was explicitly wished for, and stays the same when a later version adds a f
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import hashlib
 import json
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar, cast
 
+from shipyard.base.record import MISSING, annotated, defaults, is_record, replace
 from shipyard.model.spec import ContainerSpec, StackSpec
 
 T = TypeVar("T")
@@ -40,9 +40,9 @@ def to_data(value: Any) -> Any:
         return value
     if isinstance(value, tuple):
         return [to_data(item) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if is_record(value) and not isinstance(value, type):
         out = {}
-        for name, default, is_float in _fields(type(value)):
+        for name, default, is_float in _fields(cast(type, type(value))):
             item = getattr(value, name)
             if item is default or item == default:
                 continue
@@ -56,9 +56,10 @@ def to_data(value: Any) -> Any:
 @functools.cache
 def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
     """Name, default (a thing that equals nothing where there is none) and whether it is a float's."""
+    written = annotated(kind)
     return tuple(
-        (field.name, _ABSENT if field.default is dataclasses.MISSING else field.default, field.type in _FLOATS)
-        for field in dataclasses.fields(kind)
+        (name, _ABSENT if default is MISSING else default, written[name] in _FLOATS)
+        for name, default in defaults(kind).items()
     )
 
 
@@ -87,8 +88,8 @@ Reader = Callable[[Any], Any]
 @functools.cache
 def _reader(kind: Any) -> Reader | None:
     """What makes a value of this type from JSON data; None where the data is the value. Made once for each type."""
-    if dataclasses.is_dataclass(kind):
-        return _dataclass_reader(cast(type, kind))
+    if isinstance(kind, type) and is_record(kind):
+        return _record_reader(kind)
     origin = typing.get_origin(kind)
     if origin is tuple:
         return _tuple_reader(typing.get_args(kind))
@@ -124,7 +125,7 @@ def _tuple_reader(parts: tuple[Any, ...]) -> Reader:
     return read_plain
 
 
-def _dataclass_reader(kind: type) -> Reader:
+def _record_reader(kind: type) -> Reader:
     hints = typing.get_type_hints(kind)
     readers: dict[str, Reader | None] = {}
 
@@ -160,5 +161,5 @@ def spec_hash(spec: ContainerSpec) -> str:
 
 
 def _hashed(spec: ContainerSpec) -> ContainerSpec:
-    members = tuple(dataclasses.replace(each, container=_hashed(each.container)) for each in spec.members)
-    return dataclasses.replace(spec, networks=(), pull_policy=None, members=members)
+    members = tuple(replace(each, container=_hashed(each.container)) for each in spec.members)
+    return replace(spec, networks=(), pull_policy=None, members=members)

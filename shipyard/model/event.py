@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shipyard.base.record import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """`reason`: a CamelCase word. `target`: `stack/service.slot` or a node. `at`: unix seconds. `warning`: unwished."""
 
     at: float

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from shipyard.base.record import Struct, replace
 
 NO_VARS: Mapping[str, Any] = MappingProxyType({})
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
@@ -41,8 +43,7 @@ class Connection:
     become: Become | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """One host. `groups`: every group it is in, sorted, ancestors and `all` included.
 
     `vars`: all its variables, merged by Ansible's precedence, with Jinja not yet evaluated.
@@ -50,17 +51,16 @@ class Host:
 
     name: str
     groups: tuple[str, ...]
-    vars: Mapping[str, Any] = field(default_factory=lambda: NO_VARS)
+    vars: Mapping[str, Any] = NO_VARS
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """`hosts`, `children`: direct members only, in the order of the files. `vars`: those of the inventory source."""
 
     name: str
     hosts: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
-    vars: Mapping[str, Any] = field(default_factory=lambda: NO_VARS)
+    vars: Mapping[str, Any] = NO_VARS
     priority: int = 1
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from shipyard.base.record import Struct
 
 TaskState = Literal["waiting", "starting", "running", "stopping", "succeeded", "failed", "unknown", "stopped"]
 RunState = Literal["active", "succeeded", "failed", "unknown", "skipped", "replaced"]
@@ -14,8 +15,7 @@ AT_WORK: tuple[TaskState, ...] = ("starting", "running", "stopping")
 JOB_MODES = ("replicated-job", "global-job")
 
 
-@dataclass(frozen=True, slots=True)
-class JobTask:
+class JobTask(Struct, frozen=True):
     """One container of a run. `slot`: of its container, never used twice by a job. `index`: which of the run's tasks.
 
     `waiting`: nothing was begun; `node`, where there is one, may still change. `starting`: written down, and from then
@@ -42,8 +42,7 @@ class JobTask:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobRun:
+class JobRun(Struct, frozen=True):
     """One run of a job: for a due time, for a spec that is new, or because someone asked.
 
     `name`: the same for whoever plans it, and never that of another run: markers on nodes carry it. `number`: for
@@ -66,8 +65,7 @@ class JobRun:
     tasks: tuple[JobTask, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A service that is a job. `schedule`: expression and time zone when last seen; `since`: due times up to then are
     no concern of it; `last_due`: the newest that was decided on. `numbers`: the highest number given to a run or slot.
     """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from shipyard.base.record import Struct
 from shipyard.model.job import Job
 from shipyard.model.netbook import (
     AddressLease,
@@ -25,8 +25,7 @@ SlotKey = tuple[str, str, int]
 """stack, service, slot (a stable number from 1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """Which node a replica is on. `incarnation`: how many containers the slot has had, this one included.
 
     It is recorded before the container is made, and names it: a pass that was killed can be carried on.
@@ -45,8 +44,7 @@ class Placement:
         return (self.stack, self.service, self.slot)
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(Struct, frozen=True):
     """How a slot has fared with one spec (`spec`: its hash). Kept per slot and spec.
 
     `count`: failures in a row; `retry_at`: unix seconds before which it is not tried again; `reason` (CamelCase) and
@@ -71,8 +69,7 @@ class Failures:
         return (self.stack, self.service, self.slot)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeMemory:
+class NodeMemory(Struct, frozen=True):
     """How a node has answered. `since`: unix seconds when `state` began. `misses`: in a row.
 
     `silent_for`: seconds that count towards unreachable and lost: only between misses close enough to each
@@ -90,8 +87,7 @@ class NodeMemory:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownVolume:
+class KnownVolume(Struct, frozen=True):
     """A volume that was seen, or made, on a node: when it is gone, that is a loss and not a fresh start."""
 
     node: str
@@ -99,8 +95,7 @@ class KnownVolume:
     stack: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(Struct, frozen=True):
     """How a service's last update goes, or went. `revision`: the one it is going to (or went to). `since`: when it
     began, or was resumed; times are unix seconds.
 
@@ -151,8 +146,7 @@ class Rollout:
         return self.state in ("completed", "rollback_completed")
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A person has paused a stack's rollouts: nothing that serves is replaced until `resume`. `author`: user@host."""
 
     stack: str
@@ -168,8 +162,7 @@ StumbleKey = tuple[str, str, str]
 """stack, service, node."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stumbles:
+class Stumbles(Struct, frozen=True):
     """When replicas of a service failed on a node of late: unix seconds, oldest first."""
 
     stack: str
@@ -182,8 +175,7 @@ class Stumbles:
         return (self.stack, self.service, self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Relocation:
+class Relocation(Struct, frozen=True):
     """A replica that a person asked to move to `node`, so that the fleet is more even. `since`: unix seconds."""
 
     stack: str
@@ -200,8 +192,7 @@ class Relocation:
 ProbeName = Literal["startup", "liveness", "readiness"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeCount:
+class ProbeCount(Struct, frozen=True):
     """How one probe of one container has gone. `probe`: hash of the probe as declared; another one is counted anew.
 
     `tried`: unix seconds. `passed`: the last try that came to anything, and `row` how many in a row came to the same.
@@ -219,8 +210,7 @@ class ProbeCount:
     obstacle: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(Struct, frozen=True):
     """The probes of one run of a container: `restarts` and `age` (seconds) tell when it has been started anew."""
 
     stack: str
@@ -241,8 +231,7 @@ class Probed:
         return next((count for count in self.counts if count.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """How many replicas an autoscaled service is to have. `judged`: unix seconds of the last look at its use.
 
     `wishes`: what its use asked for of late, as (unix seconds, replicas), oldest first. `figures`: what `wanted` was
@@ -261,8 +250,7 @@ class Scale:
         return (self.stack, self.service)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
+class Attempts(Struct, frozen=True):
     """How often a slot was restarted with one spec (`spec`: its hash), where its policy limits that.
 
     `restarts`: the runtime's own count of `container` that is in `count` already.
@@ -281,8 +269,7 @@ class Attempts:
         return (self.stack, self.service, self.slot)
 
 
-@dataclass(frozen=True, slots=True)
-class Nameless:
+class Nameless(Struct, frozen=True):
     """Volumes without a name that a replica had on a node, as (target, volume). `member`: of a replica of several.
 
     Only a container says whose they are: when it is removed by hand, this is what is left to tell.
@@ -300,8 +287,7 @@ class Nameless:
         return (self.stack, self.service, self.slot, self.member)
 
 
-@dataclass(frozen=True, slots=True)
-class Departed:
+class Departed(Struct, frozen=True):
     """A replica was moved off a silent node, where this incarnation of it may still be at work.
 
     Kept until the node answers and it is decided which of the two stays.
@@ -322,8 +308,7 @@ class Departed:
         return (self.stack, self.service, self.slot, self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Evacuation:
+class Evacuation(Struct, frozen=True):
     """A lost node's work is being moved since `since` (unix seconds); kept while that counts against the next."""
 
     node: str
@@ -334,8 +319,7 @@ class Evacuation:
         return (self.node,)
 
 
-@dataclass(frozen=True, slots=True)
-class FailedFencing:
+class FailedFencing(Struct, frozen=True):
     """The fence command could not switch a silent node off, at `since` (unix seconds), for the reason in `message`."""
 
     node: str
@@ -347,8 +331,7 @@ class FailedFencing:
         return (self.node,)
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """All of it, each tuple sorted by its key.
 
     What has a table of its own comes first; the rest is kept as JSON bodies, so new kinds need no migration.

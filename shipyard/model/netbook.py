@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shipyard.base.record import Struct
 
 Driver = str
 """`vxlan`, `wireguard` or `routed`."""
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkNode:
+class NetworkNode(Struct, frozen=True):
     """A node as the others' packets find it. `number`: of its tunnel address in the range's first part, from 1.
 
     `address`: its own, by which the others reach it; `device`: where that is. `mtu`: of that device. `public_key`:
@@ -28,8 +27,7 @@ class NetworkNode:
         return (self.node,)
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkBlock:
+class NetworkBlock(Struct, frozen=True):
     """The addresses of one network's containers on one node: `block` is `A/LENGTH`."""
 
     network: str
@@ -41,8 +39,7 @@ class NetworkBlock:
         return (self.network, self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAddress:
+class ServiceAddress(Struct, frozen=True):
     """The stable address of a service on a network."""
 
     stack: str
@@ -55,8 +52,7 @@ class ServiceAddress:
         return (self.stack, self.service, self.network)
 
 
-@dataclass(frozen=True, slots=True)
-class AddressLease:
+class AddressLease(Struct, frozen=True):
     """The address that the container of this incarnation has on a network."""
 
     stack: str
@@ -72,8 +68,7 @@ class AddressLease:
         return (self.stack, self.service, self.slot, self.network)
 
 
-@dataclass(frozen=True, slots=True)
-class Wired:
+class Wired(Struct, frozen=True):
     """How a node was when all was found as it should be, so that the next pass needs no details.
 
     `wanted`: digest of what it should have (rules left out), and `kernel` of how its listing looked then.
@@ -98,8 +93,7 @@ class Wired:
         return (self.node,)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """A replica that a service's addresses led to, as of the last pass. `addresses`: (network, address), sorted."""
 
     stack: str
@@ -114,8 +108,7 @@ class Endpoint:
         return (self.stack, self.service, self.slot, self.container)
 
 
-@dataclass(frozen=True, slots=True)
-class Draining:
+class Draining(Struct, frozen=True):
     """A container that is to stop. `since`: unix seconds when no address led to it any more, 0 before that."""
 
     container: str

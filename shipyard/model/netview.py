@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shipyard.base.record import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaView:
+class ReplicaView(Struct, frozen=True):
     """One replica on a network. `ready`: service addresses lead to it."""
 
     slot: int
@@ -16,8 +15,7 @@ class ReplicaView:
     ready: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceView:
+class ServiceView(Struct, frozen=True):
     """A service on a network. `address`: its stable one, "" where its name means its replicas.
 
     `names`: by which others find it. `allowed`: services that alone may connect (`stack/service`, `*`), None for all on
@@ -37,8 +35,7 @@ class ServiceView:
         return f"{self.stack}/{self.service}"
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkView:
+class NetworkView(Struct, frozen=True):
     """A network. `blocks`: (node, block) where it spans nodes. `nodes`: on which there is something of it."""
 
     name: str
@@ -50,8 +47,7 @@ class NetworkView:
     services: tuple[ServiceView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """One connection that was tried. `client`, `target`: `stack/service`. `expected`: whether it should succeed.
 
     `succeeded` None: it could not be tried, for the reason in `words`.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from shipyard.base.record import Struct
 from shipyard.model.spec import Pairs
 
 
@@ -27,8 +27,7 @@ class NodeState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Taint:
+class Taint(Struct, frozen=True):
     """What keeps replicas away that don't tolerate it. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
 
     key: str
@@ -39,8 +38,7 @@ class Taint:
         return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One node of the fleet.
 
     `groups`: the inventory groups (roles). `labels`: `shipyard_labels` of the inventory. `orphaned`: no longer in

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from shipyard.base.record import Struct
 from shipyard.model.spec import Pairs
 from shipyard.model.wire import ObservedWiring
 
@@ -28,8 +28,7 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedAttachment:
+class ObservedAttachment(Struct, frozen=True):
     """A container on a runtime's network. `aliases`: sorted; the container's own id and name left out."""
 
     network: str
@@ -38,8 +37,7 @@ class ObservedAttachment:
     mac_address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A container that carries this cluster's label, as observed.
 
     `id`: full. `image`: the image's id (`sha256:…`). `age`: seconds since it last started, by the node's own clock;
@@ -76,8 +74,7 @@ class Container:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedNetwork:
+class ObservedNetwork(Struct, frozen=True):
     """`device`: the bridge on the node, "" where the runtime does not say."""
 
     id: str
@@ -89,15 +86,13 @@ class ObservedNetwork:
     device: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedVolume:
+class ObservedVolume(Struct, frozen=True):
     name: str
     labels: Pairs = ()
     driver: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedImage:
+class ObservedImage(Struct, frozen=True):
     """`reference`: as asked for. `id`: `sha256:…` of the image's config. `digests`: `name@sha256:…`, sorted."""
 
     reference: str
@@ -105,8 +100,7 @@ class ObservedImage:
     digests: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a node says of itself. `memory` in bytes, `clock` in unix seconds (the node's own), `uptime` in seconds.
 
     `systemd`: it runs as pid 1, so podman's health checks and boot units work. `rootless`: the runtime is.
@@ -129,8 +123,7 @@ class Facts:
     runtime_version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldRevision:
+class HeldRevision(Struct, frozen=True):
     """A revision's body kept on the node, for rebuilding a lost store."""
 
     stack: str
@@ -138,8 +131,7 @@ class HeldRevision:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a container uses now: cores, and bytes of memory. None: its runtime did not say."""
 
     container: str
@@ -147,8 +139,7 @@ class Usage:
     memory: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedNode:
+class ObservedNode(Struct, frozen=True):
     """Everything that one probe found. `owner`: the uuid of the store that owns the node, "" when nobody does.
 
     `epoch`: the newest lease holder's number the node has seen. `configs`, `secrets`: names of the files kept there
@@ -177,8 +168,7 @@ class ObservedNode:
     open_connections: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Silent:
+class Silent(Struct, frozen=True):
     """A node about which nothing could be learnt in this pass.
 
     `connected` False: no connection (a miss). True: alive, not observed. `kind`: the error's class name, `message`

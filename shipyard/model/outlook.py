@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from shipyard.base.record import Struct
 from shipyard.model.plan import Notice
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaOutlook:
+class ReplicaOutlook(Struct, frozen=True):
     """One replica. `before`, `after`: its node; None where it has none.
 
     `kind`: `unschedulable` where it has no node, `held` where it must leave its node and can't. `why`: for these.
@@ -22,8 +21,7 @@ class ReplicaOutlook:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fullness:
+class Fullness(Struct, frozen=True):
     """What is placed on a node, and reserved there: cores and bytes."""
 
     replicas: int = 0
@@ -31,8 +29,7 @@ class Fullness:
     memory: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NodeOutlook:
+class NodeOutlook(Struct, frozen=True):
     """One node. `cpus`, `memory`: what it gives to replicas, 0 where that is not known.
 
     `change`: `added`, `gone` or "". `state`: whether it takes replicas (`ready`), or why not.
@@ -47,8 +44,7 @@ class NodeOutlook:
     after: Fullness
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """All of it, sorted by name. `notices`: who would be evicted for whom, and the like."""
 
     replicas: tuple[ReplicaOutlook, ...]

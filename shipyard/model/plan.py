@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
+from shipyard.base.record import Struct
 from shipyard.model.memory import Memory
 from shipyard.model.spec import (
     Attachment,
@@ -21,8 +21,7 @@ from shipyard.model.spec import (
 from shipyard.model.wire import HostsFile, Item
 
 
-@dataclass(frozen=True, slots=True)
-class PullImage:
+class PullImage(Struct, frozen=True):
     """`always`: ask the registry even when the node has it."""
 
     image: str
@@ -30,8 +29,7 @@ class PullImage:
     always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LoadHolder:
+class LoadHolder(Struct, frozen=True):
     """The image of what owns the network of several containers, which shipyard brings along.
 
     `machine`: the node's kind, as its kernel says it.
@@ -40,31 +38,26 @@ class LoadHolder:
     machine: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreateNetwork:
+class CreateNetwork(Struct, frozen=True):
     network: NetworkSpec
     labels: Pairs
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveNetwork:
+class RemoveNetwork(Struct, frozen=True):
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreateVolume:
+class CreateVolume(Struct, frozen=True):
     volume: VolumeSpec
     labels: Pairs
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveVolume:
+class RemoveVolume(Struct, frozen=True):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PutConfig:
+class PutConfig(Struct, frozen=True):
     """The content of a config as a file on the node, with the owner and mode that the container will see.
 
     Its name there is `mount.file_name`.
@@ -74,24 +67,21 @@ class PutConfig:
     mount: ConfigMount
 
 
-@dataclass(frozen=True, slots=True)
-class PutSecret:
+class PutSecret(Struct, frozen=True):
     """A secret as a file on the node; its content is asked of the store when the step is done, and is in no plan."""
 
     secret: SecretSpec
     mount: ConfigMount
 
 
-@dataclass(frozen=True, slots=True)
-class DropFiles:
+class DropFiles(Struct, frozen=True):
     """Files of configs and secrets (`ConfigMount.file_name`) that no container of the node has or will have."""
 
     configs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CreateContainer:
+class CreateContainer(Struct, frozen=True):
     """Made under `name`, joined to its networks, and started.
 
     `keep`: anonymous volumes of the container whose place it takes, as (target, volume). They are no part of the
@@ -106,20 +96,17 @@ class CreateContainer:
     once: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StartContainer:
+class StartContainer(Struct, frozen=True):
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnpauseContainer:
+class UnpauseContainer(Struct, frozen=True):
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopContainer:
+class StopContainer(Struct, frozen=True):
     """`grace`: seconds between the stop signal and the kill; None for the container's own."""
 
     id: str
@@ -127,8 +114,7 @@ class StopContainer:
     grace: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveContainer:
+class RemoveContainer(Struct, frozen=True):
     """Stopped first, with `grace`, when it runs. Anonymous volumes stay: data is not deleted by reconciling."""
 
     id: str
@@ -136,22 +122,19 @@ class RemoveContainer:
     grace: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectNetwork:
+class ConnectNetwork(Struct, frozen=True):
     id: str
     name: str
     attachment: Attachment
 
 
-@dataclass(frozen=True, slots=True)
-class DisconnectNetwork:
+class DisconnectNetwork(Struct, frozen=True):
     id: str
     name: str
     network: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeepRevision:
+class KeepRevision(Struct, frozen=True):
     """The revision's body on the node, so that a lost store can be rebuilt. `body`: canonical JSON, without secrets."""
 
     stack: str
@@ -160,20 +143,17 @@ class KeepRevision:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class DropRevision:
+class DropRevision(Struct, frozen=True):
     stack: str
 
 
-@dataclass(frozen=True, slots=True)
-class DropMarker:
+class DropMarker(Struct, frozen=True):
     """Of a job's run that is no longer remembered."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ArmRevert:
+class ArmRevert(Struct, frozen=True):
     """The node will undo the changes of its network that follow, unless a fresh connection confirms them in time.
 
     `table`, `devices`, `ranges`: what of it is ours.
@@ -184,27 +164,23 @@ class ArmRevert:
     ranges: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EnsureItem:
+class EnsureItem(Struct, frozen=True):
     """One thing of the cluster's network, made or put right on the node: `ip`, `bridge`, `wg`, `sysctl`, `iptables`."""
 
     item: Item
 
 
-@dataclass(frozen=True, slots=True)
-class DropItem:
+class DropItem(Struct, frozen=True):
     """One thing of the cluster's network that is not needed any more."""
 
     item: Item
 
 
-@dataclass(frozen=True, slots=True)
-class MakeKey:
+class MakeKey(Struct, frozen=True):
     """WireGuard's private key, made on the node, which it never leaves."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadRules:
+class LoadRules(Struct, frozen=True):
     """The rules of the cluster's network, put in place of the former ones at once.
 
     `table`: of nftables, in the families ip and bridge. `text`: for `nft -f`; "": none any more. `gone`: addresses of
@@ -221,8 +197,7 @@ class LoadRules:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class WriteHosts:
+class WriteHosts(Struct, frozen=True):
     """Hosts files of replicas, rewritten in place, so that containers see it at once.
 
     `shared`: texts that several files begin with; `files` say by number which. `drop`: files that no container has.
@@ -241,8 +216,7 @@ class WriteHosts:
         return hashlib.sha256(self.text(file).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveBoot:
+class LeaveBoot(Struct, frozen=True):
     """What brings the network back when the node boots, with no control machine: these items, and the rules loaded."""
 
     items: tuple[Item, ...]
@@ -293,8 +267,7 @@ def verb(step: Step) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(step).__name__).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One step on one node, with its reason.
 
     `routine`: what people need not hear of when it went well: it follows from something else that they do hear of.
@@ -314,8 +287,7 @@ class Action:
     routine: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Struct, frozen=True):
     """What can't be done, and why. Makes a pass unconverged (exit 2)."""
 
     target: str
@@ -323,8 +295,7 @@ class Blocked:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """What only waits for time. `until`: unix seconds; None when it ends by itself (a health check)."""
 
     target: str
@@ -333,8 +304,7 @@ class Waiting:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What people should know and shipyard does not act on (`reason` CamelCase). Does not change convergence."""
 
     target: str
@@ -342,8 +312,7 @@ class Notice:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(Struct, frozen=True):
     """An update that failed asks for a new revision, in which `service` is again what it was in revision `to`.
 
     `failed`: the stack's revision that is left. `message`: why.
@@ -356,8 +325,7 @@ class Rollback:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """`waves`: in order; a wave begins when the one before has ended everywhere. Only the first is sure: the
     others assume that each action before them succeeds.
 
@@ -394,8 +362,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of an action. `message`: the runtime's own words when it failed; `output`: what it printed.
 
     `reason`: those words as one (CamelCase) of `PortTaken`, `DiskFull` and so on; "" when they fit none.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.memory import ProbeName, SlotKey
 from shipyard.model.spec import Probe
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(Struct, frozen=True):
     """One probe of one container, to be tried now. `address`, `port`: as the node itself reaches the container.
 
     `obstacle`: why it can't be tried; "" where it can. `decides`: if it fails, the container is given up, and its
@@ -34,8 +32,7 @@ class Try:
         return self.main or self.container
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """What became of it. `passed` None: it could not be tried, which says nothing about the container.
 
     `words`: what was answered, or why there is no answer. `log`: the container's last lines, where they were wanted.

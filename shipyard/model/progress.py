@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from shipyard.base.record import Struct
 from shipyard.model.event import Event
 from shipyard.model.plan import Action, Blocked, Notice, Outcome, Plan, Waiting
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """What a run of passes came to. `pending`: actions still wished for (with `--check`: those not run).
 
     `changed`, `failed`: outcomes over all passes; what failed and was done later is converged all the same.

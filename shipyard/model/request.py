@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shipyard.base.record import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyRequest:
+class ApplyRequest(Struct, frozen=True):
     """`plan` and `apply`. `extra_vars`: as given (`K=V`, `@FILE`, JSON). `limit`: a host pattern. `tags`: () for all.
 
     `prune`: these files are the whole of their stacks. `accept_empty`: full names of lost volumes that may begin
@@ -30,8 +29,7 @@ class ApplyRequest:
     profiles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReconcileRequest:
+class ReconcileRequest(Struct, frozen=True):
     """`reconcile`. `once`: one pass. `watch`: for ever, a pass every `interval` seconds. `check`: change nothing.
 
     `cron`: passes come as often as cron starts them.
@@ -47,8 +45,7 @@ class ReconcileRequest:
     timeout: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveRequest:
+class RemoveRequest(Struct, frozen=True):
     """`rm`. `volumes`: keys or full names of the stack's volumes whose data goes too."""
 
     stack: str
@@ -56,8 +53,7 @@ class RemoveRequest:
     timeout: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class DrainRequest:
+class DrainRequest(Struct, frozen=True):
     """`drain`. `pattern`: of hosts. `deadline`: seconds in which what is moved waits for others."""
 
     pattern: str
@@ -66,8 +62,7 @@ class DrainRequest:
     timeout: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class JobRequest:
+class JobRequest(Struct, frozen=True):
     """`job run`. `wait` False: one pass, then leave the rest to `reconcile`."""
 
     stack: str
@@ -76,16 +71,14 @@ class JobRequest:
     timeout: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class MoreNodes:
+class MoreNodes(Struct, frozen=True):
     """So many nodes that are not there yet, each like one that is."""
 
     count: int
     like: str
 
 
-@dataclass(frozen=True, slots=True)
-class SimulateRequest:
+class SimulateRequest(Struct, frozen=True):
     """`simulate`. `files`, `extra_vars`: as for `apply`; () for what was applied last. `without`: host patterns.
 
     `scale`: stack, service and how many replicas it would have.
@@ -103,8 +96,7 @@ class SimulateRequest:
     profiles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NodeCheck:
+class NodeCheck(Struct, frozen=True):
     """What `nodes check` found out about one node. `problems`: sentence and how to mend it ("" where that is plain)."""
 
     node: str
@@ -115,8 +107,7 @@ class NodeCheck:
     problems: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HostKey:
+class HostKey(Struct, frozen=True):
     """A key that a host shows. `known`: what known_hosts says of it: `same`, `new` or `changed`."""
 
     node: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.memory import Memory
 from shipyard.model.node import Node
 from shipyard.model.observed import Observation, ObservedNode
@@ -11,8 +10,7 @@ from shipyard.model.probing import Tried
 from shipyard.model.spec import Revision
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """Seconds, with Kubernetes' defaults.
 
     `unreachable_after`: of silence and at least two misses; `lost_after`: more than that. `miss_gap`: silence
@@ -31,8 +29,7 @@ class Timing:
     move_share: float = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
+class Ranges(Struct, frozen=True):
     """Addresses of the cluster's network. `containers`: cut into blocks of `block` bits for networks and nodes.
 
     `services`: service addresses. `vxlan_port`, `wireguard_port`: the UDP ports of the nodes that the drivers use.
@@ -45,8 +42,7 @@ class Ranges:
     wireguard_port: int = 51820
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredStack:
+class DesiredStack(Struct, frozen=True):
     """A stack's newest revision. `eligible`: for each service, sorted, the nodes its play's pattern matches, sorted.
 
     `removing`: the stack was removed (`rm`); its revision's spec is what it was, and nothing of it should be left.
@@ -63,8 +59,7 @@ class DesiredStack:
         return next((nodes for name, nodes in self.eligible if name == service), ())
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """`nodes`, `stacks`, `observed`: sorted by name. `limit`: nodes that may be acted on; None for all.
 
     `observed` has one entry for each node that was asked in this pass; a node not asked (outside `limit`) has none.

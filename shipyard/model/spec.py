@@ -8,16 +8,16 @@ shipyard can add fields without changing any hash.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
-from typing import ClassVar, Literal
+from typing import Literal
+
+from shipyard.base.record import Struct, replace
 
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Struct, frozen=True):
     """One container port. `published` None: no port of the node (an ephemeral one is never used).
 
     `mode`: Compose's `host` or `ingress`. `address`: the node's address to bind, None for all.
@@ -30,8 +30,7 @@ class Port:
     mode: str = "ingress"
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """`kind`: volume, bind or tmpfs. `source`: a volume's full name, or an absolute path on the node.
 
     `create`: make a missing bind source (Compose's short form does; the long form does not).
@@ -46,8 +45,7 @@ class Mount:
     options: Pairs = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigMount:
+class ConfigMount(Struct, frozen=True):
     """A config or a secret as a file in the container. `digest`: of the content, so that a change rolls out.
 
     A config's `name` is its full one, its digest sha256. A secret's `name` is its key in the stack, and its digest an
@@ -67,8 +65,7 @@ class ConfigMount:
         return f"{self.digest}-{self.uid or 0}-{self.gid or 0}-{0o444 if self.mode is None else self.mode:o}"
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """A container on a network. `network`: the network's full name on the nodes (`stack_key`)."""
 
     network: str
@@ -78,21 +75,18 @@ class Attachment:
     mac_address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ulimit:
+class Ulimit(Struct, frozen=True):
     name: str
     soft: int
     hard: int
 
 
-@dataclass(frozen=True, slots=True)
-class Logging:
+class Logging(Struct, frozen=True):
     driver: str | None = None
     options: Pairs = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Healthcheck:
+class Healthcheck(Struct, frozen=True):
     """Times in seconds. `test`: ("NONE",), ("CMD", …) or ("CMD-SHELL", text); () keeps the image's."""
 
     test: tuple[str, ...] = ()
@@ -103,8 +97,7 @@ class Healthcheck:
     start_interval: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
+class RestartPolicy(Struct, frozen=True):
     """`condition`: none, on-failure, any (Compose's `deploy.restart_policy`), or unless-stopped.
 
     When nothing is written the runtime restarts on `any`, so that a container comes back without shipyard.
@@ -117,8 +110,7 @@ class RestartPolicy:
     window: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """One of Kubernetes' probes, with its fields and defaults; the pass runs it through the SSH connection.
 
     `kind`: what is tried: `http` (a GET of `scheme`://`host`:`port``path`; 200 to 399 passes), `tcp` (a connection) or
@@ -139,8 +131,7 @@ class Probe:
     failures: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Probes:
+class Probes(Struct, frozen=True):
     """`liveness`: fails, and the replica is replaced. `readiness`: fails, and it is out of its service's addresses.
 
     `startup`: until it has passed, neither of the others is tried.
@@ -151,8 +142,7 @@ class Probes:
     startup: Probe | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What the runtime enforces. `cpus` in cores, `memory` and `memory_reservation` in bytes."""
 
     cpus: float | None = None
@@ -171,24 +161,7 @@ class Limits:
     devices: Pairs = ()
 
 
-class HashedOnce:
-    """For values of many fields that are looked up again and again: their hash is worked out the first time."""
-
-    __slots__ = ("_hash",)
-    __match_args__: ClassVar[tuple[str, ...]] = ()
-    _hash: int
-
-    def __hash__(self) -> int:
-        try:
-            return self._hash
-        except AttributeError:
-            value = hash(tuple(getattr(self, name) for name in type(self).__match_args__))
-            object.__setattr__(self, "_hash", value)
-            return value
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRequest:
+class DeviceRequest(Struct, frozen=True):
     """An entry of `deploy.resources.reservations.devices`. `count` None: all that the node has."""
 
     capabilities: tuple[str, ...]
@@ -201,8 +174,7 @@ class DeviceRequest:
         return f"{self.driver}/{self.capabilities[0]}" if self.driver else self.capabilities[0]
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec(HashedOnce):
+class ContainerSpec(Struct, frozen=True, cache_hash=True):
     """What one container is made from, on one node. Everything in it is part of the spec's hash.
 
     `image`: a reference; once a revision is stored, `name@sha256:…` or `sha256:…` where it could be resolved.
@@ -277,15 +249,12 @@ class ContainerSpec(HashedOnce):
         secrets = {f"secrets/{mount.file_name}" for each in self.containers() for mount in each.secrets}
         return tuple(sorted(configs | secrets))
 
-    __hash__ = HashedOnce.__hash__
-
     def containers(self) -> tuple[ContainerSpec, ...]:
         """This one, and those beside it in a replica."""
         return (self, *(member.container for member in self.members))
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One more container of a replica, beside its main one: it shares the main one's network namespace and fate.
 
     `kind`: `init` containers run one after the other, each to its end, before the others start; a `sidecar` runs
@@ -297,8 +266,7 @@ class Member:
     container: ContainerSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Reservations:
+class Reservations(Struct, frozen=True):
     """What the scheduler sets aside on a node (`deploy.resources.reservations`); cores and bytes."""
 
     cpus: float = 0.0
@@ -306,8 +274,7 @@ class Reservations:
     devices: tuple[DeviceRequest, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UpdatePolicy:
+class UpdatePolicy(Struct, frozen=True):
     """`deploy.update_config` and `deploy.rollback_config`. Defaults are Compose's and Swarm's.
 
     `parallelism`: replicas at a time, 0 for all. `delay`: seconds between two batches. `monitor`: seconds a new replica
@@ -324,16 +291,14 @@ class UpdatePolicy:
     deadline: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Canary:
+class Canary(Struct, frozen=True):
     """`x-shipyard.canary`: `replicas` go first and are judged for `period` seconds; then the rest, or a rollback."""
 
     replicas: int = 1
     period: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Toleration:
+class Toleration(Struct, frozen=True):
     """Of a taint, as Kubernetes has it. `key` "": of all. `value` None: of any value. `effect` "": of each effect."""
 
     key: str = ""
@@ -341,8 +306,7 @@ class Toleration:
     effect: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(Struct, frozen=True):
     """Other services' replicas that a replica wants beside it, or does not (`x-shipyard.affinity`, `anti_affinity`).
 
     `service`: `name` of the same stack or `stack/name`; a service may name itself. `by`: what makes two nodes the
@@ -356,8 +320,7 @@ class Neighbour:
     weight: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementRules:
+class PlacementRules(Struct, frozen=True):
     """`deploy.placement` and what `x-shipyard` adds. `constraints`: as written, checked (`node.labels.disk == ssd`).
 
     `preferences`: node attributes to spread over, most important first (`node.labels.zone`). `strategy`: fill all
@@ -372,8 +335,7 @@ class PlacementRules:
     neighbours: tuple[Neighbour, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reschedule:
+class Reschedule(Struct, frozen=True):
     """What becomes of replicas on a lost node. `after`: seconds of being unreachable; None for the fleet's own.
 
     `never`: they wait for their node. `when_back`: who stays when the node returns.
@@ -384,8 +346,7 @@ class Reschedule:
     when_back: Literal["keep_new", "keep_old"] = "keep_new"
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """One entry of `depends_on`, with Compose's words. `restart`: an update of it restarts who depends on it."""
 
     service: str
@@ -394,8 +355,7 @@ class Dependency:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class JobRules:
+class JobRules(Struct, frozen=True):
     """Of `replicated-job` and `global-job`, and of what `x-shipyard.schedule` says.
 
     `completions`: runs that must end well (Swarm's `replicas`); `max_concurrent`: at a time, 0 for all. `retries`: of a
@@ -417,8 +377,7 @@ class JobRules:
     retry_unknown: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Autoscale:
+class Autoscale(Struct, frozen=True):
     """`x-shipyard.autoscale`: replicas between `least` and `most`, by Kubernetes' rule for its HPA.
 
     `cpu`, `memory`: the wished use, as a share of what is reserved (or limited); None where it does not matter.
@@ -430,8 +389,7 @@ class Autoscale:
     memory: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(Struct, frozen=True):
     """A port of a service's address, and the port of the container that it leads to (`x-shipyard.service_ports`)."""
 
     port: int
@@ -439,8 +397,7 @@ class ServicePort:
     protocol: str = "tcp"
 
 
-@dataclass(frozen=True, slots=True)
-class AllowFrom:
+class AllowFrom(Struct, frozen=True):
     """An entry of `x-shipyard.allow`. `service`: `NAME` of the same stack, `STACK/NAME`, or "" for anyone.
 
     `ports`: of the container, as (protocol, port); () for all.
@@ -450,8 +407,7 @@ class AllowFrom:
     ports: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceSpec:
+class ServiceSpec(Struct, frozen=True):
     """A container template and how many replicas of it, where, updated how.
 
     `pattern`: the play's host pattern, matched against the inventory at every pass. `file`: the project-relative
@@ -546,8 +502,7 @@ def _own_container(spec: ContainerSpec, per_replica: tuple[str, ...], name: str,
     return spec
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSpec(HashedOnce):
+class NetworkSpec(Struct, frozen=True, cache_hash=True):
     """`name`: full name on the nodes; `key`: the name in the file. Only `external` ones are not made by us.
 
     `driver`: routed, vxlan or wireguard for one that spans nodes, bridge (as None) for one of each node's own, or one
@@ -569,11 +524,8 @@ class NetworkSpec(HashedOnce):
     mtu: int | None = None
     device: str | None = None
 
-    __hash__ = HashedOnce.__hash__
 
-
-@dataclass(frozen=True, slots=True)
-class VolumeSpec:
+class VolumeSpec(Struct, frozen=True):
     """`per_replica`: each replica that mounts it has one of its own, `name` with `_` and the slot behind it."""
 
     name: str
@@ -585,8 +537,7 @@ class VolumeSpec:
     per_replica: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigSpec:
+class ConfigSpec(Struct, frozen=True):
     """`content`: the text itself; files are read when the playbook is. `digest`: its sha256, hex."""
 
     name: str
@@ -595,8 +546,7 @@ class ConfigSpec:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class SecretSpec:
+class SecretSpec(Struct, frozen=True):
     """A secret without its content, which only the store has, encrypted.
 
     `name`: in the store: `stack/key`, or what `secret set` called it. `digest`: the content's HMAC, hex; "" in what was
@@ -609,8 +559,7 @@ class SecretSpec:
     external: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StackSpec:
+class StackSpec(Struct, frozen=True):
     """A named set of services, networks, volumes, configs and secrets, each sorted by name."""
 
     name: str
@@ -636,8 +585,7 @@ class StackSpec:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """An immutable, numbered snapshot of a stack's desired state.
 
     `digest`: sha256 of the canonical body. `created`: unix seconds. `author`: user@host. `files`: as applied.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.plan import Blocked, Notice, Waiting
 from shipyard.model.spec import Pairs
 
 
-@dataclass(frozen=True, slots=True)
-class PassSummary:
+class PassSummary(Struct, frozen=True):
     """One pass, as recorded. `finished` None: it is still at work, or was killed. `result`: one word."""
 
     id: int
@@ -18,8 +16,7 @@ class PassSummary:
     result: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
+class NodeStatus(Struct, frozen=True):
     """`containers`: ours on the node; None when nothing could be learnt, which is not the same as none.
 
     `last_seen`: 0 for never. `reason` and `detail`: why the node is not ready, "" when it is.
@@ -37,8 +34,7 @@ class NodeStatus:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberStatus:
+class MemberStatus(Struct, frozen=True):
     """A container beside a replica's main one. `kind`: `init` or `sidecar`. `exit_code`: None while it runs."""
 
     name: str
@@ -50,8 +46,7 @@ class MemberStatus:
     restarts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaStatus:
+class ReplicaStatus(Struct, frozen=True):
     """One slot of a service. `node` None: not placed. `state`: a container's (`running`), or
 
     `pending` (nothing there yet) or `unknown` (its node could not be observed). `health`: `none` where the container
@@ -75,8 +70,7 @@ class ReplicaStatus:
     members: tuple[MemberStatus, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
+class ServiceStatus(Struct, frozen=True):
     """`healthy`: those that run and are well, by their health checks and probes. `update`: see `planner.status`.
 
     Of a job, `desired`, `completed` and `failed` are about its newest run.
@@ -100,8 +94,7 @@ class ServiceStatus:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobTaskStatus:
+class JobTaskStatus(Struct, frozen=True):
     """One container of a run. `state`: see `model.job`. `container`: None where none is seen."""
 
     slot: int
@@ -116,8 +109,7 @@ class JobTaskStatus:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobRunStatus:
+class JobRunStatus(Struct, frozen=True):
     """One run. `cause`: `spec`, `schedule` or `request`. `wanted`: containers that have to end well. Times: 0, none."""
 
     number: int
@@ -135,8 +127,7 @@ class JobRunStatus:
     tasks: tuple[JobTaskStatus, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatus:
+class JobStatus(Struct, frozen=True):
     """A job with its runs, newest first. `next_due`: None without a schedule."""
 
     stack: str
@@ -148,8 +139,7 @@ class JobStatus:
     runs: tuple[JobRunStatus, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StackStatus:
+class StackStatus(Struct, frozen=True):
     """`removing`: it was removed with `rm`, and something of it is still there."""
 
     name: str
@@ -158,8 +148,7 @@ class StackStatus:
     removing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FleetStatus:
+class FleetStatus(Struct, frozen=True):
     """`changes`: how many actions a pass would run now. `last_pass`: None before the first."""
 
     converged: bool

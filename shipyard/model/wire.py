@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shipyard.base.record import Struct
 from shipyard.model.spec import Pairs
 
 ROUTE_PROTOCOL = 190
@@ -48,8 +49,7 @@ class Item:
     device: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkNames:
+class NetworkNames(Struct, frozen=True):
     """How this cluster's things are called on every node: short, and not the same for two clusters on one node."""
 
     table: str
@@ -68,8 +68,7 @@ def names_of(cluster: str) -> NetworkNames:
     return NetworkNames(f"shipyard_{short}", f"sy{short}v", f"sy{short}w", f"sy{short}b")
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """By which a node can tell that its network is as it was left: it answers in detail only where one differs.
 
     Each is the sha256 of the node's own listing, as the store knows it from when all was found to be in order; "" where
@@ -80,8 +79,7 @@ class Expected:
     rules: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WiringRequest:
+class WiringRequest(Struct, frozen=True):
     """What is wanted of a node about the cluster's network.
 
     `ranges`: of addresses that are ours (`A/LENGTH`): routes of our protocol into them are ours. `sysctls`: names to
@@ -94,8 +92,7 @@ class WiringRequest:
     connected: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LocalAddress:
+class LocalAddress(Struct, frozen=True):
     """An IPv4 address of a node's own, with its device, that one's MTU, and the length of its network."""
 
     address: str
@@ -104,8 +101,7 @@ class LocalAddress:
     mtu: int
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedWiring:
+class ObservedWiring(Struct, frozen=True):
     """What a node says of the cluster's network. `kernel`, `rules`: sha256 of its listing of each.
 
     `loaded`: sha256 of the text of the rules that was loaded last, "" for none. `reverted`: why the node undid the last
@@ -138,8 +134,7 @@ class ObservedWiring:
     bridge_filter: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HostsFile:
+class HostsFile(Struct, frozen=True):
     """The hosts file of one replica: `lines` of its own, after those of the set that it shares with others.
 
     `container`: the name of its (main) container, by which the file is called.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from shipyard.base import clock
+from shipyard.base.record import Struct
 from shipyard.model.probing import Try
 from shipyard.transport.connection import Wire
 
@@ -23,8 +23,7 @@ Reach = Callable[[str, int, float], Wire]
 """Connects to an address and port within so many seconds. Raises OSError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     passed: bool
     words: str
 

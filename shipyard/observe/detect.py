@@ -7,9 +7,9 @@ podman, then nerdctl.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 from shipyard.base.errors import RuntimeBroken
+from shipyard.base.record import Struct
 from shipyard.observe import sections
 from shipyard.runtime import dialects, nodescript
 from shipyard.transport.connection import Completed
@@ -42,8 +42,7 @@ section runtime sy_detect
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """The script that asks, and the word that frames its answer."""
 
     script: bytes

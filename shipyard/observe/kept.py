@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipyard.base.errors import NodeError
+from shipyard.base.record import Struct
 from shipyard.observe import sections
 from shipyard.observe.sections import Section
 from shipyard.runtime import nodedir, nodescript
@@ -30,8 +30,7 @@ done
 """
 
 
-@dataclass(frozen=True, slots=True)
-class KeptRevision:
+class KeptRevision(Struct, frozen=True):
     """`body`: canonical JSON, as it was given to KeepRevision."""
 
     stack: str
@@ -40,8 +39,7 @@ class KeptRevision:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeptCluster:
+class KeptCluster(Struct, frozen=True):
     """One cluster's directory on one node. `owner`: the store's uuid, "" for none. `revisions`: sorted by stack."""
 
     cluster: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from shipyard.base.errors import RuntimeBroken
+from shipyard.base.record import Struct, replace
 from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.observed import ObservedNode
@@ -39,8 +39,7 @@ Not with busybox's timeout: it leaves a process behind that keeps the answer ope
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRequest:
+class NodeRequest(Struct, frozen=True):
     """What is wanted of one node. `runtime`: pinned, or the inventory's `shipyard_runtime`; None: find out.
 
     `networks`, `volumes`, `images`: to look up beside what carries the cluster's label (ProbeRequest). `version`: ask
@@ -64,8 +63,7 @@ class NodeRequest:
     wiring: WiringRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """The script, the word that frames its answer, and who understands the answer."""
 
     script: bytes

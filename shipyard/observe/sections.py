@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 
 from shipyard.base.errors import Truncated
+from shipyard.base.record import Struct
 from shipyard.base.text import tail
 from shipyard.runtime.nodescript import Frame, ended, frames
 from shipyard.transport.connection import Completed
@@ -24,8 +24,7 @@ section() {
 """`section NAME COMMAND…` of the dialects: standard output and exit status framed, standard error marked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """What one command printed. `words`: the last lines of its standard error, fit to be shown."""
 
     output: bytes

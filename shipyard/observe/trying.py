@@ -6,11 +6,11 @@ import math
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shipyard.base import shell
 from shipyard.base.errors import NodeError, Truncated
+from shipyard.base.record import replace
 from shipyard.model.probing import Tried, Try
 from shipyard.observe.asking import ask
 from shipyard.runtime import dialects, nodescript

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import assert_never
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import digest
 from shipyard.model.image import HOLDER

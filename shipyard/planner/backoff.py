@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model.memory import Failures, SlotKey
 from shipyard.model.situation import Timing
 

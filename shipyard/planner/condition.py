@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
+from shipyard.base.record import Struct, names, replace
 from shipyard.base.text import last_words, one_line
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
@@ -32,8 +32,7 @@ class Kind(StrEnum):
     FAILED = "failed"  # it ended badly and is not to be restarted
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One slot. `current`: the container of its present incarnation. `strays`: its other containers, with nodes.
 
     `reason` (CamelCase) and `detail` say why it is of this kind; `until` (unix seconds) when that is looked at again,
@@ -150,8 +149,8 @@ def _what_changed(world: World, box: Container, placement: Placement, spec: Cont
 
 def _different(old: ContainerSpec, new: ContainerSpec) -> list[str]:
     left_out = {"networks", "pull_policy"}
-    names = [field.name for field in fields(ContainerSpec) if field.name not in left_out]
-    return [name for name in names if getattr(old, name) != getattr(new, name)]
+    compared = (name for name in names(ContainerSpec) if name not in left_out)
+    return [name for name in compared if getattr(old, name) != getattr(new, name)]
 
 
 Verdict = tuple[Kind, str, str]

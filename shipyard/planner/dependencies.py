@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.job import JOB_MODES
 from shipyard.model.plan import Blocked, Notice, Waiting
 from shipyard.model.situation import DesiredStack
@@ -17,8 +16,7 @@ HOPELESS = (Kind.FAILED, Kind.LOOPING, Kind.RECREATE)
 """What is in such a state is not waited for by who does not require it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(Struct, frozen=True):
     """`failed`: it ended badly and is not tried again. `hopeless`: it will hardly be met by waiting."""
 
     detail: str

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.model import labels
 from shipyard.model.image import HOLDER
 from shipyard.model.observed import Container, ContainerState, Health
@@ -146,8 +146,7 @@ def spec_of(spec: ContainerSpec, box: Container) -> ContainerSpec:
     return next((member.container for member in spec.members if member.name == name), spec)
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A container to be made. `member`: "" for a replica's main one."""
 
     member: str

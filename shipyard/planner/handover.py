@@ -6,8 +6,7 @@ still, and another one could not start.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.observed import Container
 from shipyard.model.plan import RemoveContainer
@@ -17,8 +16,7 @@ from shipyard.planner.scheduling.filters import clash
 from shipyard.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """Who has a port that another is to have; `words` say it."""
 
     holder: SlotKey

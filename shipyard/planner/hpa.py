@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from shipyard.base.record import Struct
 
 TOLERANCE = 0.1
 LEAST_STEP = 4
 """Replicas that may always be added at a time; more than these, at most as many as there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One replica. `use`: None where it is unknown. `ready` False: it is there, or will be, and does not serve yet."""
 
     use: float | None
@@ -26,8 +26,7 @@ class Sample:
     ready: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """`share`: of what is reserved, as it is used now."""
 
     replicas: int

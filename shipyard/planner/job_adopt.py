@@ -6,8 +6,8 @@ What was begun before is so known, and not begun again.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.job import Cause, Job, JobRun, JobTask
 from shipyard.model.situation import DesiredStack

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shipyard.base import cron
+from shipyard.base.record import replace
 from shipyard.model.job import JOB_MODES, Cause, Job, JobRun, JobTask
 from shipyard.model.memory import Memory
 from shipyard.model.plan import Blocked

@@ -7,8 +7,7 @@ that it is begun once, whoever comes to it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model import job as model
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shipyard.base import cron
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.job import JOB_MODES, Job, JobRun, JobTask
 from shipyard.model.observed import Container

@@ -6,8 +6,7 @@ container is made; and what was written down before that. Only where all of them
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.base.text import last_words, one_line
 from shipyard.model import job as model
 from shipyard.model import labels

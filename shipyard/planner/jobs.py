@@ -7,8 +7,8 @@ begun. What differs is that nothing is begun twice: `job_watch` says how that is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.model.job import AT_WORK, JOB_MODES, Job, JobRun, JobTask
 from shipyard.model.plan import Blocked, DropMarker, Notice, Waiting
 from shipyard.model.situation import DesiredStack

@@ -7,8 +7,8 @@ pass goes on from there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.base.text import last_words
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Rollout

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.event import Event

@@ -6,8 +6,7 @@ share is moved only once somebody knows that its node is off: two writers cost t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.memory import NodeMemory, Placement
 from shipyard.model.node import Availability, NodeState
 from shipyard.model.plan import Blocked, Waiting
@@ -17,8 +16,7 @@ from shipyard.planner import storage
 from shipyard.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """`leaves`: why the replica leaves the node, or "". `held`: what holds it there, to be told."""
 
     leaves: str = ""

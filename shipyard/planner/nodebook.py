@@ -6,9 +6,9 @@ Kept apart from how a node answers (`nodes.py`), which is judged anew by every p
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from shipyard.base.record import Struct, field, replace
 from shipyard.model.memory import Departed, Evacuation, FailedFencing, Memory, NodeMemory, SlotKey
 from shipyard.planner.placements import Placements
 
@@ -18,8 +18,7 @@ PERIOD = 300.0
 """Seconds in which the work of only so many nodes is moved."""
 
 
-@dataclass(slots=True)
-class NodeBook:
+class NodeBook(Struct):
     """One step's working view of it. `silence`: how each node has answered. `most`: nodes whose work may move at once.
 
     `departed`: by slot, what was left behind on silent nodes. `fencings`, `evacuations`: by node. `fence`: nodes whose

@@ -8,16 +8,15 @@ control machine's own network that is believed to be down.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.model.memory import NodeMemory
 from shipyard.model.node import NodeState
 from shipyard.model.observed import Observation, ObservedNode, Silent
 from shipyard.model.situation import Situation, Timing
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """`nodes`: sorted by name. `brake`: why nothing may be moved; "" when it may."""
 
     nodes: tuple[NodeMemory, ...]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from operator import attrgetter
 
+from shipyard.base.record import replace
 from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import Memory
 from shipyard.model.node import NodeState

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.base.text import last_words, one_line
 from shipyard.model import labels
 from shipyard.model.canonical import digest, dumps, spec_hash
@@ -32,8 +32,7 @@ PUNCTUAL = 0.1
 """A try may be early by this share of its period: passes never come exactly when they should."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the probes say of a container. `serves`: nothing keeps it from being called ready. `failed`: replace it.
 
     `reason`, `detail`: "" where there is nothing to tell. `until`: unix seconds of the next try; None: soon.

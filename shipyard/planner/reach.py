@@ -6,8 +6,7 @@ in another one (a rootless runtime's, macvlan, ipvlan) can't be entered from the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.observed import Container, ObservedNode
 from shipyard.model.spec import ContainerSpec, Probe
 
@@ -15,8 +14,7 @@ NODE_ITSELF = "127.0.0.1"
 _APART = ("macvlan", "ipvlan")
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """`obstacle`: why there is none, "" where there is."""
 
     address: str = ""

@@ -8,8 +8,8 @@ service, replicas at all), so that the same question asked again after the moves
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.model.memory import Placement, Relocation
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
@@ -19,8 +19,7 @@ from shipyard.planner.scheduling import Choices, Ledger
 from shipyard.planner.world import World, build
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """One replica, from where to where, and why there."""
 
     placement: Placement

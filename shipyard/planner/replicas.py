@@ -7,8 +7,8 @@ missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.image import HOLDER

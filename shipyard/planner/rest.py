@@ -8,8 +8,8 @@ word (tests/property/test_rest.py). So whatever is not known here is not at rest
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, fields
 
+from shipyard.base.record import MISSING, Struct, defaults
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement
@@ -57,7 +57,7 @@ QUIET = frozenset(
 )
 """Keys of a service that ask nothing of a replica which runs as declared. One with other keys is looked at closely."""
 
-_OTHERS = tuple((field.name, field.default) for field in fields(ServiceSpec) if field.name not in QUIET)
+_OTHERS = tuple((name, default) for name, default in defaults(ServiceSpec).items() if name not in QUIET)
 assert all(default is not MISSING for _, default in _OTHERS)
 
 _MODES = ("replicated", "global")
@@ -98,8 +98,7 @@ def at_rest(
     return resting
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """What all containers of one spec are compared with. `label`: the one that says what they were made from."""
 
     spec: ContainerSpec

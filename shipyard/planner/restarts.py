@@ -7,8 +7,7 @@ did: three restarts between two of them, and shipyard stops the container and st
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.memory import Attempts, Placement
 from shipyard.model.observed import Container, ContainerState

@@ -6,8 +6,7 @@ is stopped in favour of one that does not serve.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Departed, Placement

@@ -6,9 +6,9 @@ Pure edits of a stack's desired state. Whoever stores one gives it the next numb
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TypeVar
 
+from shipyard.base.record import replace
 from shipyard.model.spec import ContainerSpec, NetworkSpec, Pairs, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner.turns import target
 

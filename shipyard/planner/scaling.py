@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.model import labels
 from shipyard.model.event import Event
 from shipyard.model.memory import Memory, Placement, Probed, Scale, SlotKey
@@ -104,8 +104,7 @@ def _numbered(stack: DesiredStack, wanted: Mapping[Key, int]) -> DesiredStack:
     return replace(stack, revision=numbered, stored=stack.stored or revision)
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
+class _Measured(Struct, frozen=True):
     """What is known of the use of containers, by the keys that are looked for."""
 
     situation: Situation

@@ -6,8 +6,7 @@ can't is said as a plan would say it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.node import Availability

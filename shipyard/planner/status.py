@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.job import JOB_MODES, Job
@@ -40,16 +40,14 @@ COMPLETED = "completed"
 PAUSED = "paused"
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """A container, and where."""
 
     node: str
     container: Container
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(Struct, frozen=True):
     """The situation and the plan, by the keys that the status asks for."""
 
     situation: Situation

@@ -6,8 +6,8 @@ It keeps a replica that fails for a reason of the node's (a full disk, a bad run
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.model.memory import StumbleKey, Stumbles
 from shipyard.planner.world import World
 

@@ -5,8 +5,7 @@ That is why a paused update can be healed: a replica that it has not reached is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from shipyard.base.record import Struct, replace
 from shipyard.model.canonical import digest, dumps, spec_hash
 from shipyard.model.memory import Placement
 from shipyard.model.situation import DesiredStack
@@ -16,8 +15,7 @@ from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """One replica beside what it follows now. `outdated`: an update has not reached it yet."""
 
     stack: DesiredStack

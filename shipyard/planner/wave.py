@@ -7,9 +7,9 @@ are made, and last what nobody uses any more is removed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
+from shipyard.base.record import Struct, field
 from shipyard.model.observed import Container
 from shipyard.model.plan import Action, Blocked, Notice, Step, Waiting
 from shipyard.planner import groups
@@ -26,8 +26,7 @@ class Phase(IntEnum):
     TIDY = 5
 
 
-@dataclass(slots=True, eq=False)
-class Draft:
+class Draft(Struct, eq=False):
     """A step without its number yet. `order`: tells drafts of one phase apart."""
 
     node: str
@@ -41,8 +40,7 @@ class Draft:
     routine: bool = False
 
 
-@dataclass(slots=True)
-class Wave:
+class Wave(Struct):
     """Collects drafts and the reasons for what is not done. `limit`: nodes that may be acted on; None for all.
 
     `once`: what several replicas of a node need and is done once a wave, by node and what tells it from others.

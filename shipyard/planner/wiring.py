@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.model import labels
 from shipyard.model.canonical import SPEC_VERSION, digest, dumps
 from shipyard.model.memory import Placement
@@ -91,8 +91,7 @@ def _outdated(world: World, network: NetworkSpec, there: ObservedNetwork, node: 
     return not network.external and dict(there.labels).get(labels.SPEC) != _made_from(world, network, node)
 
 
-@dataclass(frozen=True, slots=True)
-class Wiring:
+class Wiring(Struct, frozen=True):
     """How containers of one spec should be attached. `attached`: with the hash of what each network is made from.
 
     None where the network is not ours to see to (`network_mode`). In place of a hash "" for networks that span nodes:

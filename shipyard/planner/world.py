@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
+from shipyard.base.record import Struct, field, replace
 from shipyard.model import labels
 from shipyard.model.job import Job
 from shipyard.model.memory import (
@@ -38,8 +38,7 @@ from shipyard.planner.wave import Wave
 _ROLES = frozenset(groups.START_ORDER) - {""}
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
+class Stock(Struct, frozen=True):
     """What one node has beside containers, by name (images: by the reference they were asked for).
 
     `ours`: the networks that carry this cluster's label, with what they were made from (their `shipyard.spec`).
@@ -53,8 +52,7 @@ class Stock:
     files: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """One desired stack, by the names that are looked for in it. `eligible`: as a set, and shared between services."""
 
     stack: DesiredStack
@@ -63,8 +61,7 @@ class Declared:
     eligible: dict[str, frozenset[str]]
 
 
-@dataclass(slots=True)
-class World:
+class World(Struct):
     """One step's working view. What is like the memory changes as decisions fall; the rest is read only.
 
     Nothing here may be searched from end to end for one replica: what is looked for has an index.

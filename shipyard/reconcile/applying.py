@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError, Refused
+from shipyard.base.record import Struct, field, replace
 from shipyard.execute.run import execute
 from shipyard.execute.script import Fence
 from shipyard.files import kinds, playbook
@@ -29,8 +29,7 @@ from shipyard.runtime.dialects import by_name
 from shipyard.store.records import SealedSecret
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What was given on the command line of `apply` or `plan`."""
 
     paths: tuple[Path, ...]
@@ -42,8 +41,7 @@ class Given:
     wish: kinds.Wish = field(default_factory=kinds.Wish)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """The files' stacks as revisions, not stored yet, and the fleet as observed for them.
 
     `sealed`: by stack, the secrets to store with its revision.

@@ -6,10 +6,10 @@ This imports little. What it finds wrong it leaves to whoever comes after to fin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct, replace
 from shipyard.files.config import Settings
 from shipyard.files.inventory import connection_of
 from shipyard.files.inventory import load as load_inventory
@@ -19,8 +19,7 @@ from shipyard.store.glance import known_nodes
 from shipyard.transport.fleet import Fleet, SshOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """What is known of a command's surroundings before the store is open.
 
     `playbook_dirs`: variables beside the playbooks count too. `connections`: of the nodes that `fleet` connects to.

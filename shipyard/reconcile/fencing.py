@@ -5,9 +5,8 @@ It runs on the control machine, without a shell, and only for a trusted project.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import replace
 from shipyard.base.text import one_line
 from shipyard.files.program import ask
 from shipyard.model.event import Event

@@ -6,8 +6,8 @@ Images that came from no registry are resolved to their ids, where all nodes tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.model.image import repository_of
 from shipyard.model.observed import ObservedImage
 from shipyard.model.plan import Notice
@@ -15,8 +15,7 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, ServiceSpec, StackSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """An image as written, the nodes that may run it, and whether the registry must be asked.
 
     `before`: the digest that the stack's last revision resolved it to, None for none.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from shipyard.base.errors import Refused, ShipyardError
+from shipyard.base.record import replace
 from shipyard.model.image import HOLDER
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts, Observation, ObservedNode, Silent

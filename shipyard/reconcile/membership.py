@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct, replace
 from shipyard.files.inventory import connection_of, node_settings
 from shipyard.files.patterns import match
 from shipyard.model.inventory import Connection, Inventory
@@ -17,8 +17,7 @@ SHRINK_LEAST = 2
 """An inventory that lost more than this of the known nodes (and so many at least) is not believed unasked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """`nodes`: sorted by name. `connections`: how to reach each. `gone`: known nodes that no source names any more."""
 
     nodes: tuple[Node, ...]

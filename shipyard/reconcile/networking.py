@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model.netview import NetworkView, Reach
 from shipyard.model.situation import Situation
 from shipyard.observe import reaching

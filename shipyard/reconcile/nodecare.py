@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from shipyard.base.errors import NodeError, StoreError, UsageError
+from shipyard.base.record import replace
 from shipyard.files.inventory import connection_of
 from shipyard.files.patterns import match
 from shipyard.model.event import Event

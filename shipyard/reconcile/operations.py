@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
 from shipyard.base.errors import StoreError, UsageError
+from shipyard.base.record import replace
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
 from shipyard.model.job import JobRun

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from shipyard.base.record import Struct, replace
 from shipyard.model.event import Event
 from shipyard.model.plan import Plan
 from shipyard.model.progress import Ending, Progress
@@ -16,8 +15,7 @@ from shipyard.reconcile.run import Wish, converge, with_lease
 from shipyard.reconcile.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """`moves`: what would be moved; `more`: how many others would be, were it not for the limit. `plan`: all of it."""
 
     situation: Situation

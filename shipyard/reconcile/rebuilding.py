@@ -8,9 +8,9 @@ fenced out. Secrets are on no node and have to be set again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from shipyard.base.errors import NodeError, ShipyardError
+from shipyard.base.record import Struct, replace
 from shipyard.execute.run import take
 from shipyard.execute.script import Fence
 from shipyard.model import canonical, labels
@@ -34,8 +34,7 @@ MAX_INCARNATIONS = 100_000
 """How far an incarnation's number is searched for from its name's six digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True):
     """What was read back. `problems`: nodes that did not answer; what only they knew is missing.
 
     `secrets`: names of those that the stacks use, whose contents no node gives back: they are set or applied again.

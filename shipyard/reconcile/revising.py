@@ -6,10 +6,10 @@ Each is stored under the lease, and passes make it so like any other revision.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from shipyard.base import clock
 from shipyard.base.errors import StoreError, UsageError
+from shipyard.base.record import replace
 from shipyard.model.event import Event
 from shipyard.model.memory import Hold, Memory, Rollout
 from shipyard.model.plan import Blocked, Rollback

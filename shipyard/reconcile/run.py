@@ -8,10 +8,10 @@ files -> desired -> observe -> plan -> execute -> record
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from shipyard.base import clock
 from shipyard.base.errors import LeaseHeld, ShipyardError
+from shipyard.base.record import Struct, replace
 from shipyard.execute.run import Interrupted, WaveRefused, execute
 from shipyard.execute.script import Fence
 from shipyard.model.event import Event
@@ -55,8 +55,7 @@ POLL = (0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between looks at what ends by itself; the last goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What a run should do beside keeping the fleet as declared. Names as on the command line."""
 
     kind: str = "reconcile"
@@ -67,8 +66,7 @@ class Wish:
     once: bool = False
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What a run came to so far."""
 
     passes: int = 0

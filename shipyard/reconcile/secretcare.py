@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from shipyard.base import clock
 from shipyard.base.errors import ConfigError, StoreError, UsageError
+from shipyard.base.record import Struct
 from shipyard.base.secret import SecretBytes
 from shipyard.files import masterkey
 from shipyard.files.config import Settings
@@ -22,8 +22,7 @@ from shipyard.store.sealing import Keyring, new_key
 from shipyard.store.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class SecretInfo:
+class SecretInfo(Struct, frozen=True):
     """One secret for people. `declared`: a playbook's own. `contents`: how many the store keeps. `used_by`: stacks."""
 
     name: str
@@ -34,8 +33,7 @@ class SecretInfo:
     used_by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rotated:
+class Rotated(Struct, frozen=True):
     """`resealed`: contents. `dropped`: names that could not be opened. `old`: the file with the old key, if any."""
 
     resealed: int

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from shipyard.base import clock
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import replace
 from shipyard.files.config import Settings
 from shipyard.files.patterns import match
 from shipyard.files.registries import Credentials

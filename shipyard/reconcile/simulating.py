@@ -6,9 +6,9 @@ Each node is taken to be as it was last seen: what it has in cores and memory, a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 
 from shipyard.base.errors import UsageError
+from shipyard.base.record import replace
 from shipyard.files import kinds, playbook
 from shipyard.files.patterns import match
 from shipyard.model.node import Node, NodeState

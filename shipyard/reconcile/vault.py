@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
 from shipyard.base.errors import FileError, FileErrors, ShipyardError, StoreError
+from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
 from shipyard.model.spec import ConfigMount, ContainerSpec, SecretSpec, ServiceSpec, StackSpec
 from shipyard.reconcile.keeper import whoami

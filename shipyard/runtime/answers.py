@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+from shipyard.base.record import Struct, replace
 from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.observed import (
@@ -58,8 +58,7 @@ _ABSENT = re.compile(r"no such (object|container|image|network)|no container wit
 _NOISE = re.compile(r'time="|warning|failed to connect to syslog', re.I)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What one or more inspects told of."""
 
     containers: tuple[Container, ...] = ()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from shipyard.base.errors import ShipyardError
+from shipyard.base.record import Struct
 from shipyard.model.image import RegistryAuth
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume, Usage
 from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
@@ -24,8 +24,7 @@ class Unsupported(ShipyardError, ValueError):  # noqa: N818 - named like its sib
         self.runtime, self.key = runtime, key
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """One process on a node. `env`: set for this process alone, so that values are in no argv.
 
     `ok`: exit statuses that count as done. `already`: texts in stderr that mean "it is so already", also done.
@@ -37,8 +36,7 @@ class Command:
     already: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeRequest:
+class ProbeRequest(Struct, frozen=True):
     """What a probe should look for beside everything that carries the cluster's label.
 
     `networks`, `volumes`: full names that must be looked up even when they carry no label (external ones, and ones
@@ -62,8 +60,7 @@ class ProbeRequest:
     usage: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeState:
+class RuntimeState(Struct, frozen=True):
     """What the runtime's part of a probe came to."""
 
     version: str = ""

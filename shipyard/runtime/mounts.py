@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.model.spec import ConfigMount, ContainerSpec, Mount, Pairs
 from shipyard.runtime.dialect import Command, Unsupported
 from shipyard.runtime.traits import Traits, csv_field

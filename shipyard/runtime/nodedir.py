@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.base.secret import SecretBytes
 from shipyard.base.text import printable
 from shipyard.model.labels import NAME
@@ -144,8 +144,7 @@ _LEFT_HALF_WRITTEN = 'rm -f "$sy_dir"/secrets/.[0-9a-f]*'
 """What a power cut left of a secret that was being written. Nobody else writes: the script holds the lock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What the directory holds. `owner`: the uuid of a store, "" for none. Revisions are sorted by stack.
 
     `others`: other clusters that have a directory of the same user here, each with its owner, sorted.

@@ -10,7 +10,7 @@ Plain POSIX sh, tried with dash, bash and busybox; variables and functions of ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shipyard.base.record import Struct
 
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
 """Where commands are looked for beside what the connection's own PATH names."""
@@ -41,8 +41,7 @@ Messages are in English, as the dialects expect them. Sets `sy_uid` without star
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One framed line, its words, and the bytes up to the next one."""
 
     words: tuple[str, ...]

@@ -6,9 +6,9 @@ Podman's templates see its Go types. `%T` tells them apart, so that one `inspect
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from shipyard.base.record import replace
 from shipyard.model.observed import Container, Health, ObservedNetwork, ObservedVolume
 from shipyard.runtime import answers, probing, strictjson, usage
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
 from shipyard.base.errors import StoreError
+from shipyard.base.record import Struct
 from shipyard.store import lease, timekeeping
 from shipyard.store.engine import Database
 from shipyard.store.schema import lease as lease_table
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from shipyard.store.location import Location
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(Struct, frozen=True):
     """`epoch`: of the newest lease. `numbers`: the last revision number given, by stack. `newest`: time recorded."""
 
     epoch: int = 0

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.errors import StoreError
+from shipyard.base.record import Struct
 
 NETWORK_TYPES = frozenset(
     """9p acfs afs beegfs ceph cifs coda davfs drvfs gfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs pvfs2
@@ -23,8 +23,7 @@ MOUNTS = Path("/proc/self/mounts")
 MAGIC = b"SQLite format 3\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """Either `path`, of a SQLite file, or `url`, of a server. `shown`: for messages, without a password."""
 
     shown: str

@@ -1,12 +1,11 @@
 """The planner's memory, kept between passes. Only rows that differ are written, all in one transaction.
 
-Most kinds of the memory's dataclasses have a table, a column for a field, so that what is written here can be read,
+Most kinds of the memory's records have a table, a column for a field, so that what is written here can be read,
 and put right, with nothing but a SQL prompt. The rest share one, as bodies.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from enum import Enum
 from operator import attrgetter
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from shipyard.base.record import Struct, names, replace
 from shipyard.model.canonical import dumps, loads
 from shipyard.model.job import Job
 from shipyard.model.memory import (
@@ -68,7 +68,7 @@ class _Kind(Generic[T]):
     def __init__(self, table: Table, make: Callable[..., T], kind: type[T]) -> None:
         self.table = table
         self.make: Callable[..., T] = make
-        self.fields = tuple(field.name for field in dataclasses.fields(kind))
+        self.fields = names(kind)
         self.key_names = tuple(column.name for column in table.primary_key)
         self.key: Callable[[T], Any] = attrgetter(*self.key_names)
 
@@ -159,8 +159,7 @@ _BODIES: tuple[_Bodies[Any], ...] = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """The memory as it was at a version; while the store still has that version, it need not be read again."""
 
     version: int
@@ -196,7 +195,7 @@ def save(connection: Connection, memory: Memory, known: Remembered | None) -> Re
     Not so the holds: people pause updates while a pass is at work, which knows nothing of it yet.
     """
     before = load(connection, known)
-    memory = dataclasses.replace(memory, holds=before.memory.holds)
+    memory = replace(memory, holds=before.memory.holds)
     if before.memory == memory:
         return before
     _PLACEMENTS.save(connection, before.memory.placements, memory.placements)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection, delete, insert, select
 
 from shipyard.base.errors import StoreError
+from shipyard.base.record import replace
 from shipyard.model import canonical
 from shipyard.model.inventory import Connection as Way
 from shipyard.model.node import Node

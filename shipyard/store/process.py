@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
+
+from shipyard.base.record import Struct
 
 PROC = Path("/proc")
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """`host`: names one boot of one machine and one space of process ids. `started`: the kernel's mark of its start."""
 
     host: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from shipyard.base.record import Struct
+
 if TYPE_CHECKING:
     from shipyard.model.event import Event
     from shipyard.model.inventory import Connection
@@ -13,8 +15,7 @@ if TYPE_CHECKING:
     from shipyard.model.spec import Revision
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """The right to run passes. `epoch`: larger than that of every holder before; nodes refuse smaller ones.
 
     `holder`: user@host. `since`, `expires`: unix seconds of the store's clock. `ttl`: seconds.
@@ -28,8 +29,7 @@ class Lease:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True)
-class SecretRow:
+class SecretRow(Struct, frozen=True):
     """One content of a secret, without it. `key`: id of the key that sealed it. `current`: what an external one means.
 
     `created`: unix seconds. `author`: user@host.
@@ -51,16 +51,14 @@ class SealedSecret:
     sealed: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A stack's newest revision. `removing`: the stack was removed, but something of it is still there."""
 
     revision: Revision
     removing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionRow:
+class RevisionRow(Struct, frozen=True):
     """A line of a stack's history, without the body."""
 
     stack: str
@@ -72,8 +70,7 @@ class RevisionRow:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredNode:
+class StoredNode(Struct, frozen=True):
     """A node and how it was last reached. Passwords are left out of `connection` when it is stored."""
 
     node: Node
@@ -82,8 +79,7 @@ class StoredNode:
     facts: Facts | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PassRow:
+class PassRow(Struct, frozen=True):
     """A pass, or a run of passes that changed nothing and ended alike.
 
     `since`: start of the first of them; `started`, `finished`: of the newest; `count`: how many.
@@ -101,8 +97,7 @@ class PassRow:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRow:
+class ActionRow(Struct, frozen=True):
     """An action of a pass. `status`: `started` until its outcome is recorded, then a `plan.Status` value.
 
     `wave`: from 1. `number`: the action's id in its plan. `message`: the runtime's words where it failed.
@@ -122,8 +117,7 @@ class ActionRow:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(Struct, frozen=True):
     """An event, or equal ones within an hour of each other: `count` of them, from `first` to `event.at`.
 
     `id` grows: a repeated event gets a new one, so whoever follows by id sees it again.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct
 
 CARRIED_OUT = {
     "addressfamily": "AddressFamily",
@@ -78,8 +78,7 @@ _FLAGS = {"-4": ("addressfamily", "inet"), "-6": ("addressfamily", "inet6")}
 _IGNORED_FLAGS = frozenset("qvCxaTkKntA")
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """`options`: keyword in lower case and value, in order. `config`: the file of `-F`, `none` included."""
 
     options: tuple[tuple[str, str], ...] = ()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from shipyard.base.record import Struct
 
 MAX_OUTPUT = 8 * 1024 * 1024
 """Bytes a node may say in one answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """A command that ended. `status`: its exit status (128+n for a signal)."""
 
     status: int

@@ -7,11 +7,11 @@ shell can ever read it as a command where sudo does not ask.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from shipyard.base import clock, text
 from shipyard.base.errors import NotObserved, SudoFailed, TimedOut, Truncated, Unreachable
+from shipyard.base.record import Struct
 from shipyard.transport.connection import Completed
 from shipyard.transport.program import PROMPT, READY, Program, frame
 
@@ -22,8 +22,7 @@ _NOISE = 256 * 1024
 """Bytes a login shell may print before the command starts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """What arrived on standard output and error. `ended`: nothing more will."""
 
     stdout: bytes = b""
@@ -226,8 +225,7 @@ def _after_ready(said: bytearray) -> int:
     return end + 1 if end >= 0 else -1
 
 
-@dataclass(slots=True)
-class _Bounded:
+class _Bounded(Struct):
     """Passes output on until it is more than a node may say."""
 
     node: str

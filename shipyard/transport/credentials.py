@@ -7,13 +7,13 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 from paramiko.agent import SSH2_AGENT_IDENTITIES_ANSWER, AgentKey, AgentSSH, cSSH2_AGENTC_REQUEST_IDENTITIES
 from paramiko.message import Message
 
+from shipyard.base.record import Struct
 from shipyard.transport.target import Target
 
 _MAGIC = b"openssh-key-v1\0"
@@ -21,8 +21,7 @@ _MAX_KEY = 1024 * 1024
 _AGENT_TIMEOUT = 30.0  # an agent may ask its user before it signs
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A key to offer. `shown`: how it is named in an error."""
 
     key: paramiko.PKey

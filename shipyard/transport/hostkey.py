@@ -9,15 +9,14 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct
 from shipyard.transport.knownhosts import Line, Verdict, parse_line
 
 
-@dataclass(frozen=True, slots=True)
-class HostKey:
+class HostKey(Struct, frozen=True):
     """`host`: as known_hosts spells it. `verdict`: what known_hosts says about it now. `file`: where to record it."""
 
     host: str

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import paramiko
 
 from shipyard.base.errors import HostKeyChanged, HostKeyUnknown
+from shipyard.base.record import Struct
 from shipyard.transport.hostkey import HostKey, fingerprint, remember
 from shipyard.transport.knownhosts import KnownHosts, Verdict
 from shipyard.transport.target import Checking, Target
@@ -22,8 +21,7 @@ KEY_TYPES = (
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The connection may go on. `password_allowed`: not to a host that is only accepted because nobody checks."""
 
     password_allowed: bool = True

@@ -11,9 +11,10 @@ import binascii
 import fnmatch
 import hmac
 import threading
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from shipyard.base.record import Struct, field
 
 _MAX_FILE = 32 * 1024 * 1024
 
@@ -27,8 +28,7 @@ class Verdict(StrEnum):
     REVOKED = "revoked"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line. `names`: as written. `marker`: `@revoked`, `@cert-authority` or empty. `where`: `file:line`."""
 
     names: str
@@ -51,8 +51,7 @@ class Line:
         return found
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     stamp: tuple[int, int, int] = (0, 0, 0)
     lines: tuple[Line, ...] = ()
     plain: dict[str, list[Line]] = field(default_factory=dict)

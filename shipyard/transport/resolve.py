@@ -8,10 +8,10 @@ import shutil
 import socket
 import subprocess
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError, NotObserved
+from shipyard.base.record import Struct
 from shipyard.base.text import one_line
 from shipyard.model.inventory import Connection
 from shipyard.transport import arguments
@@ -31,8 +31,7 @@ _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF
 _CHECKING = {"no": Checking.NO, "off": Checking.NO, "false": Checking.NO, "accept-new": Checking.ACCEPT_NEW}
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """One sshd as somebody named it, the inventory or a ProxyJump."""
 
     alias: str

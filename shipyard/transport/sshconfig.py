@@ -10,10 +10,10 @@ from __future__ import annotations
 import fnmatch
 import glob
 import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError
+from shipyard.base.record import Struct, field
 from shipyard.transport.arguments import split_option
 
 _DEPTH = 16
@@ -30,16 +30,14 @@ class NeedsOpenSshError(Exception):
         self.where, self.what, self.runs = where, what, runs
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Whom a lookup is about. `alias`: the name as given; `local_user`: who runs this process."""
 
     alias: str
     local_user: str
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """What a lookup collects: the first value of each keyword, all values of those that add up."""
 
     values: dict[str, list[str]] = field(default_factory=dict)
@@ -57,8 +55,7 @@ class Found:
             self.values[key] = [value]
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Struct, frozen=True):
     """`Host` or `Match` with its words, inside `parent` where a file was included in a block."""
 
     kind: str
@@ -67,8 +64,7 @@ class _Block:
     parent: _Block | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     block: _Block | None
     key: str
     value: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from shipyard.base.record import replace
 from shipyard.execute.run import execute
 from shipyard.execute.script import Fence
 from shipyard.files.inventory import connection_of, load

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from shipyard.base.errors import Unreachable
+from shipyard.base.record import replace
 from shipyard.lab.lab import Lab
 from shipyard.model.observed import ContainerState, ObservedNode, Silent
 from shipyard.model.plan import (

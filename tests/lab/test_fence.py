@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.execute.run import WaveRefused, take
 from shipyard.lab.lab import Lab
 from shipyard.model.plan import Status
@@ -25,7 +25,7 @@ import sys
 from shipyard.lab.lab import Lab
 from shipyard.model.plan import StopContainer
 from tests.lab.acting import Acting, FENCE, create, steps
-from dataclasses import replace
+from shipyard.base.record import replace
 acting = Acting.on(Lab.find(sys.argv[1]))
 node = sys.argv[2]
 acting.look(node)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from shipyard.base.record import replace
 from shipyard.store.store import Store
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import ids

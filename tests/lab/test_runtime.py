@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.lab.images import BUSYBOX
 from shipyard.lab.lab import Lab
 from shipyard.model.observed import ContainerState, Health

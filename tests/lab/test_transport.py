@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from shipyard.base.errors import (
     Truncated,
     Unreachable,
 )
+from shipyard.base.record import replace
 from shipyard.model.inventory import Connection
 from shipyard.transport import hostkeys
 from shipyard.transport.fleet import Fleet, SshOptions

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipyard.base.errors import NodeError, SudoFailed, TimedOut
+from shipyard.base.record import replace
 from shipyard.model.inventory import Become, Connection
 from shipyard.transport.connection import Completed
 from shipyard.transport.fleet import Fleet, SshOptions

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack

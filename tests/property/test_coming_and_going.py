@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.node import Availability

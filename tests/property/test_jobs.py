@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipyard.base import cron
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.memory import Memory

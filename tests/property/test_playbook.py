@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipyard.base.errors import FileErrors, ShipyardError
+from shipyard.base.record import replace
 from shipyard.files.compose import dotenv, words
 from shipyard.files.compose.service import SERVICE
 from shipyard.files.playbook import load, merge

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipyard.base.record import replace
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.planner import condition, rest

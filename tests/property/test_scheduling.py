@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.node import Node, Taint
 from shipyard.model.observed import ObservedNode

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
+from shipyard.base.record import Struct
 from shipyard.files.compose import ports
 from shipyard.files.compose.declared import DEFAULT
 from shipyard.files.compose.keys import Key, Table, not_yet
@@ -19,8 +19,7 @@ mac_address = pattern(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", "a MAC address, suc
 hostname = pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})", "a host name of letters, digits, - and .")
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """A service's wish to be on a network. `network`: its key in the file."""
 
     network: str

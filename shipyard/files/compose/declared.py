@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct, field
 from shipyard.base.secret import SecretBytes
 from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from shipyard.files.compose.value import Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class DeclaredSecret:
     """A secret as a file declares it. `name`: what the store is to call it, or what an external one is called there.
 
@@ -25,7 +26,7 @@ class DeclaredSecret:
 
     name: str
     key: str
-    mark: FileError = field(compare=False, repr=False)
+    mark: FileError = dataclasses.field(compare=False, repr=False)
     external: bool = False
     content: SecretBytes | None = None
     command: tuple[str, ...] = ()
@@ -45,8 +46,7 @@ FULL_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}")
 """What docker and podman both take: two characters at least."""
 
 
-@dataclass(slots=True)
-class Declared(Generic[T]):
+class Declared(Struct, Generic[T]):
     """One kind of resource of a stack by key. `broken`: keys whose declaration has an error, told already."""
 
     kind: str
@@ -70,8 +70,7 @@ class Declared(Generic[T]):
         return tuple(sorted((self.specs[key] for key in self.used if key in self.specs), key=lambda spec: spec.name))
 
 
-@dataclass(slots=True)
-class Resources:
+class Resources(Struct):
     """What the services of one stack can refer to."""
 
     stack: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.files.compose import dotenv, nearby
 from shipyard.files.compose.keys import Key, Table
 from shipyard.files.compose.scalars import boolean, pairs, sorted_pairs, text, word
@@ -16,8 +16,7 @@ MAX_FILE = 1024 * 1024
 _ODD_NAME = re.compile(r"[\s=\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
+class EnvFile(Struct, frozen=True):
     """One file named by `env_file`. `place`: where it is named."""
 
     path: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from shipyard.base.record import Struct
 from shipyard.files.compose.value import Value
 
 OWN = "x-shipyard"
@@ -15,8 +15,7 @@ OWN = "x-shipyard"
 Reader = Callable[[Value], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """`form`, `meaning`, `default`: for the documentation. `refusal`: why the key is not carried out, if it is not."""
 
     name: str

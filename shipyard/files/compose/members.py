@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from shipyard.base.record import Struct
 from shipyard.files.compose import basics, health, kernel, limits, mounts
 from shipyard.files.compose.keys import OWN, Key, Reader, Table, refused
 from shipyard.files.compose.scalars import pattern
@@ -44,8 +44,7 @@ MEMBER = Table(
 """Beside the keys of a service that are about one container."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """One of a service's other containers, as read."""
 
     name: str

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
+from shipyard.base.record import Struct, names, replace
 from shipyard.files.compose import (
     attachments,
     autoscale,
@@ -71,11 +70,10 @@ SERVICE = Table(
     *refusals.KEYS,
 )
 _MADE_BELOW = {"gpus", "environment", "networks", "network_mode", "mounts", "ports", "restart", "limits", "configs"}
-_AS_READ = {field.name for field in dataclasses.fields(ContainerSpec)} & set(SERVICE.keys) - _MADE_BELOW
+_AS_READ = set(names(ContainerSpec)) & set(SERVICE.keys) - _MADE_BELOW
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """A service as read once: on all nodes, or on some where variables make it so."""
 
     spec: ServiceSpec
@@ -107,7 +105,7 @@ def service(value: Value, name: str) -> Service | None:
     networks = () if net else attachments.attach(value, name, got.get("networks", ()), got.get("mac_address"))
     spec = ServiceSpec(
         name=name,
-        container=dataclasses.replace(
+        container=replace(
             _container(value, name, got, deployed, most, restarting=mode not in JOB_MODES),
             gpus=_gpus(aside),
             networks=networks,
@@ -116,7 +114,7 @@ def service(value: Value, name: str) -> Service | None:
         mode=mode,
         replicas=wanted if mode == "replicated" else 1,
         job=jobs.rules(value, mode, wanted, own, deployed, got.get("restart")),
-        placement=dataclasses.replace(deployed.get("placement", PlacementRules()), **scheduling.rules(own)),
+        placement=replace(deployed.get("placement", PlacementRules()), **scheduling.rules(own)),
         priority=own.get("priority", 0),
         reservations=members.together(aside, [(member.kind, each) for member, each in others]),
         update=_policy(deployed.get("update_config", UpdatePolicy()), own),
@@ -146,7 +144,7 @@ def _others(value: Value, name: str, wishes: tuple[members.Wish, ...]) -> list[t
         with value.reading.collect():
             most, aside = limits.limits(wish.value, wish.got, {})
             spec = _container(wish.value, f"{name}.{wish.name}", wish.got, {}, most, restarting=True)
-            found.append((Member(wish.name, wish.kind, dataclasses.replace(spec, gpus=_gpus(aside))), aside))
+            found.append((Member(wish.name, wish.kind, replace(spec, gpus=_gpus(aside))), aside))
     return found
 
 
@@ -155,7 +153,7 @@ def _gpus(aside: Reservations) -> tuple[DeviceRequest, ...]:
 
 
 def _policy(policy: UpdatePolicy, own: dict[str, Any]) -> UpdatePolicy:
-    return dataclasses.replace(policy, deadline=own.get("progress_deadline", policy.deadline))
+    return replace(policy, deadline=own.get("progress_deadline", policy.deadline))
 
 
 def _container(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
 from shipyard.base.errors import FileError, FileErrors
+from shipyard.base.record import Struct, field
 from shipyard.base.text import one_line
 from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.units import number_text
@@ -41,8 +41,7 @@ class Collecting(AbstractContextManager[None]):
         return True
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """One reading of one file: the places in it, the world around it, and what came to light.
 
     `resources`: of the stack whose services are read. `untrusted`: what gives power over nodes is refused.
@@ -67,8 +66,7 @@ class Reading:
         return Value(data, path, self, rendered)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """`rendered`: paths whose value came out of a template, where a number may stand for a text."""
 
     data: Any

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shipyard.base.errors import FileError, FileErrors, UsageError
+from shipyard.base.record import Struct
 from shipyard.files import patterns
 from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.value import Reading
@@ -24,8 +24,7 @@ from shipyard.model.inventory import Host, Inventory
 _SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """Files put together: `data`: plain, only what is used. `environ`: with the variables of env files."""
 
     name: str

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct
 from shipyard.base.text import printable
 from shipyard.files.values import Unsafe
 from shipyard.files.yamldoc import Document, Mark, Marks, Path, dotted
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(Struct, frozen=True):
     """What stands under `!reset` or `!override`."""
 
     tag: str
@@ -26,8 +25,7 @@ TAGS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A value with its place. `data`: a dict or a list of nodes, or a scalar. `tag`: `reset`, `override` or ""."""
 
     data: Any

@@ -6,11 +6,11 @@ import difflib
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct, replace
 from shipyard.files.compose import dotenv
 from shipyard.files.composefile.interpolation import Interpolation
 from shipyard.files.composefile.merging import clean, merged, once
@@ -50,8 +50,7 @@ def variables(files: Sequence[Path], environ: Mapping[str, str], project: Path) 
     return {**found, **environ}
 
 
-@dataclass(slots=True)
-class Reader:
+class Reader(Struct):
     """Reads the files of one set. `folder`: of the first file. `count`: of files read, which is bounded."""
 
     project: Path

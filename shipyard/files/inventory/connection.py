@@ -10,10 +10,10 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct
 from shipyard.base.text import printable
 from shipyard.files.values import Vaulted, holds_template, user_path
 from shipyard.model.inventory import Become, Connection, Host, Inventory
@@ -26,8 +26,7 @@ _TRUE = ("y", "yes", "on", "1", "true", "t", "1.0")
 _FALSE = ("n", "no", "off", "0", "false", "f", "0.0")
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
+class NodeSettings(Struct, frozen=True):
     """What the inventory says of a node. `taints`: (key, value, effect), in the order written; no value is "".
 
     `devices`: how many of each kind, sorted.

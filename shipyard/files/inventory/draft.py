@@ -6,15 +6,14 @@ who belongs to `all` and `ungrouped`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from shipyard.base.record import Struct, field
 from shipyard.files.inventory.hostnames import BadNameError, check_group, check_host, has_odd_group_characters
 from shipyard.model.inventory import LOCALHOST
 
 
-@dataclass(slots=True)
-class HostDraft:
+class HostDraft(Struct):
     """A host so far: `vars` are those written beside it; `groups` those it is directly in."""
 
     name: str
@@ -22,8 +21,7 @@ class HostDraft:
     groups: dict[str, None] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class GroupDraft:
+class GroupDraft(Struct):
     """A group so far. The dicts without values are ordered sets. `depth` is known once finished."""
 
     name: str

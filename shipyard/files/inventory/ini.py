@@ -7,10 +7,10 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct, field
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError, check_group, expand, parse_address
 from shipyard.files.values import Unsafe
@@ -25,8 +25,7 @@ MAX_LITERAL = 100_000
 """Characters of a value that are still tried as a Python literal."""
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(Struct):
     """A group that was used before it was declared: legal as long as that still comes."""
 
     kind: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jinja2
 from jinja2.exceptions import UndefinedError
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct
 from shipyard.base.text import one_line
 from shipyard.files.jinja import bounds
 from shipyard.files.jinja.environment import evaluate
@@ -28,8 +28,7 @@ class Where(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A place without marks: a file (or whatever a variable came from), and a line where one is known."""
 
     file: str

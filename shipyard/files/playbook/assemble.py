@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct, field, replace
 from shipyard.files.compose import resources, secrets
 from shipyard.files.compose.declared import KEY, Declared, DeclaredSecret, Resources, T
 from shipyard.files.compose.service import service as read_service
@@ -22,8 +22,7 @@ from shipyard.model.spec import SecretSpec, ServiceSpec, StackSpec, VolumeSpec
 MAX_NAME = 63
 
 
-@dataclass(slots=True)
-class _Stack:
+class _Stack(Struct):
     """A stack that takes shape. `places`: where each service is declared, and whether it could be read."""
 
     name: str
@@ -32,8 +31,7 @@ class _Stack:
     places: dict[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """One play's part of a stack."""
 
     play: Play

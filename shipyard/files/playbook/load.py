@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from shipyard.base.errors import FileError, FileErrors, UsageError
+from shipyard.base.record import Struct, field
 from shipyard.files.compose import tags as tagging
 from shipyard.files.compose.declared import DeclaredSecret, Resources
 from shipyard.files.compose.value import Reading
@@ -23,8 +23,7 @@ from shipyard.model.inventory import Inventory
 from shipyard.model.spec import StackSpec
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedFiles:
+class LoadedFiles(Struct, frozen=True):
     """What a set of files declares together.
 
     `stacks`: sorted by name. `files`: as services remember them, relative to the project. `patterns`: of the plays.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct, replace
 from shipyard.files.compose.tags import selected
 from shipyard.model.spec import (
     ConfigSpec,
@@ -23,8 +23,7 @@ T = TypeVar("T", NetworkSpec, VolumeSpec)
 Content = TypeVar("Content", ConfigSpec, SecretSpec)
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """`dropped`: services that are no longer declared. `notices`: for people."""
 
     stack: StackSpec

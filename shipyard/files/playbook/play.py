@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from shipyard.base.errors import FileError, UsageError
+from shipyard.base.record import Struct
 from shipyard.files import patterns
 from shipyard.files.compose import nearby, tags
 from shipyard.files.compose.keys import Key, Table, refused
@@ -84,8 +84,7 @@ PLAY = Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(Struct, frozen=True):
     """One play, its head read, its body not yet. `layers`: its variables, the later winning, over those of a host."""
 
     value: Value

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import Struct
 from shipyard.files.compose.value import Reading, found
 from shipyard.files.values import holds_template, is_template
 from shipyard.files.yamldoc import Path
@@ -21,8 +21,7 @@ _OF_THE_HOST = ("inventory_hostname", "inventory_hostname_short", "group_names")
 _OF_ALL = ("groups", "hostvars", "playbook_dir")
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(Struct, frozen=True):
     """What a value is on some hosts, the first of them giving the name in messages."""
 
     hosts: tuple[str, ...]

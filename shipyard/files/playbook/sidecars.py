@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.files.compose import members
 from shipyard.files.compose.value import Value
 from shipyard.model.job import JOB_MODES

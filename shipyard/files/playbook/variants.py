@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from shipyard.base.record import replace
 from shipyard.files.compose.service import Service
 from shipyard.files.compose.value import Value
 from shipyard.files.playbook.rendering import differs

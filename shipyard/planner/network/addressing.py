@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model.memory import Placement
 from shipyard.model.observed import Container
 from shipyard.model.plan import Blocked

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 
+from shipyard.base.record import Struct, field, replace
 from shipyard.model.memory import Memory, Placement, SlotKey
 from shipyard.model.netbook import (
     AddressLease,
@@ -51,8 +51,7 @@ def mac_of(address: str) -> str:
     return "02:53:" + ":".join(f"{byte:02x}" for byte in IPv4Address(address).packed)
 
 
-@dataclass(slots=True)
-class NetBook:
+class NetBook(Struct):
     """One step's allocations. `blocks`: by network, then node. `leases`: by slot and network."""
 
     ranges: Ranges

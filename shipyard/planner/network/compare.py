@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.model.plan import DropItem, EnsureItem
 from shipyard.model.wire import Item
 from shipyard.planner.network.mesh import device_of
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """`reason`: Missing, Wrong or NotNeeded. `detail`: a sentence, to which the node's name is added."""
 
     reason: str

@@ -7,8 +7,7 @@ The next pass plans the same step again, and lets it be done when it may.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shipyard.base.record import Struct
 from shipyard.model.netbook import Draining
 from shipyard.model.plan import RemoveContainer, StopContainer, Waiting
 from shipyard.planner import condition, groups
@@ -21,8 +20,7 @@ LEAST = 1.0
 """Seconds that a container goes on once no node leads anyone to it: a connection may just be on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Stop:
+class _Stop(Struct, frozen=True):
     """One draft that takes a container down to which clients may still come."""
 
     draft: Draft

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.model.netbook import Endpoint
 from shipyard.model.plan import Blocked, WriteHosts
 from shipyard.model.spec import ContainerSpec, ServiceSpec
@@ -24,8 +24,7 @@ _HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """Names on each network: (stack whose service is called so, name, addresses)."""
 
     names: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]]
@@ -79,8 +78,7 @@ def clashes(found: Directory) -> Iterator[Blocked]:
                 yield Blocked(network, "NameTwice", detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """One file that should be on a node. `gateway`: the node's own address, as the container sees it."""
 
     node: str

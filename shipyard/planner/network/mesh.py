@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
+from shipyard.base.record import Struct, field
 from shipyard.model.situation import Ranges
 from shipyard.model.wire import ACCEPT_MARK, Item, NetworkNames
 from shipyard.planner.network.book import NetBook, gateway_of, mac_of, parsed
@@ -19,8 +19,7 @@ from shipyard.planner.network.drivers.driver import Setting
 _ORDER = ("sysctl", "link", "address", "bridge", "forwarding", "neighbour", "peer", "route", "accept", "boot")
 
 
-@dataclass(slots=True)
-class Mesh:
+class Mesh(Struct):
     """All nodes' parts. `members`: nodes that can be reached, by name. `taking_part`: nodes of each network, sorted;
     `drivers`: of each network."""
 

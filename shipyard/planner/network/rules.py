@@ -17,16 +17,15 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from shipyard.base.record import Struct, replace
 from shipyard.model.wire import ACCEPT_MARK
 
 AFFINITY_SLOTS = 251
 """Shares of clients, given to replicas where a client is to stay with one: many for each of a few."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backends:
+class Backends(Struct, frozen=True):
     """Where a service's address leads to. `ports`: (protocol, port of the address, port of the container)."""
 
     address: str
@@ -35,8 +34,7 @@ class Backends:
     ports: tuple[tuple[str, int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NodePort:
+class NodePort(Struct, frozen=True):
     """A port of the nodes. `only`: addresses and networks of the node on which it answers, () for all."""
 
     protocol: str
@@ -47,16 +45,14 @@ class NodePort:
     only: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """Who may connect to a service. `replicas`: its addresses. `allowed`: (addresses, ports), each () for all."""
 
     replicas: tuple[str, ...]
     allowed: tuple[tuple[tuple[str, ...] | None, tuple[tuple[str, int], ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """A network's blocks on all nodes. `internal`: no way out."""
 
     name: str
@@ -64,8 +60,7 @@ class Network:
     internal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(Struct, frozen=True):
     """What a node's rules have in common with those of others. `peers`: addresses that nodes answer from (routed)."""
 
     table: str
@@ -78,8 +73,7 @@ class Common:
     peers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(Struct, frozen=True):
     """What is this node's alone. `bridges`: blocks of its own; `devices`: by which packets go to other nodes."""
 
     ports: tuple[NodePort, ...]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 
+from shipyard.base.record import replace
 from shipyard.model.job import JOB_MODES
 from shipyard.model.observed import ObservedNode
 from shipyard.model.situation import DesiredStack, Situation

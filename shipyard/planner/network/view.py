@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import Memory
 from shipyard.model.netview import NetworkView, ReplicaView, ServiceView
@@ -84,8 +84,7 @@ def _owner(stack: str, said: str) -> str:
     return said if "/" in said else f"{stack}/{said}"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A connection to be tried: from a client's replica to a service, by its address or that of a replica."""
 
     network: str

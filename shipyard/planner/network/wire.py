@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 
+from shipyard.base.record import replace
 from shipyard.base.text import one_line
 from shipyard.model.netbook import Endpoint, Wired
 from shipyard.model.observed import Container

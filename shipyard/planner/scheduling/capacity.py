@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts
 from shipyard.model.spec import DeviceRequest, ServiceSpec
@@ -17,8 +17,7 @@ CORE = 1_000_000
 """Parts of one core."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """What one replica has reserved. `cpus` in parts of a core, `memory` in bytes."""
 
     cpus: int = 0
@@ -26,8 +25,7 @@ class Demand:
     devices: tuple[DeviceRequest, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(Struct, frozen=True):
     """What a node gives to all its replicas together; 0 for what is not known, and so not held against it."""
 
     cpus: int
@@ -77,8 +75,7 @@ def shortage(wants: Demand, used: Used, offers: Capacity) -> Refusal | None:
     return None
 
 
-@dataclass(slots=True)
-class Used:
+class Used(Struct):
     """What is reserved on a node so far."""
 
     cpus: int

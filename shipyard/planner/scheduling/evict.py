@@ -6,8 +6,8 @@ What a local volume pins is never evicted, since it could go nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from shipyard.base.record import Struct
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.spec import Port, ServiceSpec
 from shipyard.planner.scheduling.capacity import Used
@@ -21,8 +21,7 @@ Movable = Callable[[Placement], bool]
 """Whether nothing but its priority holds a replica where it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Victims:
+class Victims(Struct, frozen=True):
     """Who makes room on `node`, lowest priority first; nobody, where there is room."""
 
     node: str

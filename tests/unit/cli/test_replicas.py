@@ -1,10 +1,9 @@
 """Which replicas a name means, and what is said when there are none."""
 
-from dataclasses import replace
-
 import pytest
 
 from shipyard.base.errors import UsageError
+from shipyard.base.record import replace
 from shipyard.cli.replicas import one_running, select
 from shipyard.model.status import FleetStatus, MemberStatus
 from tests.unit.cli import cli_samples as samples

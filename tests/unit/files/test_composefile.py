@@ -8,7 +8,6 @@ import random
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from shipyard.base.errors import FileErrors, ShipyardError, UsageError
+from shipyard.base.record import replace
 from shipyard.files import composefile, kinds
 from shipyard.files.composefile import writing
 from shipyard.files.playbook import LoadedFiles

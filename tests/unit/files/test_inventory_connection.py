@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import replace
 from shipyard.files.inventory import NodeSettings, connection_of, load, node_settings
 from shipyard.model.inventory import Become, Connection, Inventory
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
 from shipyard.base.errors import FileError
+from shipyard.base.record import replace
 from shipyard.files.compose.tags import selected
 from shipyard.files.playbook import Merged, merge
 from shipyard.model.spec import (

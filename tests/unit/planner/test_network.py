@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.memory import Memory
 from shipyard.model.plan import (
@@ -55,7 +55,7 @@ def fleet() -> SimulatedFleet:
 
 
 def web(name: str = "web", **more: Any) -> ServiceSpec:
-    inside = {key: more.pop(key) for key in list(more) if key in ContainerSpec.__dataclass_fields__}
+    inside = {key: more.pop(key) for key in list(more) if key in ContainerSpec.__struct_fields__}
     container = ContainerSpec("app:1", networks=(Attachment("s_default", (name,)),))
     return ServiceSpec(name, replace(container, **inside), **{"replicas": 3, **more})
 

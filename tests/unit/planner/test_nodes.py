@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.model.memory import Memory
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Facts, Observation, ObservedNode, Silent

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.observed import Health

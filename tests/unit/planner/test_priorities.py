@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.plan import Plan, RemoveContainer

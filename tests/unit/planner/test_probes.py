@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal
 
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.memory import ProbeName
 from shipyard.model.observed import Container, Facts, ObservedAttachment, ObservedNetwork, ObservedNode

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import dumps, stack_digest
 from shipyard.model.observed import Container, ContainerState, Health, Usage

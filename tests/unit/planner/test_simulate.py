@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from shipyard.base.record import replace
 from shipyard.model.memory import Placement
 from shipyard.model.node import Availability
 from shipyard.model.outlook import Fullness, Outlook

@@ -1,7 +1,6 @@
 """The status of fleets: what is shown of a slot, and that nothing is guessed about nodes that did not answer."""
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model.canonical import spec_hash
 from shipyard.model.labels import container_name
 from shipyard.model.memory import Failures, Memory, NodeMemory, Placement

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from shipyard.base.record import replace
 from shipyard.model.event import Event
 from shipyard.model.node import Node
 from shipyard.model.situation import Situation

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from shipyard.base.errors import ShipyardError
+from shipyard.base.record import replace
 from shipyard.model.memory import Failures, Memory, Rollout
 from shipyard.model.plan import Rollback
 from shipyard.model.situation import Situation

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from shipyard.base.record import names, replace
 from shipyard.model.spec import (
     Attachment,
     ConfigMount,
@@ -121,7 +120,7 @@ def argv(name: str, **fields: Any) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(ContainerSpec)])
+@pytest.mark.parametrize("key", names(ContainerSpec))
 def test_no_key_is_silently_dropped(name: str, key: str) -> None:
     if key in NOT_ITS_OWN:
         assert key not in SAMPLES
@@ -134,13 +133,13 @@ def test_no_key_is_silently_dropped(name: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Limits)])
+@pytest.mark.parametrize("key", names(Limits))
 def test_no_limit_is_silently_dropped(name: str, key: str) -> None:
     assert argv(name, limits=replace(Limits(), **{key: LIMITS[key]})) != argv(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Healthcheck)])
+@pytest.mark.parametrize("key", names(Healthcheck))
 def test_nothing_of_a_health_check_is_silently_dropped(name: str, key: str) -> None:
     before = Healthcheck(("CMD", "a", "b"))
     try:

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 from shipyard.base.errors import LeaseHeld
+from shipyard.base.record import replace
 from shipyard.store import process
 from shipyard.store.process import Process
 from shipyard.store.store import Store

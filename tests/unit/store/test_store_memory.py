@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from shipyard.base.record import replace
 from shipyard.model.inventory import Become, Connection
 from shipyard.model.job import Job, JobRun, JobTask
 from shipyard.model.memory import (

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from shipyard.base.errors import StoreError
+from shipyard.base.record import replace
 from shipyard.model import canonical
 from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, Rollout
 from shipyard.model.spec import Revision, StackSpec

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipyard.base.errors import StoreError
+from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
 from shipyard.model.spec import SecretSpec, StackSpec
 from shipyard.store.records import SealedSecret, SecretRow

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipyard.base.errors import NotObserved
+from shipyard.base.record import replace
 from shipyard.model.inventory import Connection
 from shipyard.transport.local import this_user
 from shipyard.transport.options import SshOptions

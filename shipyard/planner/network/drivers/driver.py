@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from shipyard.base.record import Struct
 from shipyard.model.situation import Ranges
 from shipyard.model.wire import Item, NetworkNames
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A node as a driver sees it. `address`: its own, on `device` with this MTU. `number`: of its tunnel address."""
 
     node: str
@@ -22,8 +21,7 @@ class Member:
     public_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What is the same for all nodes."""
 
     ranges: Ranges
