@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(app: App, *, playbooks: Sequence[str] = (), call: bool = False) -> Iterator[Operations]:
+def opened(app: App, *, playbooks: Sequence[str] = (), call: bool = False, ask: bool = False) -> Iterator[Operations]:
     """The fleet, closed afterwards. `playbooks`: variables in group_vars beside them count too.
 
     `call`: the command is about to ask all nodes, so they are connected to while the rest is imported.
+    `ask`: it is a pass over what was applied before, so they are asked already, too.
     """
     from shipyard.reconcile.early import begin
 
-    ask = _ask_passphrase if sys.stdin.isatty() and sys.stderr.isatty() else None
-    opening = begin(app.settings, playbooks=playbooks, passphrase=ask, call=call)
+    person = _ask_passphrase if sys.stdin.isatty() and sys.stderr.isatty() else None
+    opening = begin(app.settings, playbooks=playbooks, passphrase=person, call=call, ask=ask)
 
     from shipyard.reconcile.operations import Operations
 

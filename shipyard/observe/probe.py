@@ -46,6 +46,7 @@ class NodeRequest(Struct, frozen=True):
     for the runtime's version too, and whether it is rootless; with docker that is one more process.
     `stray_networks`, `stray_volumes`: look for those of the cluster beside the ones named, which is one more for each.
     `restarted`: tell the log also of what runs, and was restarted by the runtime.
+    `containers`: ids of all that are expected there; where they are, others are not looked for.
     `usage`: ask what containers use. `wiring`: ask about the cluster's network.
     """
 
@@ -60,6 +61,7 @@ class NodeRequest(Struct, frozen=True):
     stray_volumes: bool = True
     restarted: bool = False
     usage: bool = False
+    containers: tuple[str, ...] = ()
     wiring: WiringRequest | None = None
 
 
@@ -156,6 +158,7 @@ def _runtime(dialect: Dialect, request: NodeRequest) -> str:
         stray_volumes=request.stray_volumes,
         restarted=request.restarted,
         usage=request.usage,
+        containers=request.containers,
     )
     plain, healthy = dialect.probe(asked), dialect.probe(replace(asked, health=True))
     if plain == healthy:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct, replace
@@ -15,14 +16,18 @@ from shipyard.files.inventory import connection_of
 from shipyard.files.inventory import load as load_inventory
 from shipyard.model.inventory import Connection, Inventory
 from shipyard.reconcile.trust import is_trusted
-from shipyard.store.glance import known_nodes
+from shipyard.store.glance import Glance, glance
 from shipyard.transport.fleet import Fleet, SshOptions
+
+if TYPE_CHECKING:  # by then the nodes have been called
+    from shipyard.reconcile.beforehand import Beforehand
 
 
 class Opening(Struct, frozen=True):
     """What is known of a command's surroundings before the store is open.
 
     `playbook_dirs`: variables beside the playbooks count too. `connections`: of the nodes that `fleet` connects to.
+    `beforehand`: what nodes are asked already.
     """
 
     inventory: Inventory
@@ -30,6 +35,7 @@ class Opening(Struct, frozen=True):
     options: SshOptions
     connections: Mapping[str, Connection]
     fleet: Fleet
+    beforehand: Beforehand | None = None
 
     @property
     def trusted(self) -> bool:
@@ -49,8 +55,11 @@ def begin(
     playbooks: Sequence[str] = (),
     passphrase: Callable[[str], str | None] | None = None,
     call: bool = False,
+    ask: bool = False,
 ) -> Opening:
     """Read the inventory. `call`: begin to connect to those of its hosts that the store knows as nodes.
+
+    `ask`: and to ask them what a pass that finds nothing to do asks.
 
     `passphrase`: asks a person for that of a key file; None where there is no terminal.
     """
@@ -62,8 +71,13 @@ def begin(
     options = SshOptions(trusted=is_trusted(settings.root), passphrase=passphrase)
     inventory = read_inventory(settings, folders, trusted=options.trusted)
     hosts = {host.name: host for host in inventory.hosts} if call else {}
-    known = known_nodes(settings.database) if call else ()
-    connections = {name: connection_of(inventory, hosts[name]) for name in known if name in hosts}
+    known = glance(settings.database) if call else Glance()
+    connections = {name: connection_of(inventory, hosts[name]) for name in known.nodes if name in hosts}
     fleet = Fleet(connections, forks=settings.forks, options=options)
     fleet.call(connections)
-    return Opening(inventory, folders, options, connections, fleet)
+    beforehand = None
+    if ask and connections:
+        from shipyard.reconcile import beforehand as asking
+
+        beforehand = asking.ask(fleet, known, connections, settings.timeouts.observe)
+    return Opening(inventory, folders, options, connections, fleet, beforehand)

@@ -42,7 +42,15 @@ def look(
     asked = [node for node in situation.nodes if only is None or node.name in only]
     measured = scaling.to_measure(situation) if images is None else frozenset()
     answers = _ask(
-        session, membership, situation, asked, images or {}, versions=versions, thorough=thorough, measured=measured
+        session,
+        membership,
+        situation,
+        asked,
+        images or {},
+        versions=versions,
+        thorough=thorough,
+        measured=measured,
+        first=images is None and only is None,
     )
     situation = replace(situation, observed=answers, now=session.now())
     _check_identity(session, situation)
@@ -75,24 +83,36 @@ def _ask(
     thorough: bool = True,
     measured: Collection[str] = (),
     details: Collection[str] = (),
+    first: bool = False,
 ) -> tuple[Observation, ...]:
-    known = {} if versions else _known_versions(session)
+    versioned = {} if versions else _known_versions(session)
     wirings = asking.requests(situation, details=details)
+    there = {name: known.containers for name, known in session.expected.items()} if first and not thorough else {}
     requests = [
         _request(
             situation,
             node,
             wirings.get(node.name),
             tuple(sorted(images.get(node.name, ()))),
-            version=node.name not in known,
+            version=node.name not in versioned,
             thorough=thorough,
             usage=node.name in measured,
+            containers=there.get(node.name, ()),
         )
         for node in nodes
     ]
-    answers = observe(session.fleet(membership), requests, timeout=session.settings.timeouts.observe)
+    fleet = session.fleet(membership)
+    answers = session.beforehand(fleet, requests)
+    had = {answer.name for answer in answers}
+    left = [request for request in requests if request.name not in had]
+    answers += observe(fleet, left, timeout=session.settings.timeouts.observe)
+    if first:
+        session.asked = tuple(requests)
     pinned = {node.name: node for node in situation.nodes}
-    return tuple(_as_pinned(with_version(answer, known.get(answer.name)), pinned[answer.name]) for answer in answers)
+    return tuple(
+        _as_pinned(with_version(answer, versioned.get(answer.name)), pinned[answer.name])
+        for answer in sorted(answers, key=lambda answer: answer.name)
+    )
 
 
 def _known_versions(session: Session) -> dict[str, Facts]:
@@ -124,6 +144,7 @@ def _request(
     version: bool,
     thorough: bool,
     usage: bool,
+    containers: tuple[str, ...],
 ) -> NodeRequest:
     networks: set[str] = set()
     volumes: set[str] = set()
@@ -146,6 +167,7 @@ def _request(
         version=version,
         stray_networks=version or thorough,
         usage=usage,
+        containers=containers,
         wiring=wiring,
         stray_volumes=version
         or bool(situation.remove_volumes)

@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from shipyard.base import clock
 from shipyard.base.errors import LeaseHeld, ShipyardError
 from shipyard.base.record import Struct, replace
-from shipyard.execute.run import Interrupted, WaveRefused, execute
-from shipyard.execute.script import Fence
 from shipyard.model.event import Event
 from shipyard.model.plan import Blocked, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
@@ -27,6 +25,7 @@ from shipyard.reconcile.looking import look, planned, remember_nodes, revive
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.revising import roll_back
 from shipyard.reconcile.session import Session
+from shipyard.reconcile.settled import is_settled
 from shipyard.runtime.dialects import by_name
 
 TIMED = (
@@ -45,11 +44,6 @@ TIMED = (
     "UpdateDelay",
 )
 """Reasons for waiting that time alone ends; others wait for these, or for a node."""
-
-CLOSELY = 3600.0
-"""Seconds after which a converged fleet is looked at closely again."""
-CLOSELY_AGAIN = 10
-"""One of so many passes that find nothing to do looks closely, too."""
 
 POLL = (0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between looks at what ends by itself; the last goes on."""
@@ -138,20 +132,19 @@ def one_pass(
         session.store.end_pass(pass_id, result="failed", now=session.now(), changes=0)
         raise
     changes = sum(outcome.status == Status.DONE for outcome in done)
-    session.store.end_pass(pass_id, result=_result(decided, done), now=session.now(), changes=changes)
+    result = _result(decided, done)
+    session.store.end_pass(pass_id, result=result, now=session.now(), changes=changes)
+    if result == "converged":
+        session.expect(situation)
     return decided
 
 
 def _settled(session: Session, tally: Tally) -> bool:
-    """Whether nothing can have been left behind: the pass before found all as declared, a short while ago.
-
-    Then this one may look less closely. A pass that was killed, failed, changed something or missed a node settles
-    nothing, and now and then one looks at everything all the same.
-    """
-    last = next(iter(session.store.passes(1)), None)
-    if last is None or last.result != "converged" or last.finished is None or tally.passes > 1:
+    """Whether this pass may look less closely (is_settled)."""
+    last = session.store.last_pass()
+    if last is None or tally.passes > 1:
         return False
-    return 0 <= session.now() - last.finished <= CLOSELY and last.count % CLOSELY_AGAIN != 0
+    return is_settled(last.result, last.finished, last.count, session.now())
 
 
 def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:
@@ -183,6 +176,10 @@ def _act(
     progress: Progress,
 ) -> tuple[Outcome, ...]:
     """Execute the first wave: what is about to happen is written down before, what came of it after."""
+    # most passes find nothing to do, and need none of it
+    from shipyard.execute.run import Interrupted, WaveRefused, execute
+    from shipyard.execute.script import Fence
+
     keeper.check()
     wave = decided.waves[0]
     session.store.begin_wave(pass_id, wave, decided.memory, session.now())
@@ -288,6 +285,7 @@ def _finish(progress: Progress, tally: Tally, decided: Plan, wish: Wish, *, time
 def with_lease(session: Session, work: Callable[[LeaseKeeper], Ending]) -> Ending:
     """Do something while holding the lease. Raises LeaseHeld."""
     with LeaseKeeper(session.store) as keeper:
+        session.holds(keeper.epoch)
         return work(keeper)
 
 

@@ -13,10 +13,14 @@ from shipyard.base.record import replace
 from shipyard.files.config import Settings
 from shipyard.files.patterns import match
 from shipyard.files.registries import Credentials
+from shipyard.model.canonical import dumps
 from shipyard.model.inventory import Connection, Inventory
+from shipyard.model.observed import Observation
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision
+from shipyard.observe.probe import NodeRequest
+from shipyard.reconcile.beforehand import Beforehand, expected
 from shipyard.reconcile.early import Opening, read_inventory
 from shipyard.reconcile.membership import Membership, members
 from shipyard.reconcile.vault import Vault
@@ -26,7 +30,11 @@ from shipyard.transport.fleet import Fleet
 
 @dataclass(slots=True)
 class Session:
-    """Open for one command. `planned`: the plan by which it was decided what to look closer at, and of what."""
+    """Open for one command. `planned`: the plan by which it was decided what to look closer at, and of what.
+
+    `asked`: what the last pass asked at first. `expected`: the same, of the last that found nothing to do, with the
+    containers that it found.
+    """
 
     settings: Settings
     opening: Opening
@@ -36,6 +44,9 @@ class Session:
     _known: dict[str, Connection]
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     planned: tuple[Situation, Plan] | None = None
+    asked: tuple[NodeRequest, ...] = ()
+    expected: Mapping[str, NodeRequest] = field(default_factory=dict)
+    _beforehand: Beforehand | None = None
     _vault: Vault | None = None
 
     @classmethod
@@ -46,7 +57,10 @@ class Session:
         except BaseException:
             opening.fleet.close()
             raise
-        return cls(settings, opening, opening.inventory, store, opening.fleet, dict(opening.connections))
+        session = cls(settings, opening, opening.inventory, store, opening.fleet, dict(opening.connections))
+        if opening.beforehand is not None:
+            session._beforehand, session.expected = opening.beforehand, opening.beforehand.requests
+        return session
 
     def reload_inventory(self) -> None:
         """Read the inventory again."""
@@ -119,6 +133,23 @@ class Session:
             timing=self.settings.timing,
             ranges=self.settings.network,
         )
+
+    def beforehand(self, fleet: Fleet, wanted: Iterable[NodeRequest]) -> tuple[Observation, ...]:
+        """Answers to these requests, where they were asked over these connections already. Each can be had once."""
+        early, self._beforehand = self._beforehand, None
+        return early.take(wanted) if early is not None and early.fleet is fleet else ()
+
+    def expect(self, situation: Situation) -> None:
+        """A pass found nothing to do: the next one will most probably ask the same, and find the same containers."""
+        wanted = expected(self.asked, situation)
+        if wanted != self.expected:
+            self.store.save_questions({name: dumps(request) for name, request in wanted.items()})
+            self.expected = wanted
+
+    def holds(self, epoch: int) -> None:
+        """This command holds the lease now. What somebody may have changed since it was asked does not count."""
+        if self._beforehand is not None and epoch != self._beforehand.epoch + 1:
+            self._beforehand, self.expected = None, {}
 
     def close(self) -> None:
         """Close all connections and the store."""

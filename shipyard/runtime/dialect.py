@@ -45,6 +45,7 @@ class ProbeRequest(Struct, frozen=True):
     so do `stray_networks` and `stray_volumes`: look for those of the cluster beside the ones named.
     `restarted`: tell the log also of what runs, and was restarted by the runtime.
     `usage`: tell what the containers use, which takes a second or two.
+    `containers`: ids of all that are expected to be there. Where they are, others are not looked for.
     """
 
     cluster: str
@@ -58,6 +59,7 @@ class ProbeRequest(Struct, frozen=True):
     stray_volumes: bool = True
     restarted: bool = False
     usage: bool = False
+    containers: tuple[str, ...] = ()
 
 
 class RuntimeState(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""How a docker node is looked at: two to four processes, and what they print.
+"""How a docker node is looked at: one to four processes, and what they print.
 
 Docker's generic `inspect` falls back to the API's own JSON when a template does not suit its types; `index` makes it
 do so from the start, and one template then serves containers, networks and images, for all versions.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shipyard.base import shell
 from shipyard.model import labels
 from shipyard.model.observed import ObservedVolume
 from shipyard.runtime import answers, probing, strictjson, usage
@@ -53,35 +52,6 @@ _VOLUMES = (
     + "".join(f',{{{{json (.Label "{mark}")}}}}' for mark in _MARKS)
     + f"] {_OURS}"
 )
-_GUESS = r"""
-sy_rt_guess() {
-  sy_rt_said=$(@PROGRAM@ inspect --format "$sy_rt_template" -- "$@" 2>&1)
-  sy_rt_status=$?
-  sy_rt_ifs=$IFS
-  IFS='
-'
-  set -f
-  sy_rt_count=0
-  for sy_rt_line in $sy_rt_said; do
-    case $sy_rt_line in '["n",'*) sy_rt_count=$((sy_rt_count + 1)) ;; esac
-  done
-  set +f
-  IFS=$sy_rt_ifs
-  [ $sy_rt_count = @COUNT@ ]
-}
-sy_rt_guessed() { printf '%s\nended %s\n' "$sy_rt_said" "$sy_rt_status"; }
-if sy_rt_guess $sy_rt_ids @NAMES@; then
-section networks true
-section inspect sy_rt_guessed
-else
-@LISTED@
-fi
-"""
-"""Networks that are expected to be there are inspected by name, with the containers: one process less than listing all.
-
-Where a name turns out to be no network, or another thing's too, nothing is lost: all is asked as if for the first time.
-"""
-
 _TAKE_ID = 'sy_rt_rest=${sy_rt_line#* }; sy_rt_ids="$sy_rt_ids ${sy_rt_rest%% *}"'
 
 
@@ -92,8 +62,7 @@ def text(request: ProbeRequest, program: str = "docker") -> str:
             f"sy_rt_version() {{ {program} version --format '{_VERSION}'; }}\nsection runtime-version sy_rt_version"
             if request.version
             else "",
-            f"sy_rt_ps() {{ sy_rt_ids=$({program} ps --all --quiet --no-trunc --filter {probing.own(request)}); }}",
-            "section containers sy_rt_ps",
+            probing.listing(program, request),
             probing.pick("sy_rt_pick_volumes", request.volumes, request, "printf '%s\\n' \"$sy_rt_line\""),
             f"sy_rt_volumes() {{ sy_rt_found=$({program} volume ls --format '{_VOLUMES}') && sy_rt_pick_volumes; }}",
             "section volumes sy_rt_volumes" if request.volumes or request.stray_volumes else "section volumes true",
@@ -105,7 +74,7 @@ def text(request: ProbeRequest, program: str = "docker") -> str:
 
 
 def _inspect(request: ProbeRequest, program: str) -> str:
-    """Networks, containers and images. A lookup of images is no ordinary pass: then nothing is guessed."""
+    """Containers, networks and images."""
     template = _TEMPLATE.replace("@RESTARTED@", _RESTARTED if request.restarted else "")
     listed = "\n".join(
         (
@@ -116,11 +85,7 @@ def _inspect(request: ProbeRequest, program: str) -> str:
             probing.inspect(program, template, request),
         )
     )
-    if request.stray_networks or request.images or not request.networks:
-        return listed
-    text = _GUESS.replace("@PROGRAM@", program).replace("@NAMES@", shell.join(request.networks))
-    text = text.replace("@COUNT@", str(len(request.networks))).replace("@LISTED@", listed)
-    return f"sy_rt_template={shell.quote(template)}\n{text}"
+    return probing.guessing(program, template, request, listed, networks=True)
 
 
 def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:

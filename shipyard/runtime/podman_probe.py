@@ -1,4 +1,4 @@
-"""How a podman node is looked at: four processes, and more only where health checks are due and nothing runs them.
+"""How a podman node is looked at: three or four processes, more where health checks are due and nothing runs them.
 
 Podman's templates see its Go types. `%T` tells them apart, so that one `inspect` serves containers and images.
 """
@@ -90,15 +90,14 @@ def text(request: ProbeRequest) -> str:
         (
             f'sy_rt_version() {{ {version}echo "uid ${{sy_uid:-$(id -u)}}"; }}',
             "section runtime-version sy_rt_version",
-            f"sy_rt_ps() {{ sy_rt_ids=$(podman ps --all --quiet --no-trunc --filter {probing.own(request)}); }}",
-            "section containers sy_rt_ps",
+            probing.listing("podman", request),
             probing.pick("sy_rt_pick_networks", request.networks, request, "printf '%s\\n' \"$sy_rt_line\""),
             f"sy_rt_networks() {{ sy_rt_found=$(podman network ls --format '{_NETWORK}') && sy_rt_pick_networks; }}",
             "section networks sy_rt_networks",
             probing.pick("sy_rt_pick_volumes", request.volumes, request, "printf '%s\\n' \"$sy_rt_line\""),
             f"sy_rt_volumes() {{ sy_rt_found=$(podman volume ls --format '{_VOLUME}') && sy_rt_pick_volumes; }}",
             "section volumes sy_rt_volumes" if request.volumes or request.stray_volumes else "section volumes true",
-            probing.inspect("podman", template, request),
+            probing.guessing("podman", template, request, probing.inspect("podman", template, request)),
             health if request.health else "",
             probing.logs("podman"),
             usage.podman() if request.usage else "",

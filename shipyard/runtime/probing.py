@@ -55,6 +55,34 @@ sy_rt_inspect() {
 section inspect sy_rt_inspect $sy_rt_ids @IMAGES@
 """
 
+_GUESS = r"""
+sy_rt_guess() {
+  sy_rt_boxes=$1
+  shift
+  sy_rt_said=$(@PROGRAM@ inspect --format "$sy_rt_template" -- "$@" 2>&1)
+  sy_rt_status=$?
+  sy_rt_ifs=$IFS
+  IFS='
+'
+  set -f
+  sy_rt_count=0 sy_rt_nets=0
+  for sy_rt_line in $sy_rt_said; do
+    case $sy_rt_line in
+      '["n",'*) sy_rt_nets=$((sy_rt_nets + 1)) ;;
+      '["c",'* | '["c!",'*) sy_rt_count=$((sy_rt_count + 1)) ;;
+    esac
+  done
+  set +f
+  IFS=$sy_rt_ifs
+  [ $sy_rt_nets = @NETWORKS@ ] && { [ -z "$sy_rt_boxes" ] || [ $sy_rt_count = "$sy_rt_boxes" ]; }
+}
+sy_rt_guessed() { printf '%s\nended %s\n' "$sy_rt_said" "$sy_rt_status"; }
+"""
+"""What is expected to be there is inspected by name, without a look at what there is: a process less for each kind.
+
+Where something is missing, or a name is another thing's too, nothing is lost: all is asked as if for the first time.
+"""
+
 _LOGS = r"""
 sy_rt_log() {
   @PROGRAM@ logs --tail @LINES@ "$1" 2>&1 | tail -c @BYTES@
@@ -92,6 +120,39 @@ def inspect(program: str, template: str, request: ProbeRequest) -> str:
     text = text.replace("@ASKED@", f"printf 'asked %s\\n' {words}" if asked else ":")
     text = text.replace("@IMAGES@", shell.join(name for _, name in asked))
     return f"sy_rt_said=''\nsy_rt_template={shell.quote(template)}\n{text}"
+
+
+def listing(program: str, request: ProbeRequest) -> str:
+    """A shell function that lists the cluster's containers in `$sy_rt_ids`."""
+    return f"sy_rt_ps() {{ sy_rt_ids=$({program} ps --all --quiet --no-trunc --filter {own(request)}); }}"
+
+
+def guessing(program: str, template: str, request: ProbeRequest, listed: str, *, networks: bool = False) -> str:
+    """The sections `containers` and `inspect`, and of what `listed` has beside. `listed`: text that needs `$sy_rt_ids`.
+
+    `networks`: these are inspected, too. A lookup of images is no ordinary pass: then nothing is guessed.
+    """
+    found = "section containers sy_rt_ps\n"
+    if request.stray_networks or request.images:
+        return found + listed
+    names = request.networks if networks else ()
+    nets = "section networks true\n" if networks else ""
+    if names:
+        listed = (
+            f"if sy_rt_guess '' $sy_rt_ids {shell.join(names)}; then\n{nets}"
+            f"section inspect sy_rt_guessed\nelse\n{listed}\nfi"
+        )
+    listed = found + listed
+    boxes = request.containers if all(_ID.fullmatch(each) for each in request.containers) else ()
+    if boxes:
+        listed = (
+            f"if sy_rt_guess {len(boxes)} {shell.join((*boxes, *names))}; then\nsection containers true\n{nets}"
+            f"section inspect sy_rt_guessed\nelse\n{listed}\nfi"
+        )
+    if not names and not boxes:
+        return listed
+    guess = _GUESS.replace("@PROGRAM@", program).replace("@NETWORKS@", str(len(names)))
+    return f"sy_rt_template={shell.quote(template)}\n{guess}{listed}"
 
 
 def logs(program: str) -> str:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-VERSION = "0003"
+VERSION = "0004"
 """Of the tables below: the newest migration. Versions are compared as text."""
 
 MOST_WORDS = 16_384
@@ -244,4 +244,12 @@ events = Table(
     Index(None, "target", "reason"),
     Index(None, "at"),
     sqlite_autoincrement=True,
+)
+
+# What a node is asked by a pass that finds nothing to do, as canonical JSON: the next one asks it early.
+questions = Table(
+    "questions",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("body", Text, nullable=False),
 )

@@ -16,6 +16,7 @@ from shipyard.store import (
     nodes,
     opening,
     passes,
+    questions,
     revisions,
     secrets,
     timekeeping,
@@ -23,7 +24,7 @@ from shipyard.store import (
 from shipyard.store.schema import store as identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -304,6 +305,11 @@ class Store:
         """One without changes that ended like the pass before takes its place."""
         with self._database.writing() as connection:
             passes.end(connection, pass_id, result=result, now=now, changes=changes)
+
+    def save_questions(self, wanted: Mapping[str, str]) -> None:
+        """What each node is asked by a pass that finds nothing to do, as canonical JSON."""
+        with self._database.writing() as connection:
+            questions.save(connection, wanted)
 
     def last_pass(self) -> PassRow | None:
         """The newest."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shipyard.reconcile import run
-from shipyard.reconcile.run import CLOSELY, CLOSELY_AGAIN, Tally
+from shipyard.reconcile.run import Tally
+from shipyard.reconcile.settled import CLOSELY, CLOSELY_AGAIN
 from shipyard.store.records import PassRow
 
 NOW = 10_000.0
@@ -17,7 +18,7 @@ NOW = 10_000.0
 def settled(*, passes: int = 1, **changed: Any) -> bool:
     last: dict[str, Any] = {"result": "converged", "finished": NOW - 60, "count": 1} | changed
     row = PassRow(7, "reconcile", "me@here", NOW - 70, NOW - 65, last["finished"], last["result"], 0, last["count"])
-    store = SimpleNamespace(passes=lambda _: () if changed.get("none") else (row,))
+    store = SimpleNamespace(last_pass=lambda: None if changed.get("none") else row)
     session: Any = SimpleNamespace(store=store, now=lambda: NOW)
     return run._settled(session, Tally(passes=passes))
 
