@@ -32,7 +32,8 @@ sy_net_vxlan() {
 }
 sy_net_wireguard() {
   if ! [ -e "/sys/class/net/$1" ]; then
-    ip link add "$1" type wireguard 2>/dev/null || wireguard-go "$1" >/dev/null 2>&1 || {
+    # the process that stands in for the kernel stays: it must not keep the lock, nor this connection
+    ip link add "$1" type wireguard 2>/dev/null || wireguard-go "$1" >/dev/null 2>&1 </dev/null 9>&- || {
       echo "neither the kernel nor wireguard-go can make a device of WireGuard" >&2
       return 1
     }

@@ -12,7 +12,7 @@ from tests.lab.networked import asked, clients, from_outside, names, network, sh
 from tests.lab.stacks import replicas
 
 
-@pytest.mark.parametrize("driver", ["vxlan", "routed"])
+@pytest.mark.parametrize("driver", ["vxlan", "routed", "wireguard"])
 def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet: Fleet, driver: str) -> None:
     fleet.write("shop.yml", shop(driver))
     fleet.shipyard("apply", "shop.yml").expect(0)
@@ -34,6 +34,11 @@ def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet:
     assert all(each["succeeded"] == each["expected"] for each in tried if each["succeeded"] is not None)
     assert any(not each["expected"] for each in tried)
     assert "Nothing to do" in fleet.shipyard("reconcile", "--once").expect(0).stdout
+    if driver == "wireguard":
+        kept = b"".join(path.read_bytes() for path in (fleet.project / ".shipyard").glob("state.db*"))
+        for node in fleet.names:
+            private = fleet.run(node, "sh", "-c", "cat /var/lib/shipyard/*/net/private").encode().strip()
+            assert len(private) == 44 and private not in kept, "a private key leaves its node"
 
 
 def test_only_who_is_allowed_connects_on_one_node_and_across(fleet: Fleet) -> None:
