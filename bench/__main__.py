@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import many, packing, planner, report, swarm
+from bench import many, network, packing, planner, report, swarm
 from bench.ground import PROGRAM, ground
 from bench.parts import Bench
 from bench.process import measured
 from bench.sample import Row, table
 
 ON_A_LAB = ("cpu", "noop", "repair", "deploy", "ansible")
-PARTS = (*ON_A_LAB, "help", "many", "planner", "packing", "swarm")
+PARTS = (*ON_A_LAB, "help", "many", "planner", "packing", "network", "swarm")
 RUNTIMES = ("docker", "podman")
 
 
@@ -40,6 +40,14 @@ def main() -> int:
         _do(book, title, "planner", lambda: planner.measure(tuple(chosen.sizes), max(2, chosen.repeat // 3)))
     if "packing" in chosen.parts:
         _do(book, "The planner alone, on nodes that are only data", "packing", packing.measure)
+    if "network" in chosen.parts:
+        with ground(2, "docker", chosen.folder, name=f"{chosen.name}2", keep=chosen.keep) as place:
+            _do(
+                book,
+                "The cluster's network, between two nodes",
+                "network",
+                lambda: network.measure(place, chosen.repeat),
+            )
     if "swarm" in chosen.parts:
         title = "Beside Docker Swarm, on the same three nodes"
         with ground(3, "docker", chosen.folder, name=f"{chosen.name}3", keep=chosen.keep) as place:

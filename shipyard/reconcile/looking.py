@@ -31,11 +31,13 @@ def look(
     only: Collection[str] | None = None,
     versions: bool = False,
     thorough: bool = True,
+    tools: bool = False,
 ) -> Situation:
     """The situation with what the nodes answered. `images`: references to look up, by node. `only`: ask these nodes.
 
     `versions`: ask for the runtimes' versions also where they are known. `thorough`: look for networks that were left
-    behind, too. Each costs a process on each node.
+    behind, too. `tools`: ask for what a network across nodes needs, also where there is none. Each costs a process or
+    more on each node.
     All nodes are asked also where `--limit` names some: it limits what is done, not what is known.
     Raises Refused when a node belongs to another store, ShipyardError when one node has two names.
     """
@@ -50,6 +52,7 @@ def look(
         versions=versions,
         thorough=thorough,
         measured=measured,
+        tools=tools,
         first=images is None and only is None,
     )
     situation = replace(situation, observed=answers, now=session.now())
@@ -84,6 +87,7 @@ def _ask(
     measured: Collection[str] = (),
     details: Collection[str] = (),
     first: bool = False,
+    tools: bool = False,
 ) -> tuple[Observation, ...]:
     versioned = {} if versions else _known_versions(session)
     wirings = asking.requests(situation, details=details)
@@ -92,7 +96,7 @@ def _ask(
         _request(
             situation,
             node,
-            wirings.get(node.name),
+            wirings.get(node.name, WiringRequest() if tools else None),
             tuple(sorted(images.get(node.name, ()))),
             version=node.name not in versioned,
             thorough=thorough,

@@ -14,6 +14,7 @@ from shipyard.model.node import Availability
 from shipyard.model.observed import ObservedNode, Silent
 from shipyard.model.progress import Unwatched
 from shipyard.model.request import HostKey, NodeCheck
+from shipyard.planner.network import spanning
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.looking import look
 from shipyard.reconcile.membership import Membership
@@ -42,7 +43,9 @@ def _membership(session: Session, names: Sequence[str]) -> Membership:
 def check(session: Session, pattern: str) -> list[NodeCheck]:
     """Observe each node, and say what is missing and how to mend it."""
     membership = _membership(session, _hosts(session, pattern))
-    situation = look(session, membership, session.situation(membership, session.stacks()), images={}, versions=True)
+    situation = look(
+        session, membership, session.situation(membership, session.stacks()), images={}, versions=True, tools=True
+    )
     return [_seen(answer) if isinstance(answer, ObservedNode) else _silent(answer) for answer in situation.observed]
 
 
@@ -58,6 +61,11 @@ def _seen(node: ObservedNode) -> NodeCheck:
         problems.append((why, "run passes often (cron, or reconcile --watch), or use systemd"))
         why = "no systemd: podman starts nothing after a reboot by itself; the next pass does"
         problems.append((why, ""))
+    if why := spanning.incapable(node):
+        problems.append((f"networks across nodes can't reach it: {why}", "leave it out of them, or mend that"))
+    elif not facts.systemd:
+        why = "no systemd: nothing on it brings networks across nodes back after a reboot; the next pass does"
+        problems.append((why, "have /var/lib/shipyard/*/net/up run at boot, before the runtime starts"))
     return NodeCheck(
         node.name,
         ok=True,

@@ -73,10 +73,11 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A lab, and a project of one test that uses it."""
+    """A lab, and a project of one test that uses it. `hosts`: an inventory instead of the lab's own."""
 
     lab: Lab
     project: Path
+    hosts: Path | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ class Fleet:
 
     def command(self, *args: str) -> list[str]:
         """The program's command line, with the lab's inventory."""
-        return [sys.executable, "-m", "shipyard", "-i", str(self.lab.inventory), *args]
+        return [sys.executable, "-m", "shipyard", "-i", str(self.hosts or self.lab.inventory), *args]
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Nothing of whoever runs the tests: no agent, no settings, no home."""
