@@ -69,7 +69,8 @@ def apply(app: App, /, check: bool, diff: bool, no_wait: bool, timeout: float | 
     """Make the fleet what these files say.
 
     A new revision of each stack is stored, then passes run until the fleet has converged. What a file no longer
-    declares is removed. Playbooks and Compose files are told apart by what is in them.
+    declares is removed. Playbooks, Compose files and Kubernetes manifests are told apart by what is in them; `-` is
+    manifests on standard input.
     """
     from shipyard.cli.progress import watching
 

@@ -14,7 +14,7 @@ empty_option = click.option(
     "--accept-empty", multiple=True, metavar="VOLUME", help="A lost volume that may begin anew; may be repeated."
 )
 FOREIGN = (
-    click.option("--hosts", default="", metavar="PATTERN", help="Where a Compose file's services may run; else all."),
+    click.option("--hosts", default="", metavar="PATTERN", help="Where what is no playbook may run; else all."),
     click.option("--stack", "--name", "stack", default="", metavar="NAME", help="Its stack, instead of its own name."),
     click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Instead of the .env beside it."),
     click.option("--profile", "profiles", multiple=True, metavar="P", help="Services with this profile, too."),

@@ -22,6 +22,8 @@ from shipyard.model.inventory import Inventory
 
 Kind = Literal["playbook", "compose", "kubernetes"]
 _SHOWN = {"playbook": "a playbook", "compose": "a Compose file", "kubernetes": "a Kubernetes manifest"}
+STDIN = "-"
+_MANIFESTS = (".json", ".yaml", ".yml")
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
@@ -46,12 +48,19 @@ def _compose(paths: Sequence[Path], wish: Wish, **around: Any) -> playbook.Loade
     return composefile.load(paths, wish, **around)
 
 
+def _kubernetes(paths: Sequence[Path], wish: Wish, **around: Any) -> playbook.LoadedFiles:
+    from shipyard.files import kubernetes
+
+    around.pop("extra_vars")
+    return kubernetes.load(paths, wish, **around)
+
+
 def _playbooks(paths: Sequence[Path], _wish: Wish, **around: Any) -> playbook.LoadedFiles:
     return playbook.load(paths, **around)
 
 
 Loader = Callable[..., playbook.LoadedFiles]
-LOADERS: dict[Kind, Loader] = {"playbook": _playbooks, "compose": _compose}
+LOADERS: dict[Kind, Loader] = {"playbook": _playbooks, "compose": _compose, "kubernetes": _kubernetes}
 """Called with the paths, the wish, and inventory, project, extra_vars, tags, environ, untrusted by name."""
 
 
@@ -76,10 +85,7 @@ def load(
         raise UsageError(f"{shown}; files of one kind are taken at a time", hint="apply them one after the other")
     kind: Kind = next(iter(found), "playbook")
     _check_options(kind, wish, extra_vars)
-    loader = LOADERS.get(kind)
-    if loader is None:
-        raise UsageError(f"{paths[0]} is {_SHOWN[kind]}, and those are not read yet")
-    return loader(
+    return LOADERS[kind](
         paths,
         wish,
         inventory=inventory,
@@ -111,25 +117,33 @@ def _check_options(kind: Kind, wish: Wish, extra_vars: Mapping[str, Any]) -> Non
     if kind != "compose" and (wish.env_files or wish.profiles):
         raise UsageError("--env-file and --profile are for Compose files")
     if kind != "playbook" and extra_vars:
-        raise UsageError(
-            "-e is for playbooks", hint="a Compose file takes variables from the environment and --env-file"
-        )
+        takes = "takes variables from the environment and --env-file" if kind == "compose" else "has no variables"
+        raise UsageError("-e is for playbooks", hint=f"{_SHOWN[kind]} {takes}")
 
 
 def _files(path: Path) -> list[Path]:
-    """A folder's Compose file with its override; a file as it is."""
-    if not path.is_dir():
+    """A folder's Compose file with its override, or else all its manifests; a file, and `-`, as it is."""
+    if str(path) == STDIN or not path.is_dir():
         return [path]
     for name in _COMPOSE_NAMES:
         if (path / name).is_file():
             stem = name.rpartition(".")[0]
             overrides = [path / f"{stem}.override{end}" for end in (".yml", ".yaml")]
             return [path / name, *[file for file in overrides if file.is_file()][:1]]
-    raise UsageError(f"the folder {path} holds no Compose file", hint=f"known names are {', '.join(_COMPOSE_NAMES)}")
+    found = sorted(file for file in path.iterdir() if file.suffix in _MANIFESTS and file.is_file())
+    if not found:
+        known = f"{', '.join(_COMPOSE_NAMES)}; a manifest's ends with {', '.join(_MANIFESTS)}"
+        raise UsageError(f"the folder {path} holds no Compose file and no manifest", hint=f"known names are {known}")
+    return found
 
 
 def kind_of(path: Path) -> Kind:
-    """By what stands at the top of the file; what can't be read is left to the playbook's reader, which says why."""
+    """By what stands at the top of the file; what can't be read is left to the playbook's reader, which says why.
+
+    Standard input, which is read once, is taken for manifests.
+    """
+    if str(path) == STDIN:
+        return "kubernetes"
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES)

@@ -66,7 +66,7 @@ def load(
     untrusted: bool,
 ) -> LoadedFiles:
     """Read Compose files that are laid over each other. Raises FileErrors with what is wrong."""
-    pattern, hosts = wish.hosts or "all", _hosts(wish.hosts or "all", inventory)
+    pattern, hosts = wish.hosts or "all", hosts_of(wish.hosts or "all", inventory)
     whole = together(paths, wish, project=project, environ=environ)
     problems: list[FileError] = []
     notices = list(whole.notices)
@@ -79,14 +79,15 @@ def load(
     assembly = Assembly(inventory, problems)
     stacks = assembly.stacks([(play, files[0])])
     if wish.strict:
-        problems += [_as_error(notice) for notice in notices]
+        problems += [as_error(notice) for notice in notices]
     if problems:
         raise FileErrors(ordered(problems, paths))
     check_tags(stacks, tags)
     return LoadedFiles(stacks, files, (pattern,), tuple(notices), tuple(tags), assembly.secrets())
 
 
-def _hosts(pattern: str, inventory: Inventory) -> tuple[Host, ...]:
+def hosts_of(pattern: str, inventory: Inventory) -> tuple[Host, ...]:
+    """The hosts of `--hosts`. Raises UsageError where there are none."""
     matched = patterns.match(pattern, inventory)
     hosts = tuple(host for name in matched.hosts if (host := inventory.host(name)) is not None)
     if not hosts:
@@ -140,7 +141,8 @@ def _names(service: Node, section: str) -> set[str]:
     return names
 
 
-def _as_error(notice: str) -> FileError:
+def as_error(notice: str) -> FileError:
+    """What `--strict` makes of a notice."""
     match = re.match(r"(.*?):([0-9]+): (.*)", notice, re.DOTALL)
     if match is None:
         return FileError(notice, file="")

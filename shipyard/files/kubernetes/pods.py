@@ -1,0 +1,332 @@
+"""A pod, as the keys of a service: its containers, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shipyard.base.record import Struct, field
+from shipyard.files.compose.value import Value
+from shipyard.files.composefile.nodes import Node
+from shipyard.files.kubernetes import containers, probes, scheduling, security
+from shipyard.files.kubernetes.containers import Made
+from shipyard.files.kubernetes.data import Scope
+from shipyard.files.kubernetes.environment import Facts
+from shipyard.files.kubernetes.fields import Fields, done, itself, need, passed, refused, said, warn
+from shipyard.files.kubernetes.scalars import boolean, labels, object_name, text, texts, whole, word
+from shipyard.files.kubernetes.tree import node
+from shipyard.files.kubernetes.volumes import Volumes
+
+_API = "is of the API server, which there is none of here"
+
+TEMPLATE = Fields("a pod template", done("metadata", "labels", itself), done("spec", "the pod", itself))
+TEMPLATE_METADATA = Fields(
+    "a pod template's metadata",
+    done("labels", "what Services and other selectors go by, and labels of the containers", labels),
+    done("annotations", "for variables; said that they have no other effect", itself),
+    said("name", "has no effect in a template"),
+    said("namespace", "has no effect in a template"),
+    said("finalizers", "has no effect here"),
+    passed("creationTimestamp"),
+)
+POD = Fields(
+    "a pod",
+    done("containers", "the first is the service's own, the others `sidecars`", itself),
+    done("initContainers", "`init_containers`; with `restartPolicy: Always` they are `sidecars`", itself),
+    done("volumes", "see below", itself),
+    done("restartPolicy", "`restart`", word("Always", "OnFailure", "Never")),
+    done("terminationGracePeriodSeconds", "`stop_grace_period`; without it 30s", whole()),
+    done("activeDeadlineSeconds", "of a job: `deadline`", whole(1)),
+    done("nodeSelector", "constraints", itself),
+    done("nodeName", "a constraint", text),
+    done("affinity", "see below", itself),
+    done("topologySpreadConstraints", "`preferences`", itself),
+    done("tolerations", "`x-shipyard.tolerations`", itself),
+    done("securityContext", "see below", itself),
+    done("hostNetwork", "`network_mode: host`", boolean),
+    done("hostPID", "`pid: host`", boolean),
+    done("hostIPC", "`ipc: host`", boolean),
+    done("hostname", "`hostname`", text),
+    done("hostAliases", "`extra_hosts`", itself),
+    done(
+        "dnsPolicy",
+        "`None` needs dnsConfig; the others are the runtime's own",
+        word("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"),
+    ),
+    done("dnsConfig", "`dns`, `dns_search`, `dns_opt`", itself),
+    done("priorityClassName", "`x-shipyard.priority`, of a PriorityClass of these files", object_name),
+    done("priority", "`x-shipyard.priority`", whole(-(2**31))),
+    done("serviceAccountName", f"said: {_API}", text),
+    said("serviceAccount", _API, "default"),
+    said("automountServiceAccountToken", _API, False),
+    said("imagePullSecrets", "images are pulled with what docker login or podman login has on this machine"),
+    said("enableServiceLinks", "has no effect: services are found by name, not by variables", False),
+    said("schedulerName", "has no effect: shipyard places it", "default-scheduler"),
+    said("runtimeClassName", "has no effect: the node's own runtime is used"),
+    said("subdomain", "has no effect: names of single replicas are SLOT.SERVICE.STACK"),
+    said("setHostnameAsFQDN", "has no effect here", False),
+    said("preemptionPolicy", "has no effect here", "PreemptLowerPriority"),
+    said("overhead", "has no effect here"),
+    said("os", "has no effect here", {"name": "linux"}),
+    refused("shareProcessNamespace", "is not carried out", "", False),
+    refused("hostUsers", "is not carried out", "", True),
+    refused("readinessGates", "are not carried out"),
+    refused("ephemeralContainers", "are not carried out", "shipyard exec runs a command in a container"),
+    refused("schedulingGates", "are not carried out"),
+    refused("resourceClaims", "are not carried out"),
+    refused("resources", "of a whole pod are not carried out", "say them of its containers"),
+    refused("hostnameOverride", "is not carried out"),
+)
+DNS = Fields(
+    "a dnsConfig",
+    done("nameservers", "`dns`", texts),
+    done("searches", "`dns_search`", texts),
+    done("options", "`dns_opt`", itself),
+)
+DNS_OPTION = Fields("an option", done("name", "the name", text), done("value", "the value", text))
+HOST_ALIAS = Fields("a hostAlias", done("ip", "the address", text), done("hostnames", "its names", texts))
+_MAIN = "kubectl.kubernetes.io/default-container"
+
+
+class Pod(Struct):
+    """What a pod comes to. `service`, `own`: the service's keys, and those of its `x-shipyard`.
+
+    `affinity`: to be read when all workloads are known. `host_network`: it has no name on the stack's network.
+    """
+
+    value: Value
+    labels: dict[str, str]
+    ports: dict[str, int]
+    service: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
+    deploy: dict[str, Any] = field(default_factory=dict)
+    published: list[Node] = field(default_factory=list)
+    affinity: Value | None = None
+    host_network: bool = False
+    deadline: Node | None = None
+    restart: str = "Always"
+
+
+def pod(
+    spec: Value,
+    metadata: Value | None,
+    scope: Scope,
+    owner: str,
+    restarts: tuple[str, ...],
+    own: Mapping[str, str],
+    *,
+    per_node: bool = False,
+    job: bool = False,
+) -> Pod | None:
+    """None where no container could be read, which is noted.
+
+    `metadata`: of the template. `restarts`: the restart policies that the workload allows, its default first.
+    `own`: keys of volumes by the names of claim templates.
+    """
+    head = TEMPLATE_METADATA.read(metadata) if metadata is not None else {}
+    notes = _annotations(head.get("annotations"))
+    got = POD.read(spec)
+    need(spec, "containers")
+    items = got["containers"].items("a list of containers") if "containers" in got else []
+    before = got["initContainers"].items("a list of containers") if "initContainers" in got else []
+    if not items:
+        raise spec.error("has no containers")
+    account = got.get("serviceAccountName", "")
+    if account not in ("", "default"):
+        warn(spec.child("serviceAccountName", None), _API)
+    known = {
+        str(each.data.get("name")): containers.amounts(each)
+        for each in (*items, *before)
+        if isinstance(each.data, dict)
+    }
+    facts = Facts(scope.name, head.get("labels", {}), notes, account or "default", known)
+    volumes = Volumes(scope, facts, owner, per_node, own=dict(own))
+    volumes.read(got.get("volumes"), [*items, *before])
+    context = security.pod(got.get("securityContext"))
+    _check_names([*items, *before])
+    read = [containers.container(each, scope, facts, volumes, context) for each in items]
+    first = [containers.container(each, scope, facts, volumes, context) for each in before]
+    volumes.unused()
+    if None in read or None in first:
+        return None
+    made = Pod(spec, head.get("labels", {}), containers.named_ports([*items, *before]))
+    mains = [each for each in read if each is not None]
+    inits = [each for each in first if each is not None]
+    if job and len(mains) + len(inits) > 1:
+        where = inits[0].value if inits else mains[1].value
+        raise where.error("is a second container: a job here has one", hint="let one container's command do all of it")
+    main = next((each for each in mains if each.name == notes.get(_MAIN)), mains[0])
+    _compose(made, got, main, [each for each in mains if each is not main], inits, context, restarts)
+    _priority(made, got, scope)
+    return made
+
+
+def _priority(made: Pod, got: Mapping[str, Any], scope: Scope) -> None:
+    name = got.get("priorityClassName")
+    if got.get("priority"):
+        made.own["priority"] = node(made.value.child("priority", None), got["priority"])
+    elif name in scope.priorities:
+        made.own["priority"] = node(made.value.child("priorityClassName", None), scope.priorities[name])
+    elif name:
+        warn(
+            made.value.child("priorityClassName", None),
+            f"has no effect: there is no PriorityClass {name} in these files",
+        )
+
+
+def _annotations(value: Value | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, entry in value.mapping("a mapping of texts") if value is not None else ():
+        with entry.reading.collect():
+            found[name] = entry.text("a text", empty=True)
+            if not name.startswith("kubectl.kubernetes.io/"):
+                warn(entry, "annotations have no effect here, except as values of variables")
+    return found
+
+
+def _check_names(items: list[Value]) -> None:
+    seen: set[str] = set()
+    for item in items:
+        name = item.data.get("name") if isinstance(item.data, dict) else None
+        with item.reading.collect():
+            if isinstance(name, str) and name in seen:
+                raise item.child("name", None).error(f"there are two containers {name} in this pod")
+        seen.add(str(name))
+
+
+def _compose(
+    made: Pod,
+    got: Mapping[str, Any],
+    main: Made,
+    beside: list[Made],
+    inits: list[Made],
+    context: Mapping[str, Any],
+    restarts: tuple[str, ...],
+) -> None:
+    spec = made.value
+    grace = node(spec.child("terminationGracePeriodSeconds", None), f"{got.get('terminationGracePeriodSeconds', 30)}s")
+    service: dict[str, Any] = {**main.keys, "stop_grace_period": grace}
+    if made.labels:
+        service["labels"] = node(spec, made.labels)
+    made.restart = got.get("restartPolicy", restarts[0])
+    if made.restart not in restarts:
+        raise spec.child("restartPolicy", None).error(f"must be {' or '.join(restarts)} here, found {made.restart}")
+    again = {"OnFailure": "on-failure", "Never": "no"}.get(made.restart)
+    sidecars = [each for each in inits if "restartPolicy" in each.got] + beside
+    first = [each for each in inits if "restartPolicy" not in each.got]
+    members = {
+        "init_containers": [_member(each, {"stop_grace_period": grace}) for each in first],
+        "sidecars": [
+            _member(each, {"stop_grace_period": grace, **({"restart": again} if again and each in beside else {})})
+            for each in sidecars
+        ],
+    }
+    made.own |= {name: items for name, items in members.items() if items}
+    for each in (*sidecars, *first):
+        for name in probes.KINDS:
+            if name in each.got:
+                warn(each.got[name], "is not carried out: probes are of the pod's first container")
+    if again and "Always" in restarts:
+        service["restart"] = node(spec.child("restartPolicy", None), again)
+    _probes(made, main)
+    _network(made, service, got)
+    _where(made, got)
+    with spec.reading.collect():
+        found = security.sysctls(context)
+        if found:
+            service["sysctls"] = found
+    for name, key in (("hostPID", "pid"), ("hostIPC", "ipc")):
+        if got.get(name):
+            service[key] = node(spec.child(name, None), "host")
+    with spec.reading.collect():
+        resources = containers.resources(main, sidecars)
+        if resources is not None:
+            made.deploy["resources"] = resources
+    if "activeDeadlineSeconds" in got:
+        made.deadline = node(spec.child("activeDeadlineSeconds", None), f"{got['activeDeadlineSeconds']}s")
+    made.published = [port for each in (main, *sidecars) for port in each.ports]
+    made.service = service
+
+
+def _member(made: Made, more: Mapping[str, Any]) -> Node:
+    limits: dict[str, Any] = {}
+    with made.value.reading.collect():
+        limits = containers.of_member(made)
+    return node(made.value, {"name": node(made.value.child("name", None), made.name), **made.keys, **limits, **more})
+
+
+def _probes(made: Pod, main: Made) -> None:
+    found: dict[str, Any] = {}
+    for field_, name in probes.KINDS.items():
+        if field_ in main.got:
+            with main.value.reading.collect():
+                probe = probes.probe(main.got[field_], made.ports)
+                if probe is not None:
+                    found[name] = probe
+    if found:
+        made.own["probes"] = node(main.value, found)
+
+
+def _network(made: Pod, service: dict[str, Any], got: Mapping[str, Any]) -> None:
+    spec = made.value
+    if got.get("hostNetwork"):
+        made.host_network = True
+        service["network_mode"] = node(spec.child("hostNetwork", None), "host")
+    if got.get("hostname"):
+        service["hostname"] = node(spec.child("hostname", None), got["hostname"])
+    if "dnsConfig" in got:
+        with spec.reading.collect():
+            service |= _dns(got["dnsConfig"])
+    elif got.get("dnsPolicy") == "None":
+        raise spec.child("dnsPolicy", None).error("is None, and there is no dnsConfig that says name servers")
+    hosts: dict[str, list[Node]] = {}
+    for item in got["hostAliases"].items("a list of addresses with names") if "hostAliases" in got else ():
+        with item.reading.collect():
+            alias = HOST_ALIAS.read(item)
+            need(item, "ip")
+            for name in alias.get("hostnames", ()):
+                hosts.setdefault(name, []).append(node(item.child("ip", None), alias.get("ip", "")))
+    if hosts:
+        service["extra_hosts"] = node(spec.child("hostAliases", None), hosts)
+
+
+def _dns(value: Value) -> dict[str, Any]:
+    got = DNS.read(value)
+    made: dict[str, Any] = {}
+    for name, key in (("nameservers", "dns"), ("searches", "dns_search")):
+        if got.get(name):
+            made[key] = node(value.child(name, None), got[name])
+    options = []
+    for item in got["options"].items("a list of options") if "options" in got else ():
+        with item.reading.collect():
+            option = DNS_OPTION.read(item)
+            need(item, "name")
+            options.append(node(item, f"{option['name']}:{option['value']}" if option.get("value") else option["name"]))
+    if options:
+        made["dns_opt"] = node(value.child("options", None), options)
+    return made
+
+
+def _where(made: Pod, got: Mapping[str, Any]) -> None:
+    spec = made.value
+    with spec.reading.collect():
+        constraints = scheduling.selected(got.get("nodeSelector"))
+        if got.get("nodeName"):
+            constraints.append(node(spec.child("nodeName", None), f"node.hostname == {got['nodeName']}"))
+        placement: dict[str, Any] = {}
+        if "affinity" in got:
+            affinity = scheduling.AFFINITY.read(got["affinity"])
+            made.affinity = got["affinity"]
+            if "nodeAffinity" in affinity:
+                constraints += scheduling.node_affinity(affinity["nodeAffinity"])
+        if constraints:
+            placement["constraints"] = node(spec.child("nodeSelector", None), constraints)
+        if "topologySpreadConstraints" in got:
+            found = scheduling.spread(got["topologySpreadConstraints"])
+            if found:
+                placement["preferences"] = node(spec.child("topologySpreadConstraints", None), found)
+        if placement:
+            made.deploy["placement"] = node(spec, placement)
+    if "tolerations" in got:
+        with spec.reading.collect():
+            made.own["tolerations"] = node(spec.child("tolerations", None), scheduling.tolerations(got["tolerations"]))

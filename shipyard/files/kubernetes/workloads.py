@@ -1,0 +1,326 @@
+"""Deployments, StatefulSets, DaemonSets, ReplicaSets, Pods, Jobs and CronJobs, each as a service of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shipyard.base.record import Struct, field
+from shipyard.files.compose.value import Value
+from shipyard.files.composefile.nodes import Node
+from shipyard.files.kubernetes import data, pods
+from shipyard.files.kubernetes.data import Scope
+from shipyard.files.kubernetes.fields import Fields, done, itself, need, passed, refused, said, warn
+from shipyard.files.kubernetes.objects import METADATA, Object
+from shipyard.files.kubernetes.pods import TEMPLATE, Pod
+from shipyard.files.kubernetes.scalars import object_name, share, whole, word
+from shipyard.files.kubernetes.selectors import matcher
+from shipyard.files.kubernetes.tree import node
+
+TOP = (passed("apiVersion"), passed("kind"), passed("metadata"), passed("status"))
+WORKLOAD = Fields("a workload", *TOP, done("spec", "see below", itself))
+_HISTORY = said("revisionHistoryLimit", "has no effect: shipyard keeps revisions of whole stacks", 10)
+_COMMON = (
+    done("selector", "held against the template's labels", itself),
+    done("template", "the pod", itself),
+)
+DEPLOYMENT = Fields(
+    "a Deployment's spec",
+    *_COMMON,
+    done("replicas", "`deploy.replicas`", whole()),
+    done("strategy", "`update_config`", itself),
+    done("minReadySeconds", "`update_config.monitor`", whole()),
+    done("progressDeadlineSeconds", "`x-shipyard.progress_deadline`", whole(1)),
+    refused("paused", "is not carried out", "shipyard pause stops an update", False),
+    _HISTORY,
+)
+STRATEGY = Fields(
+    "a strategy",
+    done("type", "`RollingUpdate`, `Recreate`", word("RollingUpdate", "Recreate")),
+    done("rollingUpdate", "see below", itself),
+)
+ROLLING = Fields(
+    "a rollingUpdate",
+    done("maxSurge", "not 0: `order: start-first`, so many at a time", share),
+    done("maxUnavailable", "where there is no surge: so many at a time", share),
+    done("partition", "`0`", whole()),
+)
+REPLICA_SET = Fields(
+    "a ReplicaSet's spec",
+    *_COMMON,
+    done("replicas", "`deploy.replicas`", whole()),
+    done("minReadySeconds", "`update_config.monitor`", whole()),
+)
+STATEFUL_SET = Fields(
+    "a StatefulSet's spec",
+    *_COMMON,
+    done("replicas", "`deploy.replicas`; they are numbered from 1", whole()),
+    done("serviceName", "a Service of these files; single replicas are `SLOT.SERVICE.STACK`", object_name),
+    done("podManagementPolicy", "`x-shipyard.order`", word("OrderedReady", "Parallel")),
+    done("updateStrategy", "`RollingUpdate`", itself),
+    done("volumeClaimTemplates", "volumes that are `per_replica`", itself),
+    done("minReadySeconds", "`update_config.monitor`", whole()),
+    said(
+        "persistentVolumeClaimRetentionPolicy",
+        "has no effect: volumes are kept",
+        {"whenDeleted": "Retain", "whenScaled": "Retain"},
+        {"whenDeleted": "Retain"},
+        {"whenScaled": "Retain"},
+    ),
+    said("ordinals", "has no effect: replicas are numbered from 1"),
+    _HISTORY,
+)
+DAEMON_SET = Fields(
+    "a DaemonSet's spec",
+    *_COMMON,
+    done("updateStrategy", "`RollingUpdate`", itself),
+    done("minReadySeconds", "`update_config.monitor`", whole()),
+    _HISTORY,
+)
+UPDATE = Fields(
+    "an updateStrategy",
+    done("type", "`RollingUpdate`", word("RollingUpdate", "OnDelete")),
+    done("rollingUpdate", "see a rollingUpdate", itself),
+)
+CLAIM_TEMPLATE = Fields(
+    "a volume claim template",
+    *(passed(name) for name in ("apiVersion", "kind", "status")),
+    done("metadata", "the name", itself),
+    done("spec", "as a PersistentVolumeClaim's", itself),
+)
+SERVICE_KINDS = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Pod")
+
+
+class Workload(Struct):
+    """What is to become a service. `name`: the service's. `aliases`, `exposed`: from the Services that select it."""
+
+    item: Object
+    name: str
+    pod: Pod
+    ports: list[Node] = field(default_factory=list)
+    aliases: list[Node] = field(default_factory=list)
+    networked: bool = True
+
+    def shown(self) -> str:
+        return self.item.shown()
+
+    def service(self, stack: str) -> Node:
+        """All of it, as an entry of the play's services."""
+        pod, at = self.pod, self.item.at("metadata", "name")
+        made = dict(pod.service)
+        published = [*pod.published, *self.ports]
+        if published:
+            made["ports"] = node(pod.value, published)
+        if self.aliases:
+            made["networks"] = node(at, {"default": {"aliases": self.aliases}})
+        if pod.deploy:
+            made["deploy"] = node(pod.value, pod.deploy)
+        if pod.own:
+            made["x-shipyard"] = node(pod.value, pod.own)
+        return node(at, made)
+
+
+def workload(item: Object, scope: Scope) -> Workload | None:
+    """None where it has errors, which are noted."""
+    if item.kind == "Pod":
+        return _pod(item, scope)
+    got = WORKLOAD.read(item.value)
+    need(item.value, "spec")
+    if "spec" not in got:
+        return None
+    spec: Value = got["spec"]
+    match item.kind:
+        case "Deployment":
+            return _deployment(item, spec, DEPLOYMENT.read(spec), scope)
+        case "ReplicaSet" | "ReplicationController":
+            return _deployment(item, spec, REPLICA_SET.read(spec), scope)
+        case "StatefulSet":
+            return _stateful_set(item, spec, STATEFUL_SET.read(spec), scope)
+        case _:
+            return _daemon_set(item, spec, DAEMON_SET.read(spec), scope)
+
+
+def _pod(item: Object, scope: Scope) -> Workload | None:
+    got = WORKLOAD.read(item.value)
+    need(item.value, "spec")
+    if "spec" not in got:
+        return None
+    metadata = item.at("metadata")
+    kept = {key: metadata.data[key] for key in ("labels", "annotations") if metadata.data.get(key) is not None}
+    notes = kept.get("annotations")
+    if isinstance(notes, dict):  # those without effect are told already
+        kept["annotations"] = {
+            name: said_ for name, said_ in notes.items() if name.startswith("kubectl.kubernetes.io/")
+        }
+    own = Value(kept, metadata.path, metadata.reading)
+    made = pods.pod(got["spec"], own, scope, item.name, ("Always", "OnFailure", "Never"), {})
+    if made is not None and made.deadline is not None:
+        raise got["spec"].child("activeDeadlineSeconds", None).error("is carried out for jobs only")
+    return Workload(item, item.name, made) if made is not None else None
+
+
+def template(
+    item: Object, spec: Value, got: Mapping[str, Any], scope: Scope, own: Mapping[str, str], *, per_node: bool = False
+) -> Pod | None:
+    """The pod of a workload whose selector has to fit it."""
+    need(spec, "template")
+    if "template" not in got:
+        return None
+    head = TEMPLATE.read(got["template"])
+    need(got["template"], "spec")
+    if "spec" not in head:
+        return None
+    pod = pods.pod(head["spec"], head.get("metadata"), scope, item.name, ("Always",), own, per_node=per_node)
+    if pod is None:
+        return None
+    if pod.deadline is not None:
+        raise head["spec"].child("activeDeadlineSeconds", None).error("is carried out for jobs only")
+    plain = item.kind == "ReplicationController"
+    if not plain:
+        need(spec, "selector")
+    if "selector" in got:
+        selector: Value = got["selector"]
+        wanted = Value({"matchLabels": selector.data}, selector.path, selector.reading) if plain else selector
+        if not matcher(wanted)(pod.labels):
+            raise selector.error("does not fit the labels of the template, and Kubernetes refuses that")
+    if item.labels:
+        pod.deploy["labels"] = node(item.at("metadata", "labels"), item.labels)
+    return pod
+
+
+def _deployment(item: Object, spec: Value, got: Mapping[str, Any], scope: Scope) -> Workload | None:
+    pod = template(item, spec, got, scope, {})
+    if pod is None:
+        return None
+    replicas = _replicas(pod, spec, got)
+    update: dict[str, Any] = {}
+    if item.kind == "Deployment":
+        with spec.reading.collect():
+            update = _strategy(spec, got, replicas)
+        if "progressDeadlineSeconds" in got:
+            deadline = f"{got['progressDeadlineSeconds']}s"
+            pod.own["progress_deadline"] = node(spec.child("progressDeadlineSeconds", None), deadline)
+    _updating(pod, spec, got, update)
+    return Workload(item, item.name, pod)
+
+
+def _replicas(pod: Pod, spec: Value, got: Mapping[str, Any]) -> int:
+    replicas: int = got.get("replicas", 1)
+    if replicas != 1:
+        pod.deploy["replicas"] = node(spec.child("replicas", None), replicas)
+    return replicas
+
+
+def _updating(pod: Pod, spec: Value, got: Mapping[str, Any], update: dict[str, Any]) -> None:
+    if got.get("minReadySeconds"):
+        update["monitor"] = node(spec.child("minReadySeconds", None), f"{got['minReadySeconds']}s")
+    if update:
+        pod.deploy["update_config"] = node(spec.child("strategy", None), update)
+
+
+def _strategy(spec: Value, got: Mapping[str, Any], replicas: int) -> dict[str, Any]:
+    """Kubernetes' default, a quarter more while a quarter fewer, comes to starting new ones first."""
+    at = spec.child("strategy", None)
+    head = STRATEGY.read(got["strategy"]) if "strategy" in got else {}
+    if head.get("type") == "Recreate":
+        if "rollingUpdate" in head:
+            raise head["rollingUpdate"].error("can't be said with type Recreate")
+        return {"order": node(at, "stop-first"), "parallelism": node(at, 0)}
+    rolling = ROLLING.read(head["rollingUpdate"]) if "rollingUpdate" in head else {}
+    surge = counted(rolling.get("maxSurge", (25, True)), replicas, up=True)
+    missing = counted(rolling.get("maxUnavailable", (25, True)), replicas, up=False)
+    if surge == 0 and missing == 0 and {"maxSurge", "maxUnavailable"} <= rolling.keys():
+        raise head["rollingUpdate"].error("has maxSurge and maxUnavailable 0, and could replace none")
+    if surge:
+        return {"order": node(at, "start-first"), **({"parallelism": node(at, surge)} if surge > 1 else {})}
+    return {"parallelism": node(at, missing)} if missing > 1 else {}
+
+
+def counted(said_: tuple[int, bool], replicas: int, *, up: bool) -> int:
+    """So many replicas: a share of them is rounded."""
+    number, percent = said_
+    if not percent:
+        return number
+    return -(-number * replicas // 100) if up else number * replicas // 100
+
+
+def _stateful_set(item: Object, spec: Value, got: Mapping[str, Any], scope: Scope) -> Workload | None:
+    own: dict[str, str] = {}
+    for each in got["volumeClaimTemplates"].items("a list of claims") if "volumeClaimTemplates" in got else ():
+        with each.reading.collect():
+            own |= _claim_template(item, each, scope)
+    pod = template(item, spec, got, scope, own)
+    if pod is None:
+        return None
+    _replicas(pod, spec, got)
+    at = item.at("metadata", "name")
+    order = "parallel" if got.get("podManagementPolicy") == "Parallel" else "ordered"
+    pod.own["order"] = node(spec.child("podManagementPolicy", None), order)
+    pod.own["stable_names"] = node(at, True)
+    pod.own["peer_names"] = node(spec.child("serviceName", None), True)
+    warn(
+        spec.child("replicas", None),
+        f"replicas are numbered from 1 ({item.name}-1 and on), where Kubernetes begins with {item.name}-0",
+    )
+    update: dict[str, Any] = {}
+    with spec.reading.collect():
+        _rolling(got, "a StatefulSet")
+    _updating(pod, spec, got, update)
+    return Workload(item, item.name, pod)
+
+
+def _rolling(got: Mapping[str, Any], title: str) -> dict[str, Any]:
+    if "updateStrategy" not in got:
+        return {}
+    head = UPDATE.read(got["updateStrategy"])
+    if head.get("type") == "OnDelete":
+        raise (
+            got["updateStrategy"]
+            .child("type", None)
+            .error(f"OnDelete is not carried out: {title} is updated when it changes")
+        )
+    rolling = ROLLING.read(head["rollingUpdate"]) if "rollingUpdate" in head else {}
+    if rolling.get("partition"):
+        raise (
+            head["rollingUpdate"]
+            .child("partition", None)
+            .error("is not carried out", hint="a playbook has x-shipyard.canary")
+        )
+    return {**rolling, "": head.get("rollingUpdate")}
+
+
+def _claim_template(item: Object, value: Value, scope: Scope) -> dict[str, str]:
+    got = CLAIM_TEMPLATE.read(value)
+    need(value, "metadata")
+    if "metadata" not in got:
+        return {}
+    name = METADATA.read(got["metadata"]).get("name")
+    need(got["metadata"], "name")
+    if "spec" in got:
+        data.claim_spec(got["spec"])
+    key = f"{name}-{item.name}"
+    scope.sections["volumes"][key] = node(got["metadata"].child("name", None), {"x-shipyard": {"per_replica": True}})
+    return {str(name): key}
+
+
+def _daemon_set(item: Object, spec: Value, got: Mapping[str, Any], scope: Scope) -> Workload | None:
+    pod = template(item, spec, got, scope, {}, per_node=True)
+    if pod is None:
+        return None
+    pod.deploy["mode"] = node(item.at("kind"), "global")
+    update: dict[str, Any] = {}
+    with spec.reading.collect():
+        rolling = _rolling(got, "a DaemonSet")
+        missing, percent = rolling.get("maxUnavailable", (1, False))
+        if percent:
+            raise (
+                rolling[""]
+                .child("maxUnavailable", None)
+                .error("a share of the nodes is not carried out", hint="say how many")
+            )
+        if rolling.get("maxSurge", (0, False))[0]:
+            update["order"] = node(rolling[""].child("maxSurge", None), "start-first")
+        if missing > 1:
+            update["parallelism"] = node(rolling[""].child("maxUnavailable", None), missing)
+    _updating(pod, spec, got, update)
+    return Workload(item, item.name, pod)
