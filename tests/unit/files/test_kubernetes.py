@@ -1,0 +1,173 @@
+"""Kubernetes manifests: what they come to, and what those are told that can't be taken."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shipyard.base.errors import FileErrors, ShipyardError, UsageError
+from shipyard.base.record import replace
+from shipyard.files import kinds
+from shipyard.files.kubernetes import together
+from shipyard.files.playbook import LoadedFiles
+from shipyard.model.spec import ServiceSpec
+from tests.playbook_project import INVENTORY
+
+CASES = Path(__file__).parents[2] / "cases" / "kubernetes"
+GUESTBOOK = CASES / "guestbook"
+
+
+def cases(name: str) -> list[Any]:
+    return yaml.safe_load((CASES / name).read_text())
+
+
+def load(paths: list[Path], **wish: Any) -> LoadedFiles:
+    project = paths[0] if paths[0].is_dir() else paths[0].parent
+    return kinds.load(paths, kinds.Wish(**wish), inventory=INVENTORY, project=project)
+
+
+def services(loaded: LoadedFiles) -> dict[str, ServiceSpec]:
+    return {service.name: service for stack in loaded.stacks for service in stack.services}
+
+
+def said(text: str, folder: Path, **wish: Any) -> str:
+    """The message that a manifest gives, without the name of its folder."""
+    path = folder / "app.yaml"
+    path.write_text(text)
+    try:
+        load([path], **wish)
+    except ShipyardError as error:
+        return str(error).replace(f"{folder}/", "")
+    return "no error"
+
+
+@pytest.mark.parametrize("case", cases("bad.yml"), ids=lambda case: case["what"])
+def test_what_bad_manifests_are_told(case: dict[str, Any], tmp_path: Path) -> None:
+    assert said(case["file"], tmp_path) == case["says"]
+    assert f"{case['says']}".startswith("app.yaml")
+
+
+def test_there_are_enough_bad_ones() -> None:
+    assert len({case["what"] for case in cases("bad.yml")}) >= 80
+
+
+@pytest.mark.parametrize("case", cases("good.yml"), ids=lambda case: case["what"])
+def test_what_manifests_come_to(case: dict[str, Any], tmp_path: Path) -> None:
+    """The play's body, which then has to be one that can be read, and all that is said."""
+    path = tmp_path / "app.yaml"
+    path.write_text(case["file"])
+    whole = together([path], kinds.Wish(), project=tmp_path)
+    made = {part.stack: json.loads(json.dumps(part.data)) for part in whole.parts}
+    assert made == case["gives"]
+    loaded = load([path])
+    assert [notice.replace(f"{tmp_path}/", "") for notice in loaded.notices] == case.get("says", [])
+
+
+def test_the_guestbook_plans_to_its_containers() -> None:
+    loaded = load([GUESTBOOK])
+    (stack,) = loaded.stacks
+    assert stack.name == "default"
+    assert loaded.files == ("frontend.yaml", "redis-follower.yaml", "redis-leader.yaml")
+    assert [(network.name, network.driver) for network in stack.networks] == [("default_default", "vxlan")]
+    made = [(each.name, each.replicas, each.container.image, each.file) for each in stack.services]
+    google = "us-docker.pkg.dev/google-samples/containers/gke"
+    assert made == [
+        ("frontend", 3, f"{google}/gb-frontend:v5", "frontend.yaml"),
+        ("redis-follower", 2, f"{google}/gb-redis-follower:v2", "redis-follower.yaml"),
+        ("redis-leader", 1, "docker.io/redis:6.0.5", "redis-leader.yaml"),
+    ]
+    assert [each.published for each in stack.services[0].container.ports] == [80]
+    assert loaded.notices == ()
+
+
+def test_the_guestbook_is_the_same_as_a_compose_file(tmp_path: Path) -> None:
+    """Container by container, where both say the same."""
+    compose = tmp_path / "compose.yaml"
+    compose.write_text((CASES / "guestbook.compose.yaml").read_text())
+    manifests, theirs = services(load([GUESTBOOK])), services(load([compose]))
+    assert manifests.keys() == theirs.keys()
+    for name, service in manifests.items():
+        assert service.container == theirs[name].container, name
+        assert replace(service, file="") == replace(theirs[name], file=""), name
+
+
+def test_namespaces_are_stacks(tmp_path: Path) -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {{name: web, namespace: {0}}}\n"
+    pod += "spec: {{containers: [{{name: a, image: a}}]}}\n"
+    path = tmp_path / "app.yaml"
+    path.write_text("---\n".join(pod.format(name) for name in ("blue", "green")))
+    assert [stack.name for stack in load([path]).stacks] == ["blue", "green"]
+    with pytest.raises(UsageError, match="--stack red is one name, and there are 2 namespaces: blue, green"):
+        load([path], stack="red")
+    path.write_text(pod.format("blue"))
+    assert [stack.name for stack in load([path], stack="red").stacks] == ["red"]
+
+
+def test_standard_input_and_json_and_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web"},
+        "spec": {"containers": [{"name": "a", "image": "a"}]},
+    }
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod]}, indent=1)
+
+    class Input:
+        buffer = io.BytesIO(text.encode())
+
+    monkeypatch.setattr("sys.stdin", Input())
+    piped = kinds.load([Path("-")], inventory=INVENTORY, project=tmp_path)
+    (tmp_path / "pod.json").write_text(text)
+    filed = load([tmp_path])
+    assert [each.file for each in services(piped).values()] == ["-"]
+    assert replace(services(piped)["web"], file="") == replace(services(filed)["web"], file="")
+
+
+def test_a_folder_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no Compose file and no manifest"):
+        load([tmp_path])
+    (tmp_path / "a.yaml").write_text("- hosts: all\n  stack: a\n")
+    (tmp_path / "b.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n")
+    with pytest.raises(UsageError, match=r"a\.yaml is a playbook and .*b\.yaml is a Kubernetes manifest"):
+        load([tmp_path])
+
+
+def test_strict_takes_what_is_said_for_errors(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: a\n    image: a\n"
+        "    envFrom:\n    - secretRef: {name: keys}\n---\n"
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {password: hunter2}\n"
+    )
+    assert said(text, tmp_path) == "no error"
+    shown = said(text, tmp_path, strict=True)
+    assert shown.startswith(
+        "app.yaml:9: spec.containers[0].envFrom[0].secretRef: puts the Secret keys into the environment"
+    )
+    assert "hunter2" not in shown
+
+
+def test_contents_of_secrets_are_in_no_message(tmp_path: Path) -> None:
+    for entry in (
+        "data: {a: hunter2!}",
+        "stringData: {a: [hunter2]}",
+        "data: {a: [hunter2]}",
+        "data: {/: aHVudGVyMg==}",
+    ):
+        text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: keys}}\n{entry}\n"
+        shown = said(text, tmp_path)
+        assert shown != "no error"
+        assert "hunter2" not in shown
+
+
+def test_all_errors_of_all_files_are_said_at_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        text = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: []}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(FileErrors) as caught:
+        load([tmp_path])
+    assert [Path(error.file).name for error in caught.value.errors] == ["a.yaml", "b.yaml"]
