@@ -21,7 +21,7 @@ from shipyard.planner import revising
 from shipyard.planner.plan import plan
 from shipyard.reconcile import images
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
-from shipyard.reconcile.looking import look, remember_nodes
+from shipyard.reconcile.looking import look, remember_nodes, with_details
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.run import Wish, converge, wished, with_lease
 from shipyard.reconcile.session import Session, with_revisions
@@ -86,10 +86,11 @@ def preview(session: Session, given: Given | None, wish: Wish) -> tuple[Situatio
         situation = wished(situation, wish)
         return situation, plan(situation)
     prepared = prepare(session, given, wish, None)
-    decided = plan(prepared.situation)
+    situation = with_details(session, prepared.membership, prepared.situation)
+    decided = plan(situation)
     notices = {*decided.notices, *prepared.notices}
     ordered = tuple(sorted(notices, key=lambda item: (item.target, item.reason, item.detail)))
-    return prepared.situation, replace(decided, notices=ordered)
+    return situation, replace(decided, notices=ordered)
 
 
 def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | None) -> Prepared:

@@ -215,6 +215,24 @@ def _look_closer(session: Session, membership: Membership, situation: Situation)
     return replace(situation, observed=tuple(_again(answer, answers) for answer in situation.observed))
 
 
+def with_details(session: Session, membership: Membership, situation: Situation) -> Situation:
+    """The situation with the details of the cluster's network from the nodes where the plan depends on them.
+
+    For a plan that is only shown; passes look closer by themselves.
+    """
+    nodes = plan.plan(situation, waves=1).inspect
+    if not nodes:
+        return situation
+    again = [node for node in situation.nodes if node.name in nodes]
+    answers = {answer.name: answer for answer in _ask(session, membership, situation, again, {}, details=nodes)}
+    before = {answer.name: answer for answer in situation.observed}
+    for name, answer in answers.items():
+        known = before[name]
+        if isinstance(answer, ObservedNode) and isinstance(known, ObservedNode):
+            before[name] = replace(known, wiring=answer.wiring)
+    return replace(situation, observed=tuple(before.values()))
+
+
 def planned(session: Session, situation: Situation) -> Plan:
     """One wave of a plan for what was seen: that by which looking closer was decided, where nothing changed since."""
     known = session.planned

@@ -143,4 +143,6 @@ def device_of(item: Item) -> str:
     if item.kind == "route":
         words = item.value.split()
         return words[words.index("dev") + 1] if "dev" in words else ""
+    if item.kind == "sysctl" and item.key.startswith("net.ipv4.conf."):
+        return item.key.split(".")[3]
     return item.key if item.kind == "link" else ""

@@ -250,3 +250,6 @@ def test_differences_are_told_in_words_and_only_what_differs_is_mended() -> None
     }
     for there, words in told.items():
         assert [each.detail for each in differences((link, route), there)] == words
+    setting = Item("sysctl", "net.ipv4.conf.v.route_localnet", "1", "setting of v")
+    remade = differences((link, setting), (moved, setting))
+    assert [each.detail for each in remade][1:] == ["setting of v goes with the device v"]
