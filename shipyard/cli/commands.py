@@ -19,7 +19,9 @@ class Entry(NamedTuple):
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Begin": {
         "init": Entry("shipyard.cli.init:init", "Make a new project that runs as it is."),
-        "convert": Entry("shipyard.cli.convert:convert", "Write Compose files as one playbook or Compose file."),
+        "convert": Entry(
+            "shipyard.cli.convert:convert", "Write Compose files or manifests as one playbook or Compose file."
+        ),
         "lab": Entry("shipyard.cli.lab:lab", "A throw-away fleet of real nodes on this machine."),
         "inventory": Entry("shipyard.cli.inventory:inventory", "Show hosts, groups and variables."),
         "config": Entry("shipyard.cli.config:config", "Show each setting and where it came from."),

@@ -97,6 +97,13 @@ def load(
     )
 
 
+def foreign(paths: Sequence[Path]) -> tuple[Kind, list[Path]]:
+    """The files and their kind, which has to be one that is no playbook. Raises UsageError."""
+    files = [file for path in paths for file in _files(path)]
+    kind: Kind = "kubernetes" if kind_of(files[0]) == "kubernetes" else "compose"
+    return kind, only(kind, files)
+
+
 def only(kind: Kind, paths: Sequence[Path]) -> list[Path]:
     """The files, which have to be of this kind. Raises UsageError."""
     files = [file for path in paths for file in _files(path)]

@@ -50,8 +50,13 @@ for _kind in (int, float, bool):
 
 def playbook(stack: str, hosts: str, data: Mapping[str, Any], lost: Iterable[str]) -> str:
     """One play. `lost`: what people should know, put above it as comments."""
-    body = {"hosts": hosts, "stack": stack, **_sections(data)}
-    return _comments(lost) + _dumped([body])
+    return plays({stack: data}, hosts, lost)
+
+
+def plays(stacks: Mapping[str, Mapping[str, Any]], hosts: str, lost: Iterable[str]) -> str:
+    """A play for each stack, of its name and what it declares."""
+    bodies = [{"hosts": hosts, "stack": stack, **_sections(data)} for stack, data in stacks.items()]
+    return _comments(lost) + _dumped(bodies)
 
 
 def compose(stack: str, data: Mapping[str, Any], lost: Iterable[str]) -> str:

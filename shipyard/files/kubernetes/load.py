@@ -96,6 +96,16 @@ def together(paths: Sequence[Path], wish: Wish, *, project: Path) -> Translated:
     return whole
 
 
+def bodies(whole: Translated) -> dict[str, dict[str, Any]]:
+    """The body of one play for each stack, whatever the files."""
+    made: dict[str, dict[str, Any]] = {}
+    for part in whole.parts:
+        into = made.setdefault(part.stack, {})
+        for section, found in part.data.items():
+            into[section] = {**into.get(section, {}), **found}
+    return made
+
+
 def _translated(
     paths: Sequence[Path], wish: Wish, project: Path, problems: list[FileError], notices: list[str]
 ) -> Translated:

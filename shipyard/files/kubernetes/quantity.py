@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import ROUND_CEILING, Decimal
 
+from shipyard.base.text import one_line
 from shipyard.files.compose.value import Value
 
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))([munkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,3})?")
@@ -24,6 +25,13 @@ def quantity(value: Value) -> Decimal:
     number, suffix = Decimal(match[1]), match[2] or ""
     if number < 0:
         raise value.error(f"must be at least 0, found {said}")
+    amount = _scaled(number, suffix)
+    if amount >= 2**63:
+        raise value.error(f"{one_line(said, 60)} is more than any node has")
+    return amount
+
+
+def _scaled(number: Decimal, suffix: str) -> Decimal:
     if suffix[1:] == "i":
         return number * Decimal(1024 ** (_BINARY.index(suffix[0]) + 1))
     if suffix not in _POWERS:

@@ -66,8 +66,13 @@ def plain(made: Node, marks: ManyMarks, path: Path = ()) -> Any:
         return {key: plain(item, marks, (*path, key)) for key, item in data.items()}
     if isinstance(data, list):
         return [plain(item, marks, (*path, index)) for index, item in enumerate(data)]
-    if isinstance(data, Template):
-        return str(data)
-    if isinstance(data, str) and ("{{" in data or "{%" in data or "{#" in data):
+    if isinstance(data, str) and not isinstance(data, Template) and ("{{" in data or "{%" in data or "{#" in data):
         return Unsafe(data)
     return data
+
+
+def per_node(data: Any) -> bool:
+    """Whether something in this is rendered for each node."""
+    if isinstance(data, dict):
+        return any(per_node(item) for item in data.values())
+    return any(per_node(item) for item in data) if isinstance(data, list) else isinstance(data, Template)

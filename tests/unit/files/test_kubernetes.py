@@ -13,9 +13,10 @@ import yaml
 from shipyard.base.errors import FileErrors, ShipyardError, UsageError
 from shipyard.base.record import replace
 from shipyard.files import kinds
-from shipyard.files.kubernetes import together
+from shipyard.files.composefile import writing
+from shipyard.files.kubernetes import bodies, per_node, together
 from shipyard.files.playbook import LoadedFiles
-from shipyard.model.spec import ServiceSpec
+from shipyard.model.spec import ServiceSpec, StackSpec
 from tests.playbook_project import INVENTORY
 
 CASES = Path(__file__).parents[2] / "cases" / "kubernetes"
@@ -171,3 +172,27 @@ def test_all_errors_of_all_files_are_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileErrors) as caught:
         load([tmp_path])
     assert [Path(error.file).name for error in caught.value.errors] == ["a.yaml", "b.yaml"]
+
+
+@pytest.mark.parametrize("case", cases("good.yml"), ids=lambda case: case["what"])
+def test_what_is_converted_declares_the_same(case: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "app.yaml"
+    path.write_text(case["file"])
+    whole = together([path], kinds.Wish(), project=tmp_path)
+    stacks = bodies(whole)
+    expected = load([path])
+    written = {"play.yml": writing.plays(stacks, "all", whole.notices)}
+    if not per_node(stacks):
+        ((name, data),) = stacks.items()
+        written["compose.yaml"] = writing.compose(name, data, whole.notices)
+    for name, text in written.items():
+        (tmp_path / name).write_text(text)
+        again = load([tmp_path / name])
+        assert nameless(again) == nameless(expected), text
+
+
+def nameless(loaded: LoadedFiles) -> list[StackSpec]:
+    """What is declared, without the names of files."""
+    return [
+        replace(stack, services=tuple(replace(each, file="") for each in stack.services)) for stack in loaded.stacks
+    ]
