@@ -88,13 +88,14 @@ IGNORED = (".shipyard/", "shipyard-*.db", "secrets.key*")
     epilog="\b\nExamples:\n  shipyard init fleet && cd fleet && shipyard apply playbooks/hello.yml\n  shipyard init"
 )
 @click.argument("directory", required=False, metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--from", "source", metavar="FILE|DIR", help="A Compose file to begin with: one play is made of it.")
+@click.option("--from", "source", metavar="FILE|DIR", help="A Compose file or manifests to make a play of.")
 @pass_app
 def init(app: App, directory: Path | None, source: str | None) -> None:
     """Make a new project that runs as it is.
 
     Writes shipyard.toml, inventory/hosts.yml and playbooks/hello.yml, and overwrites nothing. With --from, the play
     stands beside the Compose file, in the project's folder, so that relative paths mean what they did.
+    Kubernetes manifests may be anywhere inside it.
     """
     root = app.cwd / (directory or ".")
     play = None if source is None else _converted(app, root, app.cwd / source)
@@ -117,10 +118,14 @@ def init(app: App, directory: Path | None, source: str | None) -> None:
 
 def _converted(app: App, root: Path, source: Path) -> tuple[str, str, str]:
     """The play's file, its text and its stack."""
-    from shipyard.files import composefile, kinds
+    from shipyard.files import composefile, kinds, kubernetes
     from shipyard.files.composefile import writing
 
-    paths = kinds.only("compose", [source])
+    kind, paths = kinds.foreign([source])
+    if kind == "kubernetes":  # they name no files, and so may be anywhere in the project
+        made = kubernetes.together(paths, kinds.Wish(), project=root)
+        stacks = kubernetes.bodies(made)
+        return f"{next(iter(stacks))}.yml", writing.plays(stacks, "all", made.notices), next(iter(stacks))
     if paths[0].parent.resolve() != root.resolve():
         raise UsageError(
             f"{paths[0]} is not in {root}, where its relative paths would mean the same",

@@ -96,6 +96,8 @@ def _job(item: Object, spec: Value, scope: Scope, own: Mapping[str, Any]) -> Wor
     if pod is None:
         return None
     pod.own |= own
+    if item.labels:
+        pod.deploy["labels"] = node(item.at("metadata", "labels"), item.labels)
     pod.deploy["mode"] = node(item.at("kind"), "replicated-job")
     if "completions" in got:
         pod.deploy["replicas"] = node(spec.child("completions", None), got["completions"])

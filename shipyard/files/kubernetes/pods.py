@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from shipyard.base.record import Struct, field
 from shipyard.files.compose.value import Value
 from shipyard.files.composefile.nodes import Node
-from shipyard.files.kubernetes import containers, probes, scheduling, security
+from shipyard.files.kubernetes import containers, names, probes, scheduling, security
 from shipyard.files.kubernetes.containers import Made
 from shipyard.files.kubernetes.data import Scope
 from shipyard.files.kubernetes.environment import Facts
 from shipyard.files.kubernetes.fields import Fields, done, itself, need, passed, refused, said, warn
-from shipyard.files.kubernetes.scalars import boolean, labels, object_name, text, texts, whole, word
+from shipyard.files.kubernetes.scalars import boolean, labels, object_name, text, whole, word
 from shipyard.files.kubernetes.tree import node
 from shipyard.files.kubernetes.volumes import Volumes
 
@@ -77,14 +78,6 @@ POD = Fields(
     refused("resources", "of a whole pod are not carried out", "say them of its containers"),
     refused("hostnameOverride", "is not carried out"),
 )
-DNS = Fields(
-    "a dnsConfig",
-    done("nameservers", "`dns`", texts),
-    done("searches", "`dns_search`", texts),
-    done("options", "`dns_opt`", itself),
-)
-DNS_OPTION = Fields("an option", done("name", "the name", text), done("value", "the value", text))
-HOST_ALIAS = Fields("a hostAlias", done("ip", "the address", text), done("hostnames", "its names", texts))
 _MAIN = "kubectl.kubernetes.io/default-container"
 
 
@@ -214,6 +207,12 @@ def _compose(
     again = {"OnFailure": "on-failure", "Never": "no"}.get(made.restart)
     sidecars = [each for each in inits if "restartPolicy" in each.got] + beside
     first = [each for each in inits if "restartPolicy" not in each.got]
+    for before, after in pairwise(inits):
+        if "restartPolicy" in before.got and "restartPolicy" not in after.got:
+            warn(
+                before.value.child("restartPolicy", None),
+                f"starts after all init containers, {after.name}, which follows it, among them",
+            )
     members = {
         "init_containers": [_member(each, {"stop_grace_period": grace}) for each in first],
         "sidecars": [
@@ -268,43 +267,14 @@ def _probes(made: Pod, main: Made) -> None:
 
 
 def _network(made: Pod, service: dict[str, Any], got: Mapping[str, Any]) -> None:
-    spec = made.value
     if got.get("hostNetwork"):
         made.host_network = True
-        service["network_mode"] = node(spec.child("hostNetwork", None), "host")
+        if got.get("dnsPolicy") == "ClusterFirstWithHostNet":
+            warn(made.value.child("dnsPolicy", None), "has no effect: on its node's own network no Service has a name")
+        service["network_mode"] = node(made.value.child("hostNetwork", None), "host")
     if got.get("hostname"):
-        service["hostname"] = node(spec.child("hostname", None), got["hostname"])
-    if "dnsConfig" in got:
-        with spec.reading.collect():
-            service |= _dns(got["dnsConfig"])
-    elif got.get("dnsPolicy") == "None":
-        raise spec.child("dnsPolicy", None).error("is None, and there is no dnsConfig that says name servers")
-    hosts: dict[str, list[Node]] = {}
-    for item in got["hostAliases"].items("a list of addresses with names") if "hostAliases" in got else ():
-        with item.reading.collect():
-            alias = HOST_ALIAS.read(item)
-            need(item, "ip")
-            for name in alias.get("hostnames", ()):
-                hosts.setdefault(name, []).append(node(item.child("ip", None), alias.get("ip", "")))
-    if hosts:
-        service["extra_hosts"] = node(spec.child("hostAliases", None), hosts)
-
-
-def _dns(value: Value) -> dict[str, Any]:
-    got = DNS.read(value)
-    made: dict[str, Any] = {}
-    for name, key in (("nameservers", "dns"), ("searches", "dns_search")):
-        if got.get(name):
-            made[key] = node(value.child(name, None), got[name])
-    options = []
-    for item in got["options"].items("a list of options") if "options" in got else ():
-        with item.reading.collect():
-            option = DNS_OPTION.read(item)
-            need(item, "name")
-            options.append(node(item, f"{option['name']}:{option['value']}" if option.get("value") else option["name"]))
-    if options:
-        made["dns_opt"] = node(value.child("options", None), options)
-    return made
+        service["hostname"] = node(made.value.child("hostname", None), got["hostname"])
+    service |= names.keys(made.value, got)
 
 
 def _where(made: Pod, got: Mapping[str, Any]) -> None:

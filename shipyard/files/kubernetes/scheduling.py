@@ -183,8 +183,11 @@ def _term(value: Value, find: Find, weight: int | None, *, apart: bool) -> list[
     if "labelSelector" not in got or "topologyKey" not in got:
         return []
     names = find(matcher(got["labelSelector"]))
+    if not names and (apart or weight is not None):  # in Kubernetes, too, that holds nothing back
+        warn(got["labelSelector"], "selects no workload of these files, and so has no effect")
+        return []
     if not names:
-        raise got["labelSelector"].error("selects no workload of these files")
+        raise got["labelSelector"].error("selects no workload of these files, and nothing could be placed beside it")
     if len(names) > 1 and not apart and weight is None:
         raise got["labelSelector"].error(f"selects {' and '.join(names)}: beside one of several is not carried out")
     by = attribute(value.child("topologyKey", None), got["topologyKey"])

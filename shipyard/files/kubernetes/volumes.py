@@ -178,7 +178,7 @@ class Volumes(Struct):
             if got.get("subPath"):
                 raise item.child("subPath", None).error("is not carried out for an emptyDir in memory")
             tmpfs = {"type": "tmpfs", "target": got["mountPath"], **({"tmpfs": limit} if limit else {})}
-            return node(item, tmpfs)
+            return node(item, {**tmpfs, **({"read_only": True} if got.get("readOnly") else {})})
         if said_.get("medium") == "Memory":
             warn(value.child("medium", None), "is on disk: several containers share it")
         if said_.get("sizeLimit"):

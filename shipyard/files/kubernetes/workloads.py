@@ -8,12 +8,12 @@ from typing import Any
 from shipyard.base.record import Struct, field
 from shipyard.files.compose.value import Value
 from shipyard.files.composefile.nodes import Node
-from shipyard.files.kubernetes import data, pods
+from shipyard.files.kubernetes import data, pods, updates
 from shipyard.files.kubernetes.data import Scope
 from shipyard.files.kubernetes.fields import Fields, done, itself, need, passed, refused, said, warn
 from shipyard.files.kubernetes.objects import METADATA, Object
 from shipyard.files.kubernetes.pods import TEMPLATE, Pod
-from shipyard.files.kubernetes.scalars import object_name, share, whole, word
+from shipyard.files.kubernetes.scalars import object_name, whole, word
 from shipyard.files.kubernetes.selectors import matcher
 from shipyard.files.kubernetes.tree import node
 
@@ -33,17 +33,6 @@ DEPLOYMENT = Fields(
     done("progressDeadlineSeconds", "`x-shipyard.progress_deadline`", whole(1)),
     refused("paused", "is not carried out", "shipyard pause stops an update", False),
     _HISTORY,
-)
-STRATEGY = Fields(
-    "a strategy",
-    done("type", "`RollingUpdate`, `Recreate`", word("RollingUpdate", "Recreate")),
-    done("rollingUpdate", "see below", itself),
-)
-ROLLING = Fields(
-    "a rollingUpdate",
-    done("maxSurge", "not 0: `order: start-first`, so many at a time", share),
-    done("maxUnavailable", "where there is no surge: so many at a time", share),
-    done("partition", "`0`", whole()),
 )
 REPLICA_SET = Fields(
     "a ReplicaSet's spec",
@@ -76,11 +65,6 @@ DAEMON_SET = Fields(
     done("updateStrategy", "`RollingUpdate`", itself),
     done("minReadySeconds", "`update_config.monitor`", whole()),
     _HISTORY,
-)
-UPDATE = Fields(
-    "an updateStrategy",
-    done("type", "`RollingUpdate`", word("RollingUpdate", "OnDelete")),
-    done("rollingUpdate", "see a rollingUpdate", itself),
 )
 CLAIM_TEMPLATE = Fields(
     "a volume claim template",
@@ -196,11 +180,11 @@ def _deployment(item: Object, spec: Value, got: Mapping[str, Any], scope: Scope)
     update: dict[str, Any] = {}
     if item.kind == "Deployment":
         with spec.reading.collect():
-            update = _strategy(spec, got, replicas)
+            update = updates.strategy(spec, got, replicas)
         if "progressDeadlineSeconds" in got:
             deadline = f"{got['progressDeadlineSeconds']}s"
             pod.own["progress_deadline"] = node(spec.child("progressDeadlineSeconds", None), deadline)
-    _updating(pod, spec, got, update)
+    updates.carried_by(pod, spec, got, update)
     return Workload(item, item.name, pod)
 
 
@@ -209,39 +193,6 @@ def _replicas(pod: Pod, spec: Value, got: Mapping[str, Any]) -> int:
     if replicas != 1:
         pod.deploy["replicas"] = node(spec.child("replicas", None), replicas)
     return replicas
-
-
-def _updating(pod: Pod, spec: Value, got: Mapping[str, Any], update: dict[str, Any]) -> None:
-    if got.get("minReadySeconds"):
-        update["monitor"] = node(spec.child("minReadySeconds", None), f"{got['minReadySeconds']}s")
-    if update:
-        pod.deploy["update_config"] = node(spec.child("strategy", None), update)
-
-
-def _strategy(spec: Value, got: Mapping[str, Any], replicas: int) -> dict[str, Any]:
-    """Kubernetes' default, a quarter more while a quarter fewer, comes to starting new ones first."""
-    at = spec.child("strategy", None)
-    head = STRATEGY.read(got["strategy"]) if "strategy" in got else {}
-    if head.get("type") == "Recreate":
-        if "rollingUpdate" in head:
-            raise head["rollingUpdate"].error("can't be said with type Recreate")
-        return {"order": node(at, "stop-first"), "parallelism": node(at, 0)}
-    rolling = ROLLING.read(head["rollingUpdate"]) if "rollingUpdate" in head else {}
-    surge = counted(rolling.get("maxSurge", (25, True)), replicas, up=True)
-    missing = counted(rolling.get("maxUnavailable", (25, True)), replicas, up=False)
-    if surge == 0 and missing == 0 and {"maxSurge", "maxUnavailable"} <= rolling.keys():
-        raise head["rollingUpdate"].error("has maxSurge and maxUnavailable 0, and could replace none")
-    if surge:
-        return {"order": node(at, "start-first"), **({"parallelism": node(at, surge)} if surge > 1 else {})}
-    return {"parallelism": node(at, missing)} if missing > 1 else {}
-
-
-def counted(said_: tuple[int, bool], replicas: int, *, up: bool) -> int:
-    """So many replicas: a share of them is rounded."""
-    number, percent = said_
-    if not percent:
-        return number
-    return -(-number * replicas // 100) if up else number * replicas // 100
 
 
 def _stateful_set(item: Object, spec: Value, got: Mapping[str, Any], scope: Scope) -> Workload | None:
@@ -264,29 +215,9 @@ def _stateful_set(item: Object, spec: Value, got: Mapping[str, Any], scope: Scop
     )
     update: dict[str, Any] = {}
     with spec.reading.collect():
-        _rolling(got, "a StatefulSet")
-    _updating(pod, spec, got, update)
+        updates.of_set(got)
+    updates.carried_by(pod, spec, got, update)
     return Workload(item, item.name, pod)
-
-
-def _rolling(got: Mapping[str, Any], title: str) -> dict[str, Any]:
-    if "updateStrategy" not in got:
-        return {}
-    head = UPDATE.read(got["updateStrategy"])
-    if head.get("type") == "OnDelete":
-        raise (
-            got["updateStrategy"]
-            .child("type", None)
-            .error(f"OnDelete is not carried out: {title} is updated when it changes")
-        )
-    rolling = ROLLING.read(head["rollingUpdate"]) if "rollingUpdate" in head else {}
-    if rolling.get("partition"):
-        raise (
-            head["rollingUpdate"]
-            .child("partition", None)
-            .error("is not carried out", hint="a playbook has x-shipyard.canary")
-        )
-    return {**rolling, "": head.get("rollingUpdate")}
 
 
 def _claim_template(item: Object, value: Value, scope: Scope) -> dict[str, str]:
@@ -310,17 +241,6 @@ def _daemon_set(item: Object, spec: Value, got: Mapping[str, Any], scope: Scope)
     pod.deploy["mode"] = node(item.at("kind"), "global")
     update: dict[str, Any] = {}
     with spec.reading.collect():
-        rolling = _rolling(got, "a DaemonSet")
-        missing, percent = rolling.get("maxUnavailable", (1, False))
-        if percent:
-            raise (
-                rolling[""]
-                .child("maxUnavailable", None)
-                .error("a share of the nodes is not carried out", hint="say how many")
-            )
-        if rolling.get("maxSurge", (0, False))[0]:
-            update["order"] = node(rolling[""].child("maxSurge", None), "start-first")
-        if missing > 1:
-            update["parallelism"] = node(rolling[""].child("maxUnavailable", None), missing)
-    _updating(pod, spec, got, update)
+        update = updates.of_daemon(got)
+    updates.carried_by(pod, spec, got, update)
     return Workload(item, item.name, pod)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import random
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import yaml
 
 from shipyard.base.errors import FileErrors, ShipyardError, UsageError
 from shipyard.base.record import replace
+from shipyard.cli.app import App
+from shipyard.cli.main import run
 from shipyard.files import kinds
 from shipyard.files.composefile import writing
 from shipyard.files.kubernetes import bodies, per_node, together
@@ -196,3 +201,89 @@ def nameless(loaded: LoadedFiles) -> list[StackSpec]:
     return [
         replace(stack, services=tuple(replace(each, file="") for each in stack.services)) for stack in loaded.stacks
     ]
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    "",
+    0,
+    -1,
+    1.5,
+    True,
+    [],
+    {},
+    [None],
+    [{}],
+    {"a": None},
+    {"": 1},
+    "x" * 300,
+    10**30,
+)
+"""What stands where something else is due."""
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [path, *(place for key, item in items for place in places(item, (*path, key)))]
+
+
+def changed(data: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy with another value at this place."""
+    if not path:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[path[0]] = changed(copy[path[0]], path[1:], value)
+    return copy
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_written_gives_a_message_with_its_place(seed: int, tmp_path: Path) -> None:
+    """Manifests with something odd somewhere in them are taken, or told where: never anything but that."""
+    chance = random.Random(seed)
+    good = [list(yaml.safe_load_all(case["file"])) for case in cases("good.yml")]
+    refused = 0
+    for _ in range(150):
+        documents = list(chance.choice(good))
+        which = chance.randrange(len(documents))
+        place = chance.choice(places(documents[which]))
+        documents[which] = changed(documents[which], place, chance.choice(ODD))
+        path = tmp_path / "app.yaml"
+        path.write_text(yaml.safe_dump_all(documents))
+        try:
+            load([path])
+        except FileErrors as error:
+            refused += 1
+            assert all(each.file == str(path) for each in error.errors), place
+        except UsageError:  # the first document tells no manifest any more
+            assert len(place) < 2, place
+    assert refused > 50
+
+
+def test_five_hundred_manifests_are_read_in_a_moment(tmp_path: Path) -> None:
+    text = (GUESTBOOK / "frontend.yaml").read_text()
+    for number in range(250):
+        own = text.replace("frontend", f"frontend{number}").replace("LoadBalancer", "ClusterIP")
+        (tmp_path / f"{number}.yaml").write_text(own)
+    began = time.process_time()
+    assert len(services(load([tmp_path]))) == 250
+    assert time.process_time() - began < 5  # about 0.9 s where nothing else runs
+
+
+def test_convert_and_init_take_manifests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(GUESTBOOK, tmp_path / "guestbook")
+    assert run(["init", "--from", "guestbook"], App({}, tmp_path)) == 0
+    (play,) = yaml.safe_load((tmp_path / "default.yml").read_text())
+    assert (play["hosts"], play["stack"], len(play["services"])) == ("all", "default", 3)
+    capsys.readouterr()
+    assert run(["convert", "guestbook", "--hosts", "web"], App({}, tmp_path)) == 0
+    (again,) = yaml.safe_load(capsys.readouterr().out)
+    assert again == {**play, "hosts": "web"}
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: NAME}\nspec: {containers: [{name: a, image: a}]}\n"
+    (tmp_path / "two.yaml").write_text(pod.replace("NAME", "blue") + "---\n" + pod.replace("NAME", "green"))
+    assert run(["convert", "two.yaml", "--to", "compose"], App({}, tmp_path)) != 0
+    assert "there are 2 namespaces: blue, green" in capsys.readouterr().err
+    assert run(["convert", "two.yaml", "--profile", "x"], App({}, tmp_path)) != 0
+    assert "--profile" in capsys.readouterr().err
