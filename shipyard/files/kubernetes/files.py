@@ -16,12 +16,13 @@ from shipyard.files.kubernetes.tree import Template, node
 
 KINDS = ("configMap", "secret", "projected", "downwardAPI")
 _MODE = done("defaultMode", "the files' mode; without it 0444", whole(0, 0o777))
+_USER = refused("defaultUser", "is not carried out: files belong to root")
 _ITEMS = done("items", "which keys, and where each is put", itself)
 _OPTIONAL = done("optional", "whether it may be missing", boolean)
 
-CONFIG_MAP = Fields("a configMap", done("name", "of the ConfigMap", object_name), _ITEMS, _MODE, _OPTIONAL)
-SECRET = Fields("a secret", done("secretName", "of the Secret", object_name), _ITEMS, _MODE, _OPTIONAL)
-PROJECTED = Fields("a projected", done("sources", "files of all of these", itself), _MODE)
+CONFIG_MAP = Fields("a configMap", done("name", "of the ConfigMap", object_name), _ITEMS, _MODE, _USER, _OPTIONAL)
+SECRET = Fields("a secret", done("secretName", "of the Secret", object_name), _ITEMS, _MODE, _USER, _OPTIONAL)
+PROJECTED = Fields("a projected", done("sources", "files of all of these", itself), _MODE, _USER)
 PROJECTED_SOURCE = Fields(
     "a source of projected",
     done("configMap", "as the volume", itself),
@@ -32,12 +33,13 @@ PROJECTED_SOURCE = Fields(
     refused("podCertificate", "is the API server's, which there is none of here"),
 )
 PROJECTED_DATA = Fields("a projected source", done("name", "of the object", object_name), _ITEMS, _OPTIONAL)
-DOWNWARD = Fields("a downwardAPI", done("items", "files of fields", itself), _MODE)
+DOWNWARD = Fields("a downwardAPI", done("items", "files of fields", itself), _MODE, _USER)
 ITEM = Fields(
     "an item",
     done("key", "the key", text),
     done("path", "the file, below the mount's path", text),
     done("mode", "its mode", whole(0, 0o777)),
+    refused("user", "is not carried out: files belong to root"),
 )
 DOWNWARD_ITEM = Fields(
     "an item of downwardAPI",
@@ -45,6 +47,7 @@ DOWNWARD_ITEM = Fields(
     done("fieldRef", "as in variables; also all `metadata.labels` and `metadata.annotations`", itself),
     done("resourceFieldRef", "as in variables", itself),
     done("mode", "its mode", whole(0, 0o777)),
+    refused("user", "is not carried out: files belong to root"),
 )
 Entry = tuple[str, Value, str, int | None]
 """The section of the stack, the place, the key there, the mode."""

@@ -32,6 +32,7 @@ JOB = Fields(
     refused("successPolicy", "is not carried out"),
     refused("backoffLimitPerIndex", "is not carried out"),
     refused("maxFailedIndexes", "is not carried out"),
+    refused("scheduling", "is not carried out"),
     refused("managedBy", "is not carried out", "", "kubernetes.io/job-controller"),
 )
 CRON_JOB = Fields(

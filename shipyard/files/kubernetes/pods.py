@@ -77,6 +77,8 @@ POD = Fields(
     refused("resourceClaims", "are not carried out"),
     refused("resources", "of a whole pod are not carried out", "say them of its containers"),
     refused("hostnameOverride", "is not carried out"),
+    refused("schedulingGroup", "is not carried out"),
+    said("evictionResponders", "has no effect here"),
 )
 _MAIN = "kubectl.kubernetes.io/default-container"
 

@@ -35,6 +35,7 @@ HTTP = Fields(
     done("scheme", "`HTTP`, `HTTPS`", word("HTTP", "HTTPS")),
     done("host", "the host", text),
     done("httpHeaders", "headers", itself),
+    refused("protocol", "is not carried out: HTTP/1.1 is spoken", "", "HTTP1"),
 )
 HEADER = Fields("a header", done("name", "the name", text), done("value", "the value", text))
 TCP = Fields(

@@ -37,6 +37,7 @@ EMPTY_DIR = Fields(
     "an emptyDir",
     done("medium", "`Memory`: a tmpfs", word("", "Memory")),
     done("sizeLimit", "of a tmpfs; else said", size),
+    refused("mode", "is not carried out"),
 )
 HOST_PATH = Fields(
     "a hostPath",
@@ -67,6 +68,7 @@ MOUNT = Fields(
     refused("subPathExpr", "is not carried out", "write subPath, without variables"),
     done("mountPropagation", "`bind.propagation`", word("None", "HostToContainer", "Bidirectional")),
     refused("recursiveReadOnly", "is not carried out", "", "Disabled"),
+    refused("bindMountOptions", "is not carried out"),
 )
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 
