@@ -24,6 +24,13 @@ Kind = Literal["playbook", "compose", "kubernetes"]
 _SHOWN = {"playbook": "a playbook", "compose": "a Compose file", "kubernetes": "a Kubernetes manifest"}
 STDIN = "-"
 _MANIFESTS = (".json", ".yaml", ".yml")
+_BUILT = (
+    ("kustomization.yaml", "a kustomization", "kubectl kustomize"),
+    ("kustomization.yml", "a kustomization", "kubectl kustomize"),
+    ("Kustomization", "a kustomization", "kubectl kustomize"),
+    ("Chart.yaml", "a Helm chart", "helm template"),
+)
+_PIPED = "shipyard apply -"
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
@@ -137,6 +144,11 @@ def _files(path: Path) -> list[Path]:
             stem = name.rpartition(".")[0]
             overrides = [path / f"{stem}.override{end}" for end in (".yml", ".yaml")]
             return [path / name, *[file for file in overrides if file.is_file()][:1]]
+    for name, what, build in _BUILT:
+        if (path / name).is_file():
+            raise UsageError(
+                f"the folder {path} holds {what}, which is no manifest yet", hint=f"{build} {path} | {_PIPED}"
+            )
     found = sorted(file for file in path.iterdir() if file.suffix in _MANIFESTS and file.is_file())
     if not found:
         known = f"{', '.join(_COMPOSE_NAMES)}; a manifest's ends with {', '.join(_MANIFESTS)}"

@@ -217,7 +217,9 @@ def _volume(item: Value, got: Mapping[str, Any], key: str) -> Node:
     if got.get("readOnly"):
         made["read_only"] = True
     if got.get("subPath"):
-        made["volume"] = {"subpath": node(item.child("subPath", None), got["subPath"])}
+        at = item.child("subPath", None)
+        warn(at, "has to be in the volume already: a runtime mounts a folder of a volume, and makes none")
+        made["volume"] = {"subpath": node(at, got["subPath"])}
     return node(item, made)
 
 

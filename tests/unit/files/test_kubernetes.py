@@ -143,6 +143,16 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
         load([tmp_path])
 
 
+@pytest.mark.parametrize(
+    ("name", "build"), [("kustomization.yaml", "kubectl kustomize"), ("Chart.yaml", "helm template")]
+)
+def test_folders_of_what_is_still_to_be_built(name: str, build: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("resources: [a.yaml]\n")
+    with pytest.raises(UsageError, match="which is no manifest yet") as caught:
+        load([tmp_path])
+    assert caught.value.hint == f"{build} {tmp_path} | shipyard apply -"
+
+
 def test_strict_takes_what_is_said_for_errors(tmp_path: Path) -> None:
     text = (
         "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: a\n    image: a\n"
