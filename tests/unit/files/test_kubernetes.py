@@ -91,15 +91,18 @@ def test_the_guestbook_plans_to_its_containers() -> None:
     assert loaded.notices == ()
 
 
-def test_the_guestbook_is_the_same_as_a_compose_file(tmp_path: Path) -> None:
-    """Container by container, where both say the same."""
+@pytest.mark.parametrize("name", ["guestbook", "shop"])
+def test_manifests_are_the_same_as_a_compose_file(name: str, tmp_path: Path) -> None:
+    """Container by container, and all else, where both say the same."""
     compose = tmp_path / "compose.yaml"
-    compose.write_text((CASES / "guestbook.compose.yaml").read_text())
-    manifests, theirs = services(load([GUESTBOOK])), services(load([compose]))
-    assert manifests.keys() == theirs.keys()
-    for name, service in manifests.items():
-        assert service.container == theirs[name].container, name
-        assert replace(service, file="") == replace(theirs[name], file=""), name
+    compose.write_text((CASES / f"{name}.compose.yaml").read_text())
+    manifests = load([GUESTBOOK if name == "guestbook" else CASES / "shop.yaml"])
+    theirs = load([compose])
+    expected = services(theirs)
+    for service, spec in services(manifests).items():
+        assert spec.container == expected[service].container, service
+        assert replace(spec, file="") == replace(expected[service], file=""), service
+    assert nameless(manifests) == nameless(theirs)
 
 
 def test_namespaces_are_stacks(tmp_path: Path) -> None:
