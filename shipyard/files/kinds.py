@@ -149,11 +149,20 @@ def _files(path: Path) -> list[Path]:
             raise UsageError(
                 f"the folder {path} holds {what}, which is no manifest yet", hint=f"{build} {path} | {_PIPED}"
             )
-    found = sorted(file for file in path.iterdir() if file.suffix in _MANIFESTS and file.is_file())
+    found = sorted(file for file in path.iterdir() if file.suffix in _MANIFESTS and file.is_file() and not _blank(file))
     if not found:
         known = f"{', '.join(_COMPOSE_NAMES)}; a manifest's ends with {', '.join(_MANIFESTS)}"
         raise UsageError(f"the folder {path} holds no Compose file and no manifest", hint=f"known names are {known}")
     return found
+
+
+def _blank(path: Path) -> bool:
+    """Whether there is nothing in a file but comments, so that it is of no kind; what can't be read is told later."""
+    try:
+        lines = path.read_bytes()[:MAX_BYTES].splitlines()
+    except OSError:
+        return False
+    return all(not line.strip() or line.lstrip().startswith((b"#", b"---")) for line in lines)
 
 
 def kind_of(path: Path) -> Kind:

@@ -44,7 +44,11 @@ STATEFUL_SET = Fields(
     "a StatefulSet's spec",
     *_COMMON,
     done("replicas", "`deploy.replicas`; they are numbered from 1", whole()),
-    done("serviceName", "a Service of these files; single replicas are `SLOT.SERVICE.STACK`", object_name),
+    done(
+        "serviceName",
+        "single replicas are found as `NAME-1` and `1.NAME.NAMESPACE`, by the StatefulSet's own name",
+        object_name,
+    ),
     done("podManagementPolicy", "`x-shipyard.order`", word("OrderedReady", "Parallel")),
     done("updateStrategy", "`RollingUpdate`", itself),
     done("volumeClaimTemplates", "volumes that are `per_replica`", itself),
@@ -211,7 +215,9 @@ def _stateful_set(item: Object, spec: Value, got: Mapping[str, Any], scope: Scop
     pod.own["peer_names"] = node(spec.child("serviceName", None), True)
     warn(
         spec.child("replicas", None),
-        f"replicas are numbered from 1 ({item.name}-1 and on), where Kubernetes begins with {item.name}-0",
+        f"replicas are numbered from 1, and found as {item.name}-1 and 1.{item.name}.{scope.name}, where Kubernetes "
+        f"begins with {item.name}-0"
+        + (f", found as {item.name}-0.{got['serviceName']}" if "serviceName" in got else ""),
     )
     update: dict[str, Any] = {}
     with spec.reading.collect():

@@ -140,6 +140,9 @@ def test_standard_input_and_json_and_lists(tmp_path: Path, monkeypatch: pytest.M
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no Compose file and no manifest"):
         load([tmp_path])
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n---\n\n")
+    with pytest.raises(UsageError, match="holds no Compose file and no manifest"):
+        load([tmp_path])
     (tmp_path / "a.yaml").write_text("- hosts: all\n  stack: a\n")
     (tmp_path / "b.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n")
     with pytest.raises(UsageError, match=r"a\.yaml is a playbook and .*b\.yaml is a Kubernetes manifest"):
