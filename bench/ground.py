@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,13 @@ class Project:
     def shipyard(self, *args: str) -> Cost:
         """One run of the program, as a whole process."""
         return measured([PROGRAM, "-i", "hosts.yml", *args], cwd=self.folder, env=self.ground.env)
+
+    def output(self, *args: str) -> str:
+        """What a run of the program prints."""
+        argv = [PROGRAM, "-i", "hosts.yml", *args]
+        return subprocess.run(
+            argv, cwd=self.folder, env=self.ground.env, check=True, capture_output=True, text=True
+        ).stdout
 
     def apply(self) -> Cost:
         return self.shipyard("apply", "site.yml")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable
 
 from bench.ground import Ground
 from bench.sample import Row
@@ -19,7 +18,7 @@ SECONDS = 3
 """Of one measurement of throughput."""
 BACKENDS = (2, 20, 200)
 SERVICES, REPLICAS = 1000, 10
-CONNECTIONS = 2000
+CONNECTIONS = 300
 
 _PLAY = """
 - hosts: lab
@@ -33,6 +32,17 @@ _PLAY = """
       deploy: {{mode: global}}
   networks:
     default: {{driver: {driver}}}
+"""
+_WEB = """
+- hosts: lab
+  stack: net
+  services:
+    web:
+      image: shipyard.test/busybox:1
+      command: [httpd, -f, -p, "8080", -h, /]
+      init: true
+      stop_grace_period: 0s
+      deploy: {{replicas: {count}}}
 """
 _ROUNDS = """
 import socket, sys, time
@@ -147,44 +157,30 @@ def _between(
 
 
 def _connections(ground: Ground, repeat: int) -> list[Row]:
-    """New connections through a service's address, one after the other, by how many replicas the kernel picks from.
-
-    All of them are the one container, so that only the picking differs: the map of the rules has so many entries.
-    """
+    """New connections through a service's address, one after the other, by how many replicas the kernel picks from."""
     ground.clean()
     project = ground.project()
-    (project.folder / "site.yml").write_text(_PLAY.format(driver="vxlan"))
-    project.apply()
-    boxes = _boxes(ground)
-    target = _address(ground, 1, boxes[1])
-    pid, first = _pids(ground, boxes)[0], ground.lab.nodes[0].name
-    direct = _timed(lambda: _connect(ground, first, pid, target), repeat)
-    rows = []
+    first, rows = ground.lab.nodes[0].name, []
     for count in BACKENDS:
-        text = _picking(target, count)
-        ground.fleet.run(first, "sh", "-c", f"nft -f - <<'END'\n{text}\nEND")
-        times = _timed(lambda: _connect(ground, first, pid, "10.224.255.1"), repeat)
+        (project.folder / "site.yml").write_text(_PLAY.format(driver="vxlan") + _WEB.format(count=count))
+        project.apply()
+        said = json.loads(project.output("network", "inspect", "net_default", "-o", "json"))
+        service = next(each for each in said["services"] if each["name"] == "net/web")
+        box = next(name for name in ground.fleet.containers(first) if "-box-" in name)
+        pid = ground.fleet.run(first, "docker", "inspect", "-f", "{{.State.Pid}}", box).strip()
+        there = next(each["address"] for each in service["replicas"] if each["node"] != first)
+        direct, led = [], []
+        for _ in range(max(3, repeat)):
+            direct.append(_connect(ground, first, pid, there))
+            led.append(_connect(ground, first, pid, service["address"]))
         name = f"{CONNECTIONS} connections through a service of {count} replicas"
-        rows.append(Row(name, times, reference=("straight to the replica", statistics.median(direct))))
-        ground.fleet.run(first, "nft", "delete", "table", "ip", "shipyard_bench", check=False)
+        rows.append(Row(name, tuple(led), reference=("straight to one of them", statistics.median(direct))))
     return rows
-
-
-def _picking(target: str, count: int) -> str:
-    """A table of the very form that shipyard loads, for a service of which every replica is `target`."""
-    backends = (rules.Backends("10.224.255.1", (target,) * count, ports=(("tcp", 8080, 8080),)),)
-    network = rules.Network("net_default", ("10.208.0.0/12",))
-    common = rules.Common("shipyard_bench", "10.208.0.0/12", "10.224.0.0/16", "10.208.0.0/20", (network,), backends)
-    return rules.text(rules.shared(common), rules.Own((), ("10.208.0.0/26",), ("eth0",)))
 
 
 def _connect(ground: Ground, node: str, pid: str, address: str) -> float:
     words = ("nsenter", "-n", "-t", pid, "/usr/bin/python3", "-c", _ROUNDS, address, "8080", str(CONNECTIONS))
     return float(ground.fleet.run(node, *words))
-
-
-def _timed(work: Callable[[], float], repeat: int) -> tuple[float, ...]:
-    return tuple(work() for _ in range(max(3, repeat)))
 
 
 def _boxes(ground: Ground) -> tuple[str, str]:

@@ -46,7 +46,11 @@ sy_net_unload() {
 }
 sy_net_forget() {
   command -v conntrack >/dev/null 2>&1 || return 0
-  for sy_there; do conntrack -D -p udp --reply-src "$sy_there" >/dev/null 2>&1; done
+  for sy_there; do
+    conntrack -D -p udp --reply-src "$sy_there" >/dev/null 2>&1
+    # a client that uses the port of a connection that has ended once more would be led where that one was
+    conntrack -D -p tcp --state TIME_WAIT --reply-src "$sy_there" >/dev/null 2>&1
+  done
   return 0
 }
 sy_net_key() {

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -93,7 +98,33 @@ def test_names_and_replicas_that_come_later_are_known_to_containers_that_run(fle
         assert len(peers) == 3 and "" not in peers
 
 
-def test_an_update_a_drain_and_scaling_down_lose_no_request_of_a_closed_loop(fleet: Fleet) -> None:
+@dataclass(slots=True)
+class Loop:
+    """A client that asks again as soon as it was answered, in a process of its own; nothing is tried a second time."""
+
+    process: subprocess.Popen[str]
+
+    def end(self) -> tuple[int, list[tuple[float, str]]]:
+        """How many requests there were, and when those that failed began, with the error."""
+        said = json.loads(self.process.communicate(input="", timeout=60)[0])
+        return said["requests"], [(began, error) for began, error in said["failures"]]
+
+
+@contextmanager
+def _loops(fleet: Fleet, service: str) -> Iterator[tuple[Loop, Loop]]:
+    """One through a port of node1, from outside; one on node1, through the service's address."""
+    outside = ["python3", "-c", _LOOP, fleet.lab.node("node1").address, "8000"]
+    inside = fleet.lab.node("node1").command(("python3", "-c", _LOOP, service, "80"))
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(outside, **pipes) as first, subprocess.Popen(inside, **pipes) as second:
+        try:
+            yield Loop(first), Loop(second)
+        finally:
+            first.kill()
+            second.kill()
+
+
+def test_no_request_of_a_closed_loop_fails_but_those_of_a_node_that_is_off(fleet: Fleet) -> None:
     served = shop().replace("init: true\n      stop_grace_period: 2s", "init: true\n      stop_grace_period: 5s")
     served = served.replace(
         'deploy: {replicas: 2, placement: {max_replicas_per_node: 1, constraints: ["node.hostname != node1"]}}',
@@ -102,32 +133,41 @@ def test_an_update_a_drain_and_scaling_down_lose_no_request_of_a_closed_loop(fle
     served = served.replace("x-shipyard: {", "x-shipyard: {probes: {readiness: {tcp: {port: 8080}, period: 1s}}, ")
     fleet.write("shop.yml", served)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    address = fleet.lab.node("node1").address
-    loop = subprocess.Popen(
-        ["python3", "-c", _LOOP, address, "8000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    box = clients(fleet)["node1"]
-    with loop:
-        try:
-            fleet.write("shop.yml", served.replace("VERSION: one", "VERSION: two"))
-            fleet.shipyard("apply", "shop.yml").expect(0)
-            fleet.shipyard("drain", "node2").expect(0)
-            fleet.shipyard("scale", "shop/web=1").expect(0)
-            assert asked(fleet, "node1", "http://web/name", client=box)
-            requests, failures = loop.communicate(input="", timeout=60)[0].split(maxsplit=1)
-        finally:
-            loop.kill()
-    assert failures.strip() == "[]"
-    assert int(requests) >= 1000
+    service = next(each["address"] for each in network(fleet)["services"] if each["name"] == "shop/web")
+    with _loops(fleet, service) as loops:
+        fleet.write("shop.yml", served.replace("VERSION: one", "VERSION: two"))
+        steps = []
+        for step in (("apply", "shop.yml"), ("drain", "node2"), ("rollback", "shop"), ("scale", "shop/web=2")):
+            steps.append((time.time(), step[0]))
+            fleet.shipyard(*step).expect(0)
+        for loop in loops:
+            requests, failures = loop.end()
+            assert not failures and requests >= 1000, (requests, failures, steps, fleet.shipyard("events").stdout)
+    with _loops(fleet, service) as loops:
+        off = next(each["node"] for each in replicas(fleet).values() if each["node"] not in ("node1", "node2"))
+        fleet.lab.kill(off)
+        assert fleet.shipyard("reconcile", "--once").code == 4
+        noticed = time.time()
+        time.sleep(2)
+        fleet.lab.start(off)
+        back = time.time()
+        fleet.shipyard("reconcile").expect(0)
+        assert len({each["node"] for each in replicas(fleet).values() if each["state"] == "running"}) >= 2
+        for loop in loops:
+            requests, failures = loop.end()
+            assert requests >= 200
+            late = [(began - noticed, error) for began, error in failures if began > noticed]
+            assert late == [], f"the node is back after {back - noticed:.1f} s"
 
 
 _LOOP = r"""
-import socket, sys, threading
+import json, socket, sys, threading, time
 host, port = sys.argv[1], int(sys.argv[2])
 failures, requests, stop = [], 0, threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
 while not stop.is_set():
-    requests += 1
+    time.sleep(0.003)  # there are 28,000 ports to ask from, and none is to be used twice
+    requests, began = requests + 1, time.time()
     try:
         with socket.create_connection((host, port), timeout=3) as server:
             server.sendall(b"GET /name HTTP/1.0\r\n\r\n")
@@ -137,10 +177,9 @@ while not stop.is_set():
         if b" 200 " not in said[:20]:
             raise OSError(f"answered {said[:40]!r}")
     except OSError as error:
-        failures.append(str(error))
-print(requests, failures)
+        failures.append((began, str(error)))
+print(json.dumps({"requests": requests, "failures": failures}))
 """
-"""The next request begins when the last has ended; none is tried a second time."""
 
 
 def test_a_node_that_boots_has_its_network_back_by_itself(fleet: Fleet) -> None:
