@@ -160,6 +160,7 @@ def _connections(ground: Ground, repeat: int) -> list[Row]:
     """New connections through a service's address, one after the other, by how many replicas the kernel picks from."""
     ground.clean()
     project = ground.project()
+    (project.folder / "shipyard.toml").write_text("[network]\nblock = 24\n")  # the usual ones have 62 addresses a node
     first, rows = ground.lab.nodes[0].name, []
     for count in BACKENDS:
         (project.folder / "site.yml").write_text(_PLAY.format(driver="vxlan") + _WEB.format(count=count))
