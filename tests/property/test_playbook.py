@@ -23,6 +23,8 @@ from shipyard.model.inventory import Group, Host, Inventory
 from shipyard.model.spec import ContainerSpec, ServiceSpec, StackSpec
 from tests.playbook_project import Project
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def project() -> Iterator[Project]:

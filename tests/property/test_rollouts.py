@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipyard.model.observed import ContainerState
 from shipyard.model.spec import Canary, ServiceSpec, UpdatePolicy
 from tests.rolling import CHECKED, Control, service
+
+pytestmark = pytest.mark.thorough
 
 POLICIES = st.builds(
     UpdatePolicy,

@@ -23,6 +23,8 @@ from shipyard.runtime.reasons import reason_of
 from shipyard.runtime.times import unix
 from shipyard.runtime.traits import csv_field, duration
 
+pytestmark = pytest.mark.thorough
+
 CASES = Path(__file__).parents[1] / "cases" / "runtime"
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/sections.json"))
 

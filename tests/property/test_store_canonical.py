@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from shipyard.model.inventory import Become, Connection
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts
 from shipyard.model.spec import ContainerSpec, Healthcheck, NetworkSpec, Port, RestartPolicy, VolumeSpec
+
+pytestmark = pytest.mark.thorough
 
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 

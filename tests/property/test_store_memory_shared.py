@@ -13,6 +13,8 @@ from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Pla
 from shipyard.model.node import NodeState
 from shipyard.store.store import Store
 
+pytestmark = pytest.mark.thorough
+
 NAMES = st.sampled_from(["a", "b", "ä", "B", "a-1"])
 SMALL = st.integers(0, 3)
 TIMES = st.floats(0, 2e9)
