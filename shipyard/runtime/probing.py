@@ -42,12 +42,15 @@ sy_rt_pick() {
 }
 """
 
-_INSPECT = r"""
+_ASK = r"""
 sy_rt_ask() {
   sy_rt_said=$(@PROGRAM@ inspect --format "$sy_rt_template" -- "$@" 2>&1)
   sy_rt_status=$?
   printf '%s\nended %s\n' "$sy_rt_said" "$sy_rt_status"
 }
+"""
+
+_INSPECT = r"""
 sy_rt_inspect() {
   @ASKED@
   [ $# = 0 ] || sy_rt_ask "$@"
@@ -116,7 +119,7 @@ def inspect(program: str, template: str, request: ProbeRequest) -> str:
     """The section `inspect`: of the containers in `$sy_rt_ids`, and of the images."""
     asked = [(image, name) for image in request.images if (name := lookup(image))]
     words = " ".join(shell.quote(image) for image, _ in asked)
-    text = _INSPECT.replace("@PROGRAM@", program)
+    text = (_ASK + _INSPECT).replace("@PROGRAM@", program)
     text = text.replace("@ASKED@", f"printf 'asked %s\\n' {words}" if asked else ":")
     text = text.replace("@IMAGES@", shell.join(name for _, name in asked))
     return f"sy_rt_said=''\nsy_rt_template={shell.quote(template)}\n{text}"
@@ -151,7 +154,8 @@ def guessing(program: str, template: str, request: ProbeRequest, listed: str, *,
         )
     if not names and not boxes:
         return listed
-    guess = _GUESS.replace("@PROGRAM@", program).replace("@NETWORKS@", str(len(names)))
+    # what comes later may ask once more, also where the guess was right
+    guess = (_ASK + _GUESS).replace("@PROGRAM@", program).replace("@NETWORKS@", str(len(names)))
     return f"sy_rt_template={shell.quote(template)}\n{guess}{listed}"
 
 

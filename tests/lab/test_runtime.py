@@ -369,6 +369,35 @@ def test_health(node: RuntimeNode) -> None:
             break
         node.sh("sleep 0.2")
     assert found == {name: Health.UNHEALTHY if name.startswith("bad") else Health.HEALTHY for name in tests}
+    node.sh("sleep 1")  # so that checks are due once more
+    known = _known(node, health=True)
+    assert {box.name: box.health for box in node.probe(known).containers} == found
+    assert set(node.sections(known)) == set(node.sections(replace(known, containers=())))
+
+
+def _known(node: RuntimeNode, **more: Any) -> ProbeRequest:
+    """What is asked of a node on which nothing has changed since: all that is there now, by its id."""
+    there = tuple(sorted(box.id for box in node.probe().containers))
+    return ProbeRequest(CLUSTER, version=False, stray_networks=False, stray_volumes=False, containers=there, **more)
+
+
+def test_known_containers_are_told_as_if_they_had_been_looked_for(node: RuntimeNode) -> None:
+    node.must(node.dialect.create_network(NetworkSpec("t_net", "t_net"), LABELS))
+    for name in ("one", "two"):
+        node.create(name, sleeper(networks=(Attachment("t_net", aliases=(name,)),)))
+    known = _known(node, networks=("t_net",))
+
+    def told(request: ProbeRequest) -> tuple[Any, ...]:
+        state = node.dialect.parse(node.sections(request), 1.0)
+        return sorted(state.containers, key=lambda box: box.id), state.networks
+
+    assert told(known) == told(replace(known, containers=()))
+    assert {box.name for box in node.probe(known).containers} == {"one", "two"}
+    node.must(node.dialect.stop("one", 0.0))
+    assert node.container("one", known).state == ContainerState.EXITED
+    node.must(node.dialect.remove("one", 0.0))
+    node.create("three", sleeper())
+    assert {box.name for box in node.probe(known).containers} == {"two", "three"}, "all is looked for where one is gone"
 
 
 def test_a_health_check_that_hangs_is_a_failed_one(node: RuntimeNode) -> None:
