@@ -204,6 +204,8 @@ def test_a_node_that_boots_has_its_network_back_by_itself(fleet: Fleet) -> None:
         )
         time.sleep(0.5)
     fleet.shipyard("reconcile").expect(0)
+    forward = fleet.run(docker, "iptables", "-S", "FORWARD")
+    assert "-P FORWARD DROP" in forward, "docker forbids what it does not let pass, as without us"
 
 
 def test_a_change_that_locks_us_out_is_undone_by_the_node(fleet: Fleet) -> None:

@@ -61,7 +61,7 @@ def _docker_starts_anew(fleet: Fleet) -> None:
         assert time.monotonic() < deadline, "docker is not back with its containers"
         time.sleep(0.5)
     # the chain in which others put their rules is emptied by some versions, and kept by others
-    fleet.run(node, "sh", "-c", "iptables -F DOCKER-USER")
+    fleet.run(node, "sh", "-c", "iptables -P FORWARD DROP; iptables -F DOCKER-USER")
     assert not all(from_outside(fleet, node) for _ in range(20)), "seen broken from outside"
     plan = fleet.shipyard("plan", "shop.yml").stdout
     assert "rule that lets pass what ours let pass is missing" in plan

@@ -143,13 +143,21 @@ class _Node:
             needs = (*self.needs, *_made_with(world, node, change.step.item))
             draft = world.wave.add(node, phase, TARGET, change.reason, f"{change.detail} on {node}", change.step, needs)
             draft.routine = not self.known.wanted
-        boot = LeaveBoot(tuple(items))
+        boot = LeaveBoot(tuple(item for item in items if not self._docker_will(item)))
         there = next((item.value for item in wiring.items if item.kind == "boot"), "")
         if there != boot.digest and (items or there):
             why = "what brings the network back at boot is out of date" if there else "nothing brings it back at boot"
             _routine(world.wave.add(node, Phase.WIRE, TARGET, "Boot", f"{why} on {node}", boot, self.needs))
         elif not changes:
             self.known = replace(self.known, wanted=wanted, kernel=wiring.kernel)
+
+    def _docker_will(self, item: Item) -> bool:
+        """Whether docker has to do this at boot: it forbids the rest only where it switches forwarding on itself.
+
+        Were it on before, the containers of all of docker's networks could be reached from the node's neighbours.
+        """
+        docker = self.world.seen[self.node].facts.runtime == "docker"
+        return docker and (item.kind, item.key) == ("sysctl", "net.ipv4.ip_forward")
 
     def _load(self, text: str, form: str, gone: tuple[str, ...]) -> None:
         if not text:
