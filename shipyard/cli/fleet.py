@@ -22,7 +22,7 @@ def opened(app: App, *, playbooks: Sequence[str] = (), call: bool = False, ask: 
     """The fleet, closed afterwards. `playbooks`: variables in group_vars beside them count too.
 
     `call`: the command is about to ask all nodes, so they are connected to while the rest is imported.
-    `ask`: it is a pass over what was applied before, so they are asked already, too.
+    `ask`: it is a pass over what was applied before, so they are asked already, too. A check looks at everything.
     """
     from shipyard.reconcile.early import begin
 

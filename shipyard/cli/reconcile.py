@@ -59,7 +59,7 @@ def reconcile(
         accept_empty=accept_empty,
         timeout=app.settings.timeouts.converge if timeout is None else timeout,
     )
-    with opened(app, call=True, ask=True) as fleet, watching(app.out, cron=cron, check=check) as progress:
+    with opened(app, call=True, ask=not check) as fleet, watching(app.out, cron=cron, check=check) as progress:
         try:
             return fleet.reconcile(request, progress).exit_code(check=check)
         except LeaseHeld as held:

@@ -77,7 +77,22 @@ def load(
     got = {section: root.child(section, data[section]) for section in _SECTIONS if data.get(section) is not None}
     play = Play(root, {"stack": name, **got}, hosts, pattern, ())
     assembly = Assembly(inventory, problems)
-    stacks = assembly.stacks([(play, files[0])])
+    return loaded(assembly, [(play, files[0])], files, pattern, wish, paths, tags, problems, notices)
+
+
+def loaded(
+    assembly: Assembly,
+    plays: list[tuple[Play, str]],
+    files: tuple[str, ...],
+    pattern: str,
+    wish: Wish,
+    paths: Sequence[Path],
+    tags: Sequence[str],
+    problems: list[FileError],
+    notices: list[str],
+) -> LoadedFiles:
+    """What plays made of files of others come to, each with its file. Raises FileErrors with all that is wrong."""
+    stacks = assembly.stacks(plays)
     if wish.strict:
         problems += [as_error(notice) for notice in notices]
     if problems:

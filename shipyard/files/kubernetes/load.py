@@ -10,7 +10,7 @@ from shipyard.base.errors import FileError, FileErrors, UsageError
 from shipyard.base.record import Struct, field
 from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.value import Reading
-from shipyard.files.composefile.load import as_error, hosts_of
+from shipyard.files.composefile.load import hosts_of, loaded
 from shipyard.files.composefile.nodes import Node
 from shipyard.files.kinds import STDIN, Wish
 from shipyard.files.kubernetes import catalog, data, jobs, policies, scheduling, services, workloads
@@ -20,7 +20,7 @@ from shipyard.files.kubernetes.objects import Object, objects
 from shipyard.files.kubernetes.tree import Origins, node, plain
 from shipyard.files.kubernetes.workloads import Workload
 from shipyard.files.playbook.assemble import Assembly
-from shipyard.files.playbook.load import LoadedFiles, check_tags, inside, ordered
+from shipyard.files.playbook.load import LoadedFiles, inside, ordered
 from shipyard.files.playbook.play import Play
 from shipyard.files.yamldoc import Marks
 from shipyard.model.inventory import Inventory
@@ -77,13 +77,7 @@ def load(
         root = reading.root(part.data)
         got = {section: root.child(section, part.data[section]) for section in part.data}
         plays.append((Play(root, {"stack": part.stack, **got}, hosts, pattern, ()), part.file))
-    stacks = assembly.stacks(plays)
-    if wish.strict:
-        problems += [as_error(notice) for notice in notices]
-    if problems:
-        raise FileErrors(ordered(problems, paths))
-    check_tags(stacks, tags)
-    return LoadedFiles(stacks, whole.files, (pattern,), tuple(notices), tuple(tags), assembly.secrets())
+    return loaded(assembly, plays, whole.files, pattern, wish, paths, tags, problems, notices)
 
 
 def together(paths: Sequence[Path], wish: Wish, *, project: Path) -> Translated:

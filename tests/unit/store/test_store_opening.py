@@ -199,7 +199,7 @@ def test_a_full_disk_leaves_nothing_half_written(store: Store, stack, pull) -> N
 
 
 def test_a_disk_that_fails(store: Store) -> None:
-    resource = pytest.importorskip("resource")
+    resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     try:
