@@ -30,14 +30,15 @@ def look(
     images: Mapping[str, Collection[str]] | None = None,
     only: Collection[str] | None = None,
     versions: bool = False,
-    thorough: bool = True,
+    closely: Collection[str] | None = None,
     tools: bool = False,
 ) -> Situation:
     """The situation with what the nodes answered. `images`: references to look up, by node. `only`: ask these nodes.
 
-    `versions`: ask for the runtimes' versions also where they are known. `thorough`: look for networks that were left
-    behind, too. `tools`: ask for what a network across nodes needs, also where there is none. Each costs a process or
-    more on each node.
+    `versions`: ask for the runtimes' versions also where they are known. `closely`: look on these nodes for what nobody
+    expects there, too; None: on all. Elsewhere the containers that were there before are asked for by their ids, and
+    others are looked for only where one of them is missing. `tools`: ask for what a network across nodes needs, also
+    where there is none. Each costs a process or more on each node.
     All nodes are asked also where `--limit` names some: it limits what is done, not what is known.
     Raises Refused when a node belongs to another store, ShipyardError when one node has two names.
     """
@@ -50,12 +51,16 @@ def look(
         asked,
         images or {},
         versions=versions,
-        thorough=thorough,
+        closely=closely,
         measured=measured,
         tools=tools,
         first=images is None and only is None,
     )
     situation = replace(situation, observed=answers, now=session.now())
+    if images is None and only is None:
+        session.found = {
+            name: tuple(sorted(box.id for box in node.containers)) for name, node in situation.seen().items()
+        }
     _check_identity(session, situation)
     situation = spanning.resolved(with_revisions(situation, session))
     if images is None:
@@ -83,7 +88,7 @@ def _ask(
     images: Mapping[str, Collection[str]],
     *,
     versions: bool = False,
-    thorough: bool = True,
+    closely: Collection[str] | None = None,
     measured: Collection[str] = (),
     details: Collection[str] = (),
     first: bool = False,
@@ -91,7 +96,7 @@ def _ask(
 ) -> tuple[Observation, ...]:
     versioned = {} if versions else _known_versions(session)
     wirings = asking.requests(situation, details=details)
-    there = {name: known.containers for name, known in session.expected.items()} if first and not thorough else {}
+    there = session.found if first else {}
     requests = [
         _request(
             situation,
@@ -99,7 +104,7 @@ def _ask(
             wirings.get(node.name, WiringRequest() if tools else None),
             tuple(sorted(images.get(node.name, ()))),
             version=node.name not in versioned,
-            thorough=thorough,
+            closely=closely is None or node.name in closely,
             usage=node.name in measured,
             containers=there.get(node.name, ()),
         )
@@ -146,7 +151,7 @@ def _request(
     images: tuple[str, ...],
     *,
     version: bool,
-    thorough: bool,
+    closely: bool,
     usage: bool,
     containers: tuple[str, ...],
 ) -> NodeRequest:
@@ -169,9 +174,9 @@ def _request(
         volumes=tuple(sorted(volumes)),
         images=images,
         version=version,
-        stray_networks=version or thorough,
+        stray_networks=version or closely,
         usage=usage,
-        containers=containers,
+        containers=() if closely else containers,
         wiring=wiring,
         stray_volumes=version
         or bool(situation.remove_volumes)

@@ -7,7 +7,7 @@ files -> desired -> observe -> plan -> execute -> record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from shipyard.base import clock
 from shipyard.base.errors import LeaseHeld, ShipyardError
@@ -61,23 +61,24 @@ class Wish(Struct, frozen=True):
 
 
 class Tally(Struct):
-    """What a run came to so far."""
+    """What a run came to so far. `touched`: nodes on which its last pass did something; None: all may be different."""
 
     passes: int = 0
     changed: int = 0
     failed: int = 0
     undone: tuple[Blocked, ...] = ()
+    touched: frozenset[str] | None = None
 
     def count(self, outcomes: Sequence[Outcome]) -> None:
         self.changed += sum(outcome.status == Status.DONE for outcome in outcomes)
         self.failed += sum(outcome.status in (Status.FAILED, Status.UNKNOWN) for outcome in outcomes)
 
 
-def situation_now(session: Session, wish: Wish, *, thorough: bool) -> tuple[Membership, Situation]:
-    """Load and observe."""
+def situation_now(session: Session, wish: Wish, *, closely: Collection[str] | None) -> tuple[Membership, Situation]:
+    """Load and observe: closely on these nodes, or on all (look)."""
     membership = session.membership()
     before = session.situation(membership, session.stacks(), wish.limit)
-    situation = look(session, membership, before, thorough=thorough)
+    situation = look(session, membership, before, closely=closely)
     return membership, wished(situation, wish)
 
 
@@ -100,10 +101,10 @@ def one_pass(
 
     `seen`: the fleet as it was just observed, by `apply` for its images; it is not asked again then.
     """
-    settled = _settled(session, tally)
+    closely = _closely(session, tally)
     pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=session.now())
     try:
-        membership, situation = seen or situation_now(session, wish, thorough=not settled)
+        membership, situation = seen or situation_now(session, wish, closely=closely)
         remember_nodes(session, membership, situation)
         situation = revive(session, situation)
         decided = planned(session, situation)
@@ -133,18 +134,28 @@ def one_pass(
         raise
     changes = sum(outcome.status == Status.DONE for outcome in done)
     result = _result(decided, done)
+    tally.touched = None if result == "failed" else _touched(decided)
     session.store.end_pass(pass_id, result=result, now=session.now(), changes=changes)
     if result == "converged":
         session.expect(situation)
     return decided
 
 
-def _settled(session: Session, tally: Tally) -> bool:
-    """Whether this pass may look less closely (is_settled)."""
+def _closely(session: Session, tally: Tally) -> frozenset[str] | None:
+    """The nodes on which this pass looks closely; None: on all.
+
+    Later passes of a run do so where the one before did something, unless any of that went wrong.
+    """
+    if tally.passes > 1:
+        return tally.touched
     last = session.store.last_pass()
-    if last is None or tally.passes > 1:
-        return False
-    return is_settled(last.result, last.finished, last.count, session.now())
+    settled = last is not None and is_settled(last.result, last.finished, last.count, session.now())
+    return frozenset() if settled else None
+
+
+def _touched(decided: Plan) -> frozenset[str]:
+    """Nodes on which carrying out the first wave of this may have changed something."""
+    return frozenset(decided.fence) | {action.node for wave in decided.waves[:1] for action in wave}
 
 
 def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:

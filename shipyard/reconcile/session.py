@@ -33,7 +33,7 @@ class Session:
     """Open for one command. `planned`: the plan by which it was decided what to look closer at, and of what.
 
     `asked`: what the last pass asked at first. `expected`: the same, of the last that found nothing to do, with the
-    containers that it found.
+    containers that it found. `found`: ids of the containers that were there when all nodes were last asked, by node.
     """
 
     settings: Settings
@@ -46,6 +46,7 @@ class Session:
     planned: tuple[Situation, Plan] | None = None
     asked: tuple[NodeRequest, ...] = ()
     expected: Mapping[str, NodeRequest] = field(default_factory=dict)
+    found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _beforehand: Beforehand | None = None
     _vault: Vault | None = None
 
@@ -60,6 +61,7 @@ class Session:
         session = cls(settings, opening, opening.inventory, store, opening.fleet, dict(opening.connections))
         if opening.beforehand is not None:
             session._beforehand, session.expected = opening.beforehand, opening.beforehand.requests
+            session.found = {name: known.containers for name, known in session.expected.items()}
         return session
 
     def reload_inventory(self) -> None:
@@ -149,7 +151,7 @@ class Session:
     def holds(self, epoch: int) -> None:
         """This command holds the lease now. What somebody may have changed since it was asked does not count."""
         if self._beforehand is not None and epoch != self._beforehand.epoch + 1:
-            self._beforehand, self.expected = None, {}
+            self._beforehand, self.expected, self.found = None, {}, {}
 
     def close(self) -> None:
         """Close all connections and the store."""
