@@ -27,6 +27,7 @@ _PAIRS = {
 _WORDS = {("dns",), ("dns_opt",), ("dns_search",), ("env_file",), ("label_file",), ("tmpfs",), ("extra_hosts",)}
 """One text or a list."""
 _ALIKE = {("cap_add",), ("cap_drop",), ("expose",), ("profiles",), ("dns",), ("dns_opt",), ("dns_search",), ("links",)}
+_ALIKE |= {("group_add",), ("security_opt",)}
 
 
 def merged(base: Node, over: Node, where: Where = ()) -> Node:
@@ -35,7 +36,9 @@ def merged(base: Node, over: Node, where: Where = ()) -> Node:
         return Node(over.data, over.mark)
     key = where[2:] if len(where) > 2 and where[0] == "services" else ()
     if over.data is None:
-        return base
+        return over if key in (("command",), ("entrypoint",)) else base  # those two a later null takes away
+    if key == ("build",):
+        base, over = _build(base), _build(over)
     if key in _REPLACED or base.data is None:
         return over
     if key == ("logging",) and _driver(base) and _driver(over) and _driver(base) != _driver(over):
@@ -55,6 +58,10 @@ def merged(base: Node, over: Node, where: Where = ()) -> Node:
             f"is of another kind than at {base.mark.file}:{base.mark.line}, so the two can't be merged", path=where
         )
     return over
+
+
+def _build(node: Node) -> Node:
+    return Node({"context": node}, node.mark) if isinstance(node.data, str) else node
 
 
 def _driver(node: Node) -> Any:
