@@ -46,6 +46,11 @@ def convert(
 
     wish = kinds.Wish(hosts, stack, False, env_files, profiles)
     kind, paths = kinds.foreign([Path(name) for name in files])
+    if kind == "compose" and app.out.json and to == "compose":
+        from shipyard.files import composefile
+
+        app.out.data(composefile.normal_form(paths, wish, project=app.settings.root, environ=app.environ))
+        return
     stacks, lost = _manifests(app, paths, wish, to) if kind == "kubernetes" else _compose(app, paths, wish)
     name, data = next(iter(stacks.items()))
     if app.out.json and to == "compose":

@@ -13,7 +13,7 @@ from shipyard.files import patterns
 from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.value import Reading
 from shipyard.files.composefile.nodes import ManyMarks, Node, plain
-from shipyard.files.composefile.reading import Reader, variables
+from shipyard.files.composefile.reading import Reader, named, variables
 from shipyard.files.composefile.services import adapted, enabled, inherited
 from shipyard.files.kinds import Wish
 from shipyard.files.playbook.assemble import Assembly
@@ -38,21 +38,48 @@ class Project(Struct, frozen=True):
 def together(paths: Sequence[Path], wish: Wish, *, project: Path, environ: Mapping[str, str]) -> Project:
     """Read the files; what stands in them is not looked at closer. Raises FileErrors."""
     notices: list[str] = []
-    folder = paths[0].parent
     files = tuple(dict.fromkeys(inside(path, project) for path in paths))
     try:
-        env_files = [Path(name) for name in wish.env_files] or [folder / ".env"] * (folder / ".env").is_file()
-        known = variables(env_files, environ, project)
-        name = wish.stack or known.get("COMPOSE_PROJECT_NAME")
-        known.setdefault("COMPOSE_PROJECT_NAME", name or _name_of(folder))
-        whole = Reader(project, folder, known, notices).read(paths)
+        whole, name, known = _read(paths, wish, project, environ, notices)
         marks = ManyMarks(str(paths[0]))
-        said = whole.get("name")
-        name = name or (str(said.data) if said else _name_of(folder))
-        _prepare(whole, (*wish.profiles, *known.get("COMPOSE_PROFILES", "").split(",")), notices, known)
+        _prepare(whole, _profiles(wish, known), notices, known)
     except FileError as error:
         raise FileErrors((error,)) from None
     return Project(name, files, plain(whole, marks), marks, known, tuple(notices))
+
+
+def normal_form(paths: Sequence[Path], wish: Wish, *, project: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Compose's own normal form of files that are laid over each other. Raises FileErrors."""
+    from shipyard.files.composefile.normal import Normal
+
+    folder = paths[0].parent
+    try:
+        whole, name, known = _read(paths, wish, project, environ, [])
+        services = whole.get("services") or Node({}, whole.mark)
+        profiles = {key: found for key, node in services.data.items() if (found := node.get("profiles")) is not None}
+        whole.data["services"] = kept = enabled(services, _profiles(wish, known))
+        _only_used(whole, kept)
+    except FileError as error:
+        raise FileErrors((error,)) from None
+    return Normal(name, folder, project, known).form(whole, profiles)
+
+
+def _profiles(wish: Wish, known: Mapping[str, str]) -> list[str]:
+    return [name.strip() for name in (*wish.profiles, *known.get("COMPOSE_PROFILES", "").split(",")) if name.strip()]
+
+
+def _read(
+    paths: Sequence[Path], wish: Wish, project: Path, environ: Mapping[str, str], notices: list[str]
+) -> tuple[Node, str, dict[str, str]]:
+    """All files together, the project's name, and the variables. Raises FileError."""
+    folder = paths[0].parent
+    env_files = [Path(name) for name in wish.env_files] or [folder / ".env"] * (folder / ".env").is_file()
+    known = variables(env_files, environ, project)
+    name = wish.stack or known.get("COMPOSE_PROJECT_NAME")
+    name = name or named(paths, known, project)
+    known.setdefault("COMPOSE_PROJECT_NAME", name or _name_of(folder))
+    whole = Reader(project, folder, known, notices).read(paths)
+    return whole, name or _name_of(folder), known
 
 
 def load(
@@ -120,7 +147,7 @@ def _prepare(whole: Node, profiles: Sequence[str], notices: list[str], environ: 
     services = whole.get("services")
     if services is None or not services.data:
         raise whole.error("has no services")
-    kept = enabled(services, [name.strip() for name in profiles if name.strip()])
+    kept = enabled(services, profiles)
     if not kept.data:
         raise services.error("no service is without a profile", hint="name a profile with --profile")
     for name, service in kept.data.items():
@@ -139,6 +166,13 @@ def _only_used(whole: Node, services: Node) -> None:
         used = {key for service in services.data.values() for key in _names(service, section)}
         if section == "networks":
             used.add("default")
+        if section == "secrets":
+            used |= {
+                key
+                for service in services.data.values()
+                if (build := service.get("build"))
+                for key in _names(build, section)
+            }
         whole.data[section] = Node({key: node for key, node in declared.data.items() if key in used}, declared.mark)
 
 

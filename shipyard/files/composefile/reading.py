@@ -50,6 +50,18 @@ def variables(files: Sequence[Path], environ: Mapping[str, str], project: Path) 
     return {**found, **environ}
 
 
+def named(paths: Sequence[Path], environ: Mapping[str, str], project: Path) -> str:
+    """The name that the last file which has one gives the project: known before all else, as it is a variable, too."""
+    name = ""
+    for path in paths:
+        for document in load_all(text_of(path, project), str(path), "1.2", TAGS):
+            whole = nodes(document)
+            said = whole.get("name")
+            if said is not None and not isinstance(said.data, dict | list):
+                name = str(Interpolation(environ, []).apply(Node(said.data, said.mark), ("name",)).data)
+    return name
+
+
 class Reader(Struct):
     """Reads the files of one set. `folder`: of the first file. `count`: of files read, which is bounded."""
 
@@ -237,7 +249,18 @@ def moved(service: Node, source: Path, into: Path) -> Node:
     volumes = service.get("volumes")
     if volumes is not None and isinstance(volumes.data, list):
         made["volumes"] = Node([_volume(item, source, into) for item in volumes.data], volumes.mark, volumes.tag)
+    build = service.get("build")
+    if build is not None:
+        made["build"] = _build(build, source, into)
     return Node(made, service.mark, service.tag)
+
+
+def _build(build: Node, source: Path, into: Path) -> Node:
+    """Its context; what is not said of it is the file's folder."""
+    context = build.get("context") or (build if isinstance(build.data, str) else Node(".", build.mark))
+    said = str(context.data)
+    moved_to = context if "://" in said or said.startswith("git@") else _path(context, source, into)
+    return Node({**build.entries(), "context": moved_to}, build.mark, build.tag)
 
 
 def _env_file(item: Node, source: Path, into: Path) -> Node:
