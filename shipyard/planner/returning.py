@@ -25,7 +25,11 @@ def welcome(
     """The placements, with those replaced that are better kept where they had been."""
     if not world.book.departed:
         return placed
-    return [_settled(world, ledger, stack, service, placement) for placement in placed]
+    departed = world.book.departed
+    return [
+        _settled(world, ledger, stack, service, placement) if placement.key in departed else placement
+        for placement in placed
+    ]
 
 
 def _settled(

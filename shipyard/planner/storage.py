@@ -36,8 +36,11 @@ def home(world: World, stack: DesiredStack, service: ServiceSpec, placement: Pla
 
     So it is where an update let the replica go, since it wanted the volume no more, and then that was taken back.
     """
+    there = world.containers.get(placement.key)
+    if not there:
+        return ""
     wanted = local(stack, service.container_for(placement.node, placement.slot))
-    for node, box in world.containers.get(placement.key, ()):
+    for node, box in there:
         made = world.made_from(placement.key, box) if node != placement.node else None
         had = used(made[1].container_for(node, placement.slot)) if made is not None else []
         for name in wanted:

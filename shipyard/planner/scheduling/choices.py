@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from shipyard.model.memory import Placement
 from shipyard.model.situation import DesiredStack
@@ -57,7 +57,9 @@ class Choices:
         self._spread = spread
         self._heaps: dict[Attributes, list[Rank]] | None = None
         self._by_load = not (self._spread or self._neighbours or self._against or self._binpack)
-        self._level, self._risen = 0, set[str]()
+        self._risen = set[str]()
+        self._risers: Iterator[Rank] = iter(())
+        self._riser: Rank | None = None
         self._taken: str | None = None
         self._why_not = ""
         self.freed = ledger.freed
@@ -209,7 +211,10 @@ class Choices:
                 for node in self.fitting:
                     self._heaps.setdefault(self._ledger.place(node, attributes), []).append(self._of_node(node))
             elif self.fitting and self._by_load:
-                self._heaps[()] = []
+                self._risen.update(node for node, number in self._own.items() if number and node in self.fitting)
+                self._heaps[()] = [self._of_node(node) for node in self._risen]
+                self._risers = self._rising()
+                self._riser = next(self._risers, None)
             elif self.fitting:
                 self._heaps[()] = [self._of_node(node) for node in self.fitting]
             for heap in self._heaps.values():
@@ -217,19 +222,21 @@ class Choices:
         return self._heaps
 
     def _rise(self, heap: list[Rank]) -> None:
-        """Add the nodes with more replicas, as soon as one of them could be better than the top of the heap.
+        """Add nodes that have none of the service, as soon as the next of them could be better than the heap's top.
 
         Where nothing but their load tells nodes apart, this spares a look at most of them. A node's load does not
-        shrink while these choices last (`freed`), so none can come to a level that was passed already.
+        shrink while these choices last (`freed`), so none can come to where it was passed already.
         """
-        levels = self._ledger.levels()
-        while self._level <= max(levels) and not (heap and heap[0][:4] < (0, 0, 0, self._level)):
-            level = levels.get(self._level, set())
-            fresh = [node for node in level if node in self.fitting and node not in self._risen]
-            self._risen.update(fresh)
-            heap += [self._of_node(node) for node in fresh]
-            heapq.heapify(heap)
-            self._level += 1
+        while self._riser is not None and not (heap and heap[0] < self._riser):
+            heapq.heappush(heap, self._riser)
+            self._riser = next(self._risers, None)
+
+    def _rising(self) -> Iterator[Rank]:
+        """As nodes stand that have none of the service, the best first; each node once."""
+        for total, lot, node in self._ledger.levels().rising(self._salt):
+            if node in self.fitting and node not in self._risen:
+                self._risen.add(node)
+                yield 0, 0, 0, total, lot, node
 
     def _return(self) -> None:
         """The node that was taken last stands otherwise now."""

@@ -15,6 +15,7 @@ from shipyard.planner.constraints import values
 from shipyard.planner.placements import ServiceKey
 from shipyard.planner.scheduling.capacity import Capacity, Demand, Used, capacity, demand
 from shipyard.planner.scheduling.explain import Refusal
+from shipyard.planner.scheduling.levels import Levels
 from shipyard.planner.world import World
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Ledger:
         self._counts: dict[ServiceKey, dict[Attributes, Counter[Attributes]]] = {}
         self._values: dict[str, dict[str, str | None]] = {}
         self._holders: dict[str, list[str]] | None = None
-        self._levels: dict[int, set[str]] | None = None
+        self._levels: Levels | None = None
         self.static: dict[object, tuple[dict[str, None], dict[str, Refusal]]] = {}
         self.choices: Choices | None = None
         self.opened: dict[ServiceKey, frozenset[str]] = {}
@@ -111,7 +112,7 @@ class Ledger:
             offers = capacity(known or Node(node), seen.facts if seen else None)
             load = self._loads[node] = Load(node, offers)
             if self._levels is not None:
-                self._levels.setdefault(0, set()).add(node)
+                self._levels.add(0, load.lot, node)
         return load
 
     def add(self, placement: Placement, service: ServiceSpec | None) -> None:
@@ -148,8 +149,7 @@ class Ledger:
         load.total += sign
         load.changes += 1
         if self._levels is not None:
-            self._levels[load.total - sign].discard(node)
-            self._levels.setdefault(load.total, set()).add(node)
+            self._levels.move(load.total - sign, load.total, load.lot, node)
         self.places[key][node] += sign
         for attributes, counts in self._counts.get(key, {}).items():
             counts[self.place(node, attributes)] += sign
@@ -207,12 +207,12 @@ class Ledger:
                 found[self.place(node, attributes)] += number
         return found
 
-    def levels(self) -> dict[int, set[str]]:
+    def levels(self) -> Levels:
         """The nodes by how many replicas they have. What is returned stays right as that changes."""
         if self._levels is None:
-            self._levels = {}
+            self._levels = Levels()
             for node, load in self._loads.items():
-                self._levels.setdefault(load.total, set()).add(node)
+                self._levels.add(load.total, load.lot, node)
         return self._levels
 
     def typical(self) -> Capacity:
