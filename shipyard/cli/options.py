@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-limit_option = click.option("-l", "--limit", metavar="PATTERN", help="Act only on nodes of this host pattern.")
+limit_option = click.option(
+    "-l", "--limit", metavar="PATTERN", help="Act only on nodes of this host pattern, or of those in @FILE."
+)
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds to converge in (timeouts.converge, 600)."
 )

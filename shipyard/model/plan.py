@@ -135,7 +135,10 @@ class DisconnectNetwork(Struct, frozen=True):
 
 
 class KeepRevision(Struct, frozen=True):
-    """The revision's body on the node, so that a lost store can be rebuilt. `body`: canonical JSON, without secrets."""
+    """The revision's body on the node, so that a lost store can be rebuilt. `body`: canonical JSON.
+
+    It holds what the playbook has in `environment`, but not the contents of `secrets`.
+    """
 
     stack: str
     number: int

@@ -44,6 +44,7 @@ def look(
     """
     asked = [node for node in situation.nodes if only is None or node.name in only]
     measured = scaling.to_measure(situation) if images is None else frozenset()
+    first = images is None and only is None
     answers = _ask(
         session,
         membership,
@@ -54,10 +55,10 @@ def look(
         closely=closely,
         measured=measured,
         tools=tools,
-        first=images is None and only is None,
+        first=first,
     )
     situation = replace(situation, observed=answers, now=session.now())
-    if images is None and only is None:
+    if first:
         session.found = {
             name: tuple(sorted(box.id for box in node.containers)) for name, node in situation.seen().items()
         }

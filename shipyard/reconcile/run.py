@@ -155,7 +155,7 @@ def _closely(session: Session, tally: Tally) -> frozenset[str] | None:
 
 def _touched(decided: Plan) -> frozenset[str]:
     """Nodes on which carrying out the first wave of this may have changed something."""
-    return frozenset(decided.fence) | {action.node for wave in decided.waves[:1] for action in wave}
+    return frozenset(action.node for wave in decided.waves[:1] for action in wave)
 
 
 def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:

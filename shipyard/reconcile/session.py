@@ -168,10 +168,10 @@ class Session:
 
 
 def limited(session: Session, pattern: str | None) -> frozenset[str] | None:
-    """The nodes that `--limit` names; a pattern that matches nothing is an error."""
+    """The nodes that `--limit` names, a pattern or `@FILE` of patterns; one that matches nothing is an error."""
     if pattern is None:
         return None
-    hosts = frozenset(match(pattern, session.inventory).hosts)
+    hosts = frozenset(match("all", session.inventory, limit=pattern).hosts)
     if not hosts:
         raise ConfigError(f"--limit {pattern} matches no host of the inventory")
     return hosts

@@ -139,8 +139,12 @@ class Resolver:
             return self._configs[named]
 
     def _ask_openssh(self, wanted: _Wanted, found: Found, needs: NeedsOpenSshError) -> Found:
-        if needs.runs and not self._options.trusted and self._of_project(wanted.arguments.config):
-            raise ConfigError(f"{needs}: runs a program, in a file that this project names", hint=_TRUST)
+        # ssh evaluates all of the file, and `Match exec` anywhere in it, or in what it includes, runs a program
+        if not self._options.trusted and self._of_project(wanted.arguments.config):
+            raise ConfigError(
+                f"{needs}: only ssh itself can read this, and it runs the programs that a file of this project names",
+                hint=_TRUST,
+            )
         ssh = shutil.which("ssh")
         if ssh is None:
             raise ConfigError(f"{needs}: only ssh itself can read this, and it is not installed here")

@@ -23,11 +23,11 @@ _CRITERIA = frozenset({"all", "host", "originalhost", "user", "localuser"})
 
 
 class NeedsOpenSshError(Exception):
-    """The file holds something that only ssh itself evaluates. `where`: `file:line`; `runs`: it runs a program."""
+    """The file holds something that only ssh itself evaluates. `where`: `file:line`."""
 
-    def __init__(self, where: str, what: str, *, runs: bool = False) -> None:
+    def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}")
-        self.where, self.what, self.runs = where, what, runs
+        self.where, self.what = where, what
 
 
 class Subject(Struct, frozen=True):
@@ -135,7 +135,7 @@ def _holds(block: _Block, subject: Subject, found: Found) -> bool:
         name, _, value = word.lstrip("!").partition("=")
         name = name.lower()
         if name not in _CRITERIA:
-            raise NeedsOpenSshError(block.where, f"Match {name}", runs=name == "exec")
+            raise NeedsOpenSshError(block.where, f"Match {name}")
         if name == "all":
             holds &= not negated
             continue

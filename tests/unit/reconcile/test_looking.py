@@ -1,10 +1,25 @@
-"""What is known of a node stays known where it was not asked for again."""
+"""What nodes are asked, and what is known of them stays known where it was not asked for again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shipyard.base.errors import ConfigError
 from shipyard.base.record import replace
-from shipyard.model.observed import Facts, ObservedNode, Silent
+from shipyard.files.inventory import load
+from shipyard.model.memory import Memory
+from shipyard.model.node import Node
+from shipyard.model.observed import Facts, Observation, ObservedNode, Silent
+from shipyard.model.situation import Situation
+from shipyard.observe.probe import NodeRequest
+from shipyard.reconcile import looking
 from shipyard.reconcile.looking import with_version
+from shipyard.reconcile.session import limited
 
 BEFORE = Facts(runtime="docker", user="ann", runtime_version="20.10", rootless=True)
 NOW = ObservedNode("n1", Facts(runtime="docker", user="ann", uptime=7.0))
@@ -26,3 +41,53 @@ def test_another_runtime_or_user_has_another_version() -> None:
     assert with_version(NOW, None) == NOW
     silent = Silent("n1", connected=False, kind="Unreachable", message="no route")
     assert with_version(silent, BEFORE) == silent
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, closely: frozenset[str] | None, *, first: bool = True) -> list[NodeRequest]:
+    """What two nodes with a known container each are asked (by a fake fleet, whose nodes are silent)."""
+    found: list[NodeRequest] = []
+
+    def observe(fleet: Any, requests: Iterable[NodeRequest], *, timeout: float) -> tuple[Observation, ...]:
+        found.extend(requests)
+        return tuple(Silent(each.name, connected=False, kind="Unreachable", message="") for each in found)
+
+    monkeypatch.setattr(looking, "observe", observe)
+    nodes = (Node("n1", runtime="docker"), Node("n2", runtime="docker"))
+    known = Facts(runtime="docker", runtime_version="20.10")
+    session: Any = SimpleNamespace(
+        store=SimpleNamespace(nodes=lambda: [SimpleNamespace(node=node, facts=known) for node in nodes]),
+        settings=SimpleNamespace(timeouts=SimpleNamespace(observe=5.0)),
+        found={"n1": ("a" * 64,), "n2": ("b" * 64,)},
+        fleet=lambda membership: None,
+        beforehand=lambda fleet, requests: (),
+    )
+    situation = Situation(cluster="c1", now=0.0, nodes=nodes, stacks=(), memory=Memory())
+    looking._ask(session, None, situation, nodes, {}, closely=closely, first=first)  # type: ignore[arg-type]  # unused
+    return found
+
+
+def test_only_some_nodes_are_looked_at_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, near = asked(monkeypatch, frozenset({"n2"}))
+    assert (known.containers, known.stray_networks) == (("a" * 64,), False)
+    assert (near.containers, near.stray_networks) == ((), True)
+
+
+def test_all_nodes_are_looked_at_closely_unless_some_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [(each.containers, each.stray_networks) for each in asked(monkeypatch, None)] == [((), True)] * 2
+
+
+def test_a_second_question_of_one_look_is_not_about_known_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [each.containers for each in asked(monkeypatch, frozenset(), first=False)] == [(), ()]
+
+
+def test_a_limit_is_a_pattern_or_a_file_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hosts").write_text("[web]\nweb[1:3]\n[db]\ndb1\n")
+    (tmp_path / "keep").write_text("web1\ndb\n")
+    monkeypatch.chdir(tmp_path)
+    session: Any = SimpleNamespace(inventory=load((str(tmp_path / "hosts"),), cwd=tmp_path))
+    assert limited(session, None) is None
+    assert limited(session, "web:!web2") == {"web1", "web3"}
+    assert limited(session, "@keep") == {"web1", "db1"}
+    assert limited(session, "web2,@keep") == {"web1", "web2", "db1"}
+    with pytest.raises(ConfigError, match="--limit lost matches no host"):
+        limited(session, "lost")

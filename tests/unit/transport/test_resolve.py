@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from pathlib import Path
 
@@ -173,10 +174,31 @@ def test_a_config_of_the_project(home: Home, tmp_path: Path) -> None:
     words = ("-F", str(project / "ssh.cfg"))
     assert "trust-project" in home.error("web", *words)
     assert home.target("web", *words, trusted=True).proxy_command == "relay fleet@web:22 %"
-    (project / "ssh.cfg").write_text("Match exec true\n  User fleet\n")
-    assert "runs a program" in home.error("web", *words)
     assert "there is no such file" in home.error("web", "-F", str(project / "missing"))
     assert home.target("web", "-F", "none").user == this_user()
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="asks ssh itself")
+@pytest.mark.parametrize(
+    "config",
+    [
+        "{}",
+        "Match final\n  Port 8\n{}",
+        "Match canonical\n  Port 8\n{}",
+        "Host db\n  Port 8\nMatch final\n  Port 8\n{}",
+        'Match final exec "touch RAN"\n  Port 8\n',
+        "Match final\n  Port 8\nInclude MORE\n",
+    ],
+)
+def test_a_config_of_the_project_runs_nothing_before_it_is_trusted(home: Home, tmp_path: Path, config: str) -> None:
+    ran, more, named = tmp_path / "ran", tmp_path / "more.cfg", tmp_path / "ssh.cfg"
+    more.write_text(f'Match exec "touch {ran}"\n  User fleet\n')
+    text = config.format(more.read_text()).replace("RAN", str(ran)).replace("MORE", str(more))
+    named.write_text(text)
+    assert "trust-project" in home.error("web", "-F", str(named))
+    assert not ran.exists()
+    home.target("web", "-F", str(named), trusted=True)
+    assert ran.exists()
 
 
 def test_a_proxycommand_of_the_user_needs_no_trust(home: Home) -> None:
