@@ -56,6 +56,13 @@ def asked(fleet: Fleet, node: str, url: str, *, client: str = "") -> str:
     return done.stdout.decode().strip()
 
 
+def always_asked(fleet: Fleet, node: str, url: str, *, client: str, times: int = 20) -> bool:
+    """Whether a client is answered so many times in a row; so one of three replicas is not passed over by chance."""
+    script = 'for i in $(seq "$2"); do timeout 3 wget -q -O - "$1" || exit; done; echo always'
+    done = fleet.lab.run(node, (fleet.runtime(node), "exec", client, "sh", "-c", script, "sh", url, str(times)))
+    return done.stdout.decode().strip().endswith("always")
+
+
 def clients(fleet: Fleet) -> dict[str, str]:
     """The client container of each node, by its name."""
     found = next(each for each in network(fleet)["services"] if each["name"] == "shop/client")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.lab.fleet import Fleet
-from tests.lab.networked import asked, clients, from_outside, shop
+from tests.lab.networked import always_asked, clients, from_outside, shop
 
 NODE = "node1"
 
@@ -125,7 +125,7 @@ def _broken(fleet: Fleet, damage: Damage, client: str) -> str:
         # a port leads to any replica by chance, and what is damaged may hold up only those on other nodes
         return "" if all(from_outside(fleet, damage.node) for _ in range(20)) else "the port does not answer"
     url = "http://web:8080/name"
-    return "" if all(asked(fleet, damage.node, url, client=client) for _ in range(4)) else "the service does not answer"
+    return "" if always_asked(fleet, damage.node, url, client=client) else "the service does not answer"
 
 
 def test_every_damage_is_seen_named_and_mended(fleet: Fleet) -> None:
