@@ -63,7 +63,7 @@ class Control:
             self.revisions.append(Revision("s", len(self.revisions) + 1, spec, digest, self.fleet.now, "me"))
 
     def step(self, *, killed_after: int | None = None, stores: bool = True) -> Plan:
-        """One pass, and a second. `stores` False: it is killed before it stores a revision."""
+        """One pass, and the time it takes. `stores` False: it is killed before it stores a revision."""
         self.last = self.fleet.one_pass(self.stacks, killed_after=killed_after)
         for asked in self.last.rollbacks if stores else ():
             assert asked.failed == self.head.number

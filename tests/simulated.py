@@ -136,6 +136,7 @@ class SimulatedNode:
 class SimulatedFleet:
     """`registry`: images that can be pulled. `removed_volumes`: what was deleted by an action, to be checked.
 
+    `pace`: seconds that a pass takes.
     `revisions`: every one that was ever wished for, as the store keeps those in use. `image_volumes`: where each image
     declares volumes. `init_exit`: what init containers end with, when time passes. `answer`: what a probe comes to, and
     the words of it; `tried`: those of the last pass. `use`: cores and bytes that a container uses.
@@ -145,6 +146,7 @@ class SimulatedFleet:
         self.nodes = {name: SimulatedNode(name) for name in names}
         self.registry = set(registry)
         self.now = 1_000_000.0
+        self.pace = 1.0
         self.memory = Memory()
         self.removed_volumes: list[str] = []
         self.healthy_at_once = True
@@ -189,7 +191,7 @@ class SimulatedFleet:
             if outcomes[-1].status is not Status.DONE:
                 failed.add(action.id)
         self.memory = learn(self.memory, outcomes, self.now, self.situation(()).timing)
-        self.sleep(1)
+        self.sleep(self.pace)
         return decided
 
     def measured(self, situation: Situation) -> Situation:

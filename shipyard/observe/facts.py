@@ -12,7 +12,7 @@ from shipyard.runtime.dialect import RuntimeState
 SCRIPT = r"""
 sy_first() { sy_line=''; read -r sy_line 2>/dev/null <"$2" && printf '%s %s\n' "$1" "$sy_line"; }
 sy_facts() {
-  printf 'clock '; date +%s
+  printf 'clock '; date +%s.%N
   printf 'uname '; uname -srm
   printf 'user '; id -un 2>/dev/null || echo "$sy_uid"
   printf 'uid %s\n' "$sy_uid"
@@ -33,6 +33,8 @@ section facts sy_facts
 """
 
 _FLOAT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_CLOCK = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(?:\.%?N)?")
+"""Some busyboxes know no `%N`, and print it as it is."""
 
 
 def parse(body: bytes) -> Mapping[str, str]:
@@ -43,9 +45,10 @@ def parse(body: bytes) -> Mapping[str, str]:
 
 def clock(said: Mapping[str, str]) -> float:
     """The node's own unix seconds. Raises ValueError where it told none."""
-    if not _FLOAT.fullmatch(said.get("clock", "")):
-        raise ValueError("it did not say what time it is there (date +%s)")
-    return float(said["clock"])
+    found = _CLOCK.fullmatch(said.get("clock", ""))
+    if found is None:
+        raise ValueError("it did not say what time it is there (date +%s.%N)")
+    return float(found[1])
 
 
 def facts(said: Mapping[str, str], node_id: str, runtime: str, state: RuntimeState) -> Facts:

@@ -21,9 +21,9 @@ from shipyard.planner.succession import policy_of
 from shipyard.planner.turns import Turn, target
 from shipyard.planner.world import World
 
-UNCHECKED = 2.0
-"""Seconds that a first new replica without health check or probe must run before others follow: what can't start at
-all has ended by then. One that is checked has said itself that it is well."""
+UNCHECKED = 1.0
+"""Seconds, by its node's clock, that a first new replica without health check or probe must have run before others
+follow: what can't start at all has ended by then. One that is checked has said itself that it is well."""
 
 JUDGED = -1.0
 """`Rollout.canary` once the canaries were judged good."""
@@ -118,7 +118,7 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
             watched[turn.slot] = last = world.now
         elif turn.kind not in (Kind.READY, Kind.UNSEEN):
             watched.pop(turn.slot, None)
-        if turn.slot in watched and world.now - watched[turn.slot] >= trial(turn.service, policy):
+        if turn.slot in watched and proven(world, turn, watched[turn.slot], policy) <= world.now:
             gated = True
         stood = turn.slot in watched and world.now - watched[turn.slot] >= policy.monitor
         ready = turn.kind == Kind.READY and (stood or world.situation.foresight)
@@ -140,11 +140,16 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
     )
 
 
-def trial(service: ServiceSpec, policy: UpdatePolicy) -> float:
-    """Seconds that the first new replica has to have been ready before others follow it."""
-    check = service.container.healthcheck
-    checked = (check is not None and check.test != ("NONE",)) or service.probes.readiness is not None
-    return 0.0 if checked else min(policy.monitor, UNCHECKED)
+def proven(world: World, turn: Turn, since: float, policy: UpdatePolicy) -> float:
+    """When others may follow a first new replica that is ready `since` then: at once where something checks it.
+
+    What counts is how long it has run: it did so before it was first seen.
+    """
+    check, box = turn.service.container.healthcheck, turn.condition.current
+    if (check is not None and check.test != ("NONE",)) or turn.service.probes.readiness is not None:
+        return since
+    started = world.now - box.age if box is not None and box.age is not None else since
+    return min(since, started) + min(policy.monitor, UNCHECKED)
 
 
 def _canary(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout, good: set[int]) -> float:

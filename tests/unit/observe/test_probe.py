@@ -12,7 +12,7 @@ import pytest
 
 from shipyard.base.errors import NotObserved, RuntimeBroken, Truncated
 from shipyard.model.observed import Container, ContainerState, ObservedNode
-from shipyard.observe import probe
+from shipyard.observe import facts, probe
 from shipyard.observe.probe import NodeRequest, Probe
 from shipyard.runtime import nodedir
 from shipyard.runtime.dialect import RuntimeState
@@ -46,19 +46,28 @@ def observed(node: ShellNode, question: Probe) -> ObservedNode:
     return probe.read("n1", node.run(question.script, timeout=30), question)
 
 
+@pytest.mark.parametrize(
+    ("said", "clock"),
+    [("1795922931.251443098", 1795922931.251443), ("1795922931.%N", 1795922931.0), ("1795922931", 1795922931.0)],
+)
+def test_a_clock_without_fractions_of_seconds_is_a_clock_too(said: str, clock: float) -> None:
+    """Ages of containers are as exact as that; busybox may know whole seconds only."""
+    assert facts.clock({"clock": said}) == pytest.approx(clock)
+
+
 def test_facts_are_those_of_the_machine(node: ShellNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = observed(node, asked(monkeypatch, FakeDialect(probe=SECTIONS, parse=parse))).facts
-    assert facts.hostname == platform.node()
-    assert facts.kernel == platform.release()
-    assert facts.arch == platform.machine()
-    assert facts.cpus == os.cpu_count()
-    assert facts.memory == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert abs(facts.clock - time.time()) < 30
-    assert facts.uptime > 0
-    assert facts.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert facts.systemd == Path("/run/systemd/system").is_dir()
-    assert facts.os.startswith(platform.freedesktop_os_release()["PRETTY_NAME"])
-    assert (facts.runtime, facts.runtime_version, facts.rootless) == ("fakectl", "1.2", True)
+    found = observed(node, asked(monkeypatch, FakeDialect(probe=SECTIONS, parse=parse))).facts
+    assert found.hostname == platform.node()
+    assert found.kernel == platform.release()
+    assert found.arch == platform.machine()
+    assert found.cpus == os.cpu_count()
+    assert found.memory == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert abs(found.clock - time.time()) < 30
+    assert found.uptime > 0
+    assert found.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert found.systemd == Path("/run/systemd/system").is_dir()
+    assert found.os.startswith(platform.freedesktop_os_release()["PRETTY_NAME"])
+    assert (found.runtime, found.runtime_version, found.rootless) == ("fakectl", "1.2", True)
 
 
 def test_the_first_contact_makes_the_nodes_id_and_no_owner(node: ShellNode, monkeypatch: pytest.MonkeyPatch) -> None:
