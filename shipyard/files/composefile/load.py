@@ -12,6 +12,7 @@ from shipyard.base.record import Struct
 from shipyard.files import patterns
 from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.value import Reading
+from shipyard.files.composefile import schema
 from shipyard.files.composefile.nodes import ManyMarks, Node, plain
 from shipyard.files.composefile.reading import Reader, named, variables
 from shipyard.files.composefile.services import adapted, enabled, inherited
@@ -36,16 +37,28 @@ class Project(Struct, frozen=True):
 
 
 def together(paths: Sequence[Path], wish: Wish, *, project: Path, environ: Mapping[str, str]) -> Project:
-    """Read the files; what stands in them is not looked at closer. Raises FileErrors."""
+    """Read the files; what stands in them is held against Compose's schema alone. Raises FileErrors."""
+    whole, wrong = _together(paths, wish, project, environ)
+    if wrong:
+        raise FileErrors(ordered(wrong, paths))
+    return whole
+
+
+def _together(
+    paths: Sequence[Path], wish: Wish, project: Path, environ: Mapping[str, str]
+) -> tuple[Project, list[FileError]]:
+    """The project, and what Compose's schema says against it, which others may say better. Raises FileErrors."""
     notices: list[str] = []
+    wrong: list[FileError] = []
     files = tuple(dict.fromkeys(inside(path, project) for path in paths))
     try:
         whole, name, known = _read(paths, wish, project, environ, notices)
+        wrong = schema.problems(whole)
         marks = ManyMarks(str(paths[0]))
         _prepare(whole, _profiles(wish, known), notices, known)
     except FileError as error:
-        raise FileErrors((error,)) from None
-    return Project(name, files, plain(whole, marks), marks, known, tuple(notices))
+        raise FileErrors(ordered([error, *schema.left(wrong, [error])], paths)) from None
+    return Project(name, files, plain(whole, marks), marks, known, tuple(notices)), wrong
 
 
 def normal_form(paths: Sequence[Path], wish: Wish, *, project: Path, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -55,6 +68,8 @@ def normal_form(paths: Sequence[Path], wish: Wish, *, project: Path, environ: Ma
     folder = paths[0].parent
     try:
         whole, name, known = _read(paths, wish, project, environ, [])
+        if wrong := schema.problems(whole):
+            raise FileErrors(ordered(wrong, paths))
         services = whole.get("services") or Node({}, whole.mark)
         profiles = {key: found for key, node in services.data.items() if (found := node.get("profiles")) is not None}
         whole.data["services"] = kept = enabled(services, _profiles(wish, known))
@@ -94,7 +109,7 @@ def load(
 ) -> LoadedFiles:
     """Read Compose files that are laid over each other. Raises FileErrors with what is wrong."""
     pattern, hosts = wish.hosts or "all", hosts_of(wish.hosts or "all", inventory)
-    whole = together(paths, wish, project=project, environ=environ)
+    whole, wrong = _together(paths, wish, project, environ)
     problems: list[FileError] = []
     notices = list(whole.notices)
     files, name, data, marks, known = whole.files, whole.name, whole.data, whole.marks, whole.environ
@@ -104,7 +119,7 @@ def load(
     got = {section: root.child(section, data[section]) for section in _SECTIONS if data.get(section) is not None}
     play = Play(root, {"stack": name, **got}, hosts, pattern, ())
     assembly = Assembly(inventory, problems)
-    return loaded(assembly, [(play, files[0])], files, pattern, wish, paths, tags, problems, notices)
+    return loaded(assembly, [(play, files[0])], files, pattern, wish, paths, tags, problems, notices, wrong)
 
 
 def loaded(
@@ -117,9 +132,14 @@ def loaded(
     tags: Sequence[str],
     problems: list[FileError],
     notices: list[str],
+    of_schema: Sequence[FileError] = (),
 ) -> LoadedFiles:
-    """What plays made of files of others come to, each with its file. Raises FileErrors with all that is wrong."""
+    """What plays made of files of others come to, each with its file. Raises FileErrors with all that is wrong.
+
+    `of_schema`: what is wrong by a schema, said only where nothing better is.
+    """
     stacks = assembly.stacks(plays)
+    problems += schema.left(of_schema, problems)
     if wish.strict:
         problems += [as_error(notice) for notice in notices]
     if problems:

@@ -19,7 +19,8 @@ from shipyard.files.yamldoc import MAX_BYTES, load_all
 
 MAX_FILES = 100
 _SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
-_KNOWN = (*_SECTIONS, "name", "version", "include", "models")
+_NOT_YET = ("models", "jobs")
+_KNOWN = (*_SECTIONS, "name", "version", "include", *_NOT_YET)
 
 
 def text_of(path: Path, project: Path) -> bytes:
@@ -206,8 +207,9 @@ def _check(document: Node) -> None:
             raise value.error("is not a key of a Compose file", path=(name,), hint=hint)
         if name in _SECTIONS and value.data is not None and not isinstance(value.data, dict):
             raise value.error(f"expected a mapping of {name} by name", path=(name,))
-    if document.get("models") is not None:
-        raise document.data["models"].error("is not carried out yet", path=("models",))
+    for name in _NOT_YET:
+        if document.get(name) is not None:
+            raise document.data[name].error("is not carried out yet", path=(name,))
     document.data.pop("version", None)
 
 

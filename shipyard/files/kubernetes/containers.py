@@ -13,7 +13,7 @@ from shipyard.files.kubernetes import environment, security
 from shipyard.files.kubernetes.data import Scope
 from shipyard.files.kubernetes.environment import Facts
 from shipyard.files.kubernetes.fields import Fields, done, itself, need, refused, said, warn
-from shipyard.files.kubernetes.quantity import cores, cpus, quantity, size, whole
+from shipyard.files.kubernetes.quantity import cores, cpus, memory, quantity, whole
 from shipyard.files.kubernetes.scalars import boolean, label_name, port, text, texts, word
 from shipyard.files.kubernetes.tree import node
 from shipyard.files.kubernetes.volumes import Volumes
@@ -200,7 +200,7 @@ def resources(main: Made, beside: list[Made]) -> Node | None:
     limits: dict[str, Any] = {}
     aside: dict[str, Any] = {}
     found = main.amounts
-    for key, name, read in (("cpus", "cpu", cpus), ("memory", "memory", size)):
+    for key, name, read in (("cpus", "cpu", cpus), ("memory", "memory", memory)):
         if f"limits.{name}" in found:
             limits[key] = node(found[f"limits.{name}"], read(found[f"limits.{name}"]))
         if f"requests.{name}" in found:
@@ -233,8 +233,8 @@ def of_member(made: Made) -> dict[str, Any]:
     _check_order(found)
     for name, key, read in (
         ("limits.cpu", "cpus", cpus),
-        ("limits.memory", "mem_limit", size),
-        ("requests.memory", "mem_reservation", size),
+        ("limits.memory", "mem_limit", memory),
+        ("requests.memory", "mem_reservation", memory),
     ):
         if name in found:
             keys[key] = node(found[name], read(found[name]))

@@ -54,5 +54,14 @@ def size(value: Value) -> int:
     return whole(quantity(value))
 
 
+def memory(value: Value) -> str:
+    """Bytes, rounded up, as Compose writes them: `128m`, as a text, which its schema asks for."""
+    amount = size(value)
+    for suffix, unit in (("g", 2**30), ("m", 2**20), ("k", 2**10)):
+        if amount and amount % unit == 0:
+            return f"{amount // unit}{suffix}"
+    return str(amount)
+
+
 def whole(amount: Decimal) -> int:
     return int(amount.to_integral_value(ROUND_CEILING))
