@@ -42,6 +42,7 @@ from shipyard.model.plan import (
     DropFiles,
     DropMarker,
     DropRevision,
+    KeepAvailability,
     KeepRevision,
     LoadHolder,
     Outcome,
@@ -80,8 +81,8 @@ class RefusedError(Exception):
 class SimulatedNode:
     """One node's containers by id, and what else it has. `up`: answers at all. `machine`: its id, where it is new.
 
-    `wiring`: what it says of the cluster's network, in detail, None where it is not asked. `open_connections`: of
-    containers, by name.
+    `kept`: its copy of what people decided about it. `wiring`: what it says of the cluster's network, in detail, None
+    where it is not asked. `open_connections`: of containers, by name.
     """
 
     name: str
@@ -99,6 +100,7 @@ class SimulatedNode:
     configs: set[str] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
     markers: set[str] = field(default_factory=set)
+    kept: tuple[Availability, float] = (Availability.ACTIVE, 0.0)
     revisions: dict[str, HeldRevision] = field(default_factory=dict)
     anonymous: set[str] = field(default_factory=set)
     wiring: ObservedWiring | None = None
@@ -128,6 +130,8 @@ class SimulatedNode:
             configs=tuple(sorted(self.configs)),
             secrets=tuple(sorted(self.secrets)),
             markers=tuple(sorted(self.markers)),
+            availability=self.kept[0],
+            drain_until=self.kept[1],
             wiring=self.wiring,
             open_connections=tuple(sorted(self.open_connections.items())),
         )
@@ -359,6 +363,8 @@ class SimulatedFleet:
                 node.revisions[stack] = HeldRevision(stack, number, digest)
             case DropRevision(stack):
                 node.revisions.pop(stack, None)
+            case KeepAvailability(availability, until):
+                node.kept = (availability, until)
             case DropMarker(name):
                 node.markers.discard(name)
             case _:

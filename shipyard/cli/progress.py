@@ -19,6 +19,7 @@ from shipyard.model.plan import (
     Action,
     DropFiles,
     DropRevision,
+    KeepAvailability,
     KeepRevision,
     Notice,
     Outcome,
@@ -34,7 +35,7 @@ from shipyard.model.progress import Ending, Progress, Unwatched
 if TYPE_CHECKING:
     from rich.live import Live
 
-BOOKKEEPING = (KeepRevision, DropRevision, PutConfig, PutSecret, DropFiles)
+BOOKKEEPING = (KeepRevision, DropRevision, KeepAvailability, PutConfig, PutSecret, DropFiles)
 """Steps that people need not hear of when they went well, unless they asked with -v."""
 IN_FLIGHT = 12
 """Lines of what is under way that a terminal shows at once."""

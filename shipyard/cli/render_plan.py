@@ -23,6 +23,7 @@ from shipyard.model.plan import (
     DropMarker,
     DropRevision,
     EnsureItem,
+    KeepAvailability,
     KeepRevision,
     LeaveBoot,
     LoadHolder,
@@ -131,7 +132,7 @@ def _sign(step: Step) -> tuple[str, str]:
             return "~", "yellow"
         case PullImage() | LoadHolder() | PutConfig() | PutSecret() | DropFiles() | KeepRevision() | DropMarker():
             return ".", "dim"
-        case ArmRevert() | MakeKey() | WriteHosts() | LeaveBoot():
+        case KeepAvailability() | ArmRevert() | MakeKey() | WriteHosts() | LeaveBoot():
             return ".", "dim"
         case _:
             assert_never(step)
@@ -144,7 +145,7 @@ def _is_replica(action: Action) -> bool:
 def stack_of(action: Action, stacks: set[str]) -> str:
     """The stack that an action belongs to; "" where it can't be told. `stacks`: names known from other actions."""
     match action.step:
-        case PullImage() | LoadHolder():
+        case PullImage() | LoadHolder() | KeepAvailability():
             return ""
         case _ if _is_replica(action):
             return action.target.partition("/")[0]
@@ -164,7 +165,7 @@ def _until(waiting: Waiting, now: float) -> str:
 
 
 _CONTAINERS = ("create", "replace", "remove", "start", "stop", "rewire")
-_ORDER = ("network", "volume", "image", "file", "wiring", "rules", "copy", "marker")
+_ORDER = ("network", "volume", "image", "file", "wiring", "rules", "copy", "decision", "marker")
 _NAMES = {
     "network": ("network", "networks"),
     "volume": ("volume", "volumes"),
@@ -173,6 +174,7 @@ _NAMES = {
     "wiring": ("piece of wiring", "pieces of wiring"),
     "rules": ("set of rules", "sets of rules"),
     "copy": ("copy of a revision", "copies of revisions"),
+    "decision": ("decision about a node", "decisions about nodes"),
     "marker": ("marker", "markers"),
 }
 
@@ -241,6 +243,8 @@ def _kind(step: Step) -> tuple[str, str] | None:
             return "copy", "keep"
         case DropRevision():
             return "copy", "drop"
+        case KeepAvailability():
+            return "decision", "keep"
         case DropMarker():
             return "marker", "drop"
         case EnsureItem() | MakeKey() | LeaveBoot():

@@ -11,6 +11,9 @@ from shipyard.base.errors import UsageError
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import cell
+from shipyard.model.node import Availability
+
+_DECIDED = {Availability.PAUSE: "is cordoned", Availability.DRAIN: "is drained"}
 
 
 @click.group(
@@ -64,7 +67,8 @@ def restore(app: App, file: Path) -> None:
 def rebuild(app: App) -> int:
     """Read a lost store back from the nodes.
 
-    Revisions and placements are kept on the nodes. Afterwards, applying the same files recreates nothing.
+    Revisions, placements, and which nodes are cordoned or drained are kept on the nodes. Afterwards, applying the same
+    files recreates nothing. Events, earlier revisions and pauses are in the store alone, and are gone.
     Every node of the inventory has to answer; --yes does without those that don't.
     """
     with opened(app) as fleet:
@@ -73,12 +77,18 @@ def rebuild(app: App) -> int:
     if app.out.json:
         report = {"cluster": rebuilt.cluster, "stacks": stacks, "placements": rebuilt.placements}
         lacking = [secret.name for secret in rebuilt.secrets]
-        app.out.data({**report, "nodes": list(rebuilt.nodes), "problems": list(rebuilt.problems), "secrets": lacking})
+        report |= {"nodes": list(rebuilt.nodes), "problems": list(rebuilt.problems), "secrets": lacking}
+        app.out.data({**report, "availability": {node.name: node.availability.value for node in rebuilt.decided}})
     for problem in rebuilt.problems:
         app.out.warn(cell(problem))
     names = ", ".join(f"{each.stack} (revision {each.number})" for each in rebuilt.revisions) or "none"
     app.out.line(f"Rebuilt from {len(rebuilt.nodes)} nodes: cluster {cell(rebuilt.cluster)}; stacks: {cell(names)};")
     app.out.line(f"{rebuilt.placements} replicas found where they are.")
+    for node in rebuilt.decided:
+        app.out.line(f"{cell(node.name)} {_DECIDED[node.availability]}, as before (`shipyard activate` ends that).")
+    if rebuilt.problems:
+        app.out.line("Whether nodes that did not answer were cordoned or drained only they know: say it again.")
+    app.out.line("What only the store knew is gone: events, earlier revisions, and which stacks were paused.")
     for external, how in ((True, "`shipyard secret set` these again"), (False, "apply the files again, which declare")):
         secrets = [cell(secret.name) for secret in rebuilt.secrets if secret.external is external]
         if secrets:

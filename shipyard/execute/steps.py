@@ -23,6 +23,7 @@ from shipyard.model.plan import (
     DropMarker,
     DropRevision,
     EnsureItem,
+    KeepAvailability,
     KeepRevision,
     LeaveBoot,
     LoadHolder,
@@ -114,6 +115,8 @@ def work(step: Step, dialect: Dialect, directory: str, contents: Contents) -> Wo
             return Work(text=nodedir.keep_revision(step))
         case DropRevision():
             return Work(text=nodedir.drop_revision(step.stack))
+        case KeepAvailability():
+            return Work(text=nodedir.keep_availability(step))
         case DropMarker():
             return Work(text=nodedir.drop_marker(step.name))
         case ArmRevert():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from shipyard.base.record import Struct
+from shipyard.model.node import Availability
 from shipyard.model.spec import Pairs
 from shipyard.model.wire import ObservedWiring
 
@@ -143,7 +144,8 @@ class ObservedNode(Struct, frozen=True):
     """Everything that one probe found. `owner`: the uuid of the store that owns the node, "" when nobody does.
 
     `epoch`: the newest lease holder's number the node has seen. `configs`, `secrets`: names of the files kept there
-    (`ConfigMount.file_name`). `markers`: of jobs' runs that were begun here. `others`: other clusters of which a store
+    (`ConfigMount.file_name`). `markers`: of jobs' runs that were begun here. `availability`, `drain_until`: its copy of
+    what people decided about it. `others`: other clusters of which a store
     owns this node too, each with that owner: where this cluster's own store is new, they may be what it was called
     before its store was lost. `usage`: of containers, sorted by id; only where it was asked for. `wiring`: what it has
     of the cluster's network, where it was asked for. `open_connections`: of the containers asked about, by name, how
@@ -162,6 +164,8 @@ class ObservedNode(Struct, frozen=True):
     configs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    availability: Availability = Availability.ACTIVE
+    drain_until: float = 0.0
     others: tuple[tuple[str, str], ...] = ()
     usage: tuple[Usage, ...] = ()
     wiring: ObservedWiring | None = None

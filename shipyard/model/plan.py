@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from shipyard.base.record import Struct
 from shipyard.model.memory import Memory
+from shipyard.model.node import Availability
 from shipyard.model.spec import (
     Attachment,
     ConfigMount,
@@ -150,6 +151,13 @@ class DropRevision(Struct, frozen=True):
     stack: str
 
 
+class KeepAvailability(Struct, frozen=True):
+    """What people decided about the node, on the node, so that a lost store can be rebuilt. `until`: of a drain."""
+
+    availability: Availability
+    until: float = 0.0
+
+
 class DropMarker(Struct, frozen=True):
     """Of a job's run that is no longer remembered."""
 
@@ -250,6 +258,7 @@ Step = (
     | DisconnectNetwork
     | KeepRevision
     | DropRevision
+    | KeepAvailability
     | DropMarker
     | ArmRevert
     | EnsureItem

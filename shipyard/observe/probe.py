@@ -127,6 +127,8 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         configs=kept.configs,
         secrets=kept.secrets,
         markers=kept.markers,
+        availability=kept.availability,
+        drain_until=kept.drain_until,
         others=kept.others,
         usage=state.usage,
         wiring=wiring,

@@ -33,6 +33,7 @@ from shipyard.model.plan import (
     DropMarker,
     DropRevision,
     EnsureItem,
+    KeepAvailability,
     KeepRevision,
     LeaveBoot,
     LoadHolder,
@@ -149,6 +150,8 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
             return replace(node, revisions=(*held, HeldRevision(stack, number, body_digest)))
         case DropRevision():
             return replace(node, revisions=tuple(held for held in node.revisions if held.stack != step.stack))
+        case KeepAvailability(availability, until):
+            return replace(node, availability=availability, drain_until=until)
         case ArmRevert():
             return node
         case EnsureItem() | DropItem() | MakeKey() | LoadRules() | WriteHosts() | LeaveBoot():

@@ -11,9 +11,9 @@ from shipyard.model import labels
 from shipyard.model.canonical import dumps
 from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import SlotKey
-from shipyard.model.node import NodeState
+from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, HeldRevision
-from shipyard.model.plan import DropRevision, KeepRevision, Notice, RemoveContainer
+from shipyard.model.plan import DropRevision, KeepAvailability, KeepRevision, Notice, RemoveContainer
 from shipyard.model.situation import DesiredStack
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
@@ -108,6 +108,19 @@ def keep_revisions(world: World) -> None:
             if held.stack not in known and world.stack(held.stack) is not None and world.wave.may_act(name):
                 why = f"the stack {held.stack} was removed"
                 world.wave.add(name, Phase.TIDY, held.stack, "StackRemoved", why, DropRevision(held.stack))
+
+
+def keep_decisions(world: World) -> None:
+    """See that each node holds what people decided about it: a store that is lost must not end a cordon or a drain."""
+    for node in world.situation.nodes:
+        seen = world.seen.get(node.name)
+        if seen is None or world.states.get(node.name) != NodeState.READY or not world.wave.may_act(node.name):
+            continue
+        until = 0.0 if node.availability == Availability.ACTIVE else float(int(node.drain_until))
+        if (seen.availability, seen.drain_until) != (node.availability, until):
+            step = KeepAvailability(node.availability, until)
+            detail = f"{node.name} keeps a copy of what was decided about it ({node.availability.value})"
+            world.wave.add(node.name, Phase.FETCH, node.name, "Copy", detail, step)
 
 
 def _keep(world: World, stack: DesiredStack, ready: list[str], holding: dict[str, HeldRevision]) -> None:

@@ -137,6 +137,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     storage.remove_named(world)
     filing.tidy(world)
     leftovers.keep_revisions(world)
+    leftovers.keep_decisions(world)
     ledger.choices = None  # they refer to the ledger: without that, nothing of it all has to wait for a collection
     return world, world.memory()
 

@@ -1,8 +1,9 @@
 """`state rebuild`: a store that was lost, read back from the nodes.
 
-Revisions come from the copies that nodes keep, placements from the containers' labels and names. The new store then
-takes the nodes over, with an epoch above every one that they have seen, so that what is left of the old one is
-fenced out. Secrets are on no node and have to be set again.
+Revisions come from the copies that nodes keep, placements from the containers' labels and names, cordons and drains
+from each node's own copy of what was decided about it. The new store then takes the nodes over, with an epoch above
+every one that they have seen, so that what is left of the old one is fenced out. Secrets are on no node and have to be
+set again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from shipyard.execute.script import Fence
 from shipyard.model import canonical, labels
 from shipyard.model.job import JOB_MODES, Job
 from shipyard.model.memory import KnownVolume, Memory, Placement, SlotKey
+from shipyard.model.node import Availability, Node
 from shipyard.model.observed import Container, ContainerState, ObservedNode, Silent
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision, SecretSpec
@@ -38,6 +40,7 @@ class Rebuilt(Struct, frozen=True):
     """What was read back. `problems`: nodes that did not answer; what only they knew is missing.
 
     `secrets`: names of those that the stacks use, whose contents no node gives back: they are set or applied again.
+    `decided`: nodes that are cordoned or drained, as they were.
     """
 
     cluster: str
@@ -46,6 +49,7 @@ class Rebuilt(Struct, frozen=True):
     nodes: tuple[str, ...]
     problems: tuple[str, ...]
     secrets: tuple[SecretSpec, ...] = ()
+    decided: tuple[Node, ...] = ()
 
 
 def clusters_on(session: Session) -> tuple[dict[str, list[tuple[str, KeptCluster]]], tuple[str, ...]]:
@@ -107,11 +111,12 @@ def rebuild(session: Session) -> Rebuilt:
         names = [name for name, _ in kept]
         situation = _observed(session, cluster, names)
         memory = _memory(situation, revisions)
+        decided = _decisions(session, situation)
         _take_over(session, situation, keeper)
         # Last and at once: until then the store is empty, so that whatever ended this can be mended and it be run again
         session.store.import_state(revisions, memory)
     lacking = missing(session.store, (revision.spec for revision in revisions))
-    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems, lacking)
+    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems, lacking, decided)
 
 
 def _revisions(kept: Iterable[KeptCluster]) -> tuple[Revision, ...]:
@@ -141,6 +146,20 @@ def _observed(session: Session, cluster: str, names: list[str]) -> Situation:
     situation = replace(session.situation(membership, ()), cluster=cluster, nodes=nodes, observed=answers)
     remember_nodes(session, membership, situation)
     return situation
+
+
+def _decisions(session: Session, situation: Situation) -> tuple[Node, ...]:
+    """Cordons and drains that nodes know of hold again, unless the new store says something of that node already."""
+    seen = situation.seen()
+    for record in session.store.nodes():
+        node = seen.get(record.node.name)
+        if node is None or node.availability == Availability.ACTIVE:
+            continue
+        if record.node.availability == Availability.ACTIVE:
+            kept = replace(record.node, availability=node.availability, drain_until=node.drain_until)
+            session.store.decide(kept)
+    known = (record.node for record in session.store.nodes())
+    return tuple(node for node in known if node.availability != Availability.ACTIVE)
 
 
 def _memory(situation: Situation, revisions: tuple[Revision, ...]) -> Memory:

@@ -8,6 +8,7 @@
       revisions/<stack>              `<number> <digest>`, then the revision's body
       configs/<file name>            contents of configs, with the owner and mode their containers see
       secrets/<file name>            contents of secrets, likewise
+      availability                   what people decided about the node (`pause 0`, `drain <until>`); none: active
       runs/<marker>                  left before a job's container is made: what has one is not begun again
 
 The directory is its user's alone; a file that others may read is reachable only through the bind mount of the file
@@ -24,8 +25,9 @@ from shipyard.base.record import Struct
 from shipyard.base.secret import SecretBytes
 from shipyard.base.text import printable
 from shipyard.model.labels import NAME
+from shipyard.model.node import Availability
 from shipyard.model.observed import HeldRevision
-from shipyard.model.plan import DropFiles, KeepRevision, PutConfig, PutSecret
+from shipyard.model.plan import DropFiles, KeepAvailability, KeepRevision, PutConfig, PutSecret
 from shipyard.model.spec import ConfigMount
 
 ROOT = "/var/lib/shipyard"
@@ -37,6 +39,7 @@ _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _FILE = re.compile(r"[0-9a-f]{64}-[0-9]{1,10}-[0-9]{1,10}-[0-7]{1,4}")
 _MARKER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,250}")
 _DIGEST = re.compile(r"[0-9a-z:]{1,80}")
+_DECIDED = (Availability.PAUSE.value, Availability.DRAIN.value)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 BASE = r"""
@@ -84,6 +87,8 @@ sy_state() {
     [ -e "$sy_dir/$sy_file" ] && read -r sy_word <"$sy_dir/$sy_file"
     printf '%s %s\n' "$sy_file" "$sy_word"
   done
+  [ -e "$sy_dir/availability" ] && read -r sy_word sy_until <"$sy_dir/availability" &&
+    printf 'availability %s %s\n' "$sy_word" "$sy_until"
   for sy_file in "$sy_dir"/revisions/*; do
     sy_number= sy_digest=
     [ -e "$sy_file" ] && read -r sy_number sy_digest <"$sy_file" &&
@@ -147,6 +152,7 @@ _LEFT_HALF_WRITTEN = 'rm -f "$sy_dir"/secrets/.[0-9a-f]*'
 class Kept(Struct, frozen=True):
     """What the directory holds. `owner`: the uuid of a store, "" for none. Revisions are sorted by stack.
 
+    `availability`, `drain_until`: what people decided about the node.
     `others`: other clusters that have a directory of the same user here, each with its owner, sorted.
     """
 
@@ -157,6 +163,8 @@ class Kept(Struct, frozen=True):
     configs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    availability: Availability = Availability.ACTIVE
+    drain_until: float = 0.0
     others: tuple[tuple[str, str], ...] = ()
 
 
@@ -227,6 +235,13 @@ def keep_revision(step: KeepRevision) -> str:
     return _put("revisions", name, "600", "", content)
 
 
+def keep_availability(step: KeepAvailability) -> str:
+    """Keep what people decided about the node; that it is active needs no file."""
+    if step.availability is Availability.ACTIVE:
+        return 'rm -f "$sy_dir/availability"'
+    return _put("", "availability", "600", "", f"{step.availability.value} {int(step.until):d}\n".encode())
+
+
 def leave_marker(name: str) -> str:
     """Note that something begins, or fail because it did before."""
     return f"sy_once {_marker(name)}"
@@ -246,6 +261,7 @@ def read_state(body: bytes) -> Kept:
     """What `sy_state` printed. Entries that are not whole are left out: they are as good as none."""
     words = [line.split() for line in body.decode("utf-8", "replace").splitlines()]
     single = {found[0]: found[1][:80] for found in words if len(found) == 2}
+    availability, until = _availability(words)
     others = [(found[1][:128], found[2][:80]) for found in words if len(found) == 3 and found[0] == "other"]
     held = [found[1:] for found in words if len(found) == 4 and found[0] == "revision"]
     return Kept(
@@ -261,8 +277,18 @@ def read_state(body: bytes) -> Kept:
         configs=_files(words, "config"),
         secrets=_files(words, "secret"),
         markers=_names(words, "run"),
+        availability=availability,
+        drain_until=until,
         others=tuple(sorted((printable(cluster), printable(owner)) for cluster, owner in others)),
     )
+
+
+def _availability(words: list[list[str]]) -> tuple[Availability, float]:
+    """What can't be read is as good as none, and is written anew."""
+    for found in words:
+        if len(found) == 3 and found[0] == "availability" and found[1] in _DECIDED:
+            return Availability(found[1]), float(_count(found[2]))
+    return Availability.ACTIVE, 0.0
 
 
 def _names(words: list[list[str]], kind: str) -> tuple[str, ...]:
@@ -293,4 +319,5 @@ def _marker(name: str) -> str:
 def _put(folder: str, name: str, mode: str, owner: str, content: bytes) -> str:
     """Content as a here-document, so that it is in no argv. Base64 has no `_`, so nothing in it ends it early."""
     text = base64.encodebytes(content).decode()
-    return f"""sy_put "$sy_dir/{folder}/{name}" {mode} '{owner}' <<'_END_'\n{text}_END_"""
+    path = f"{folder}/{name}" if folder else name
+    return f"""sy_put "$sy_dir/{path}" {mode} '{owner}' <<'_END_'\n{text}_END_"""

@@ -71,6 +71,33 @@ def test_a_lost_store_is_rebuilt_and_recreates_nothing(fleet: Fleet, written: st
     assert "VolumeLost" in fleet.shipyard("reconcile").expect(2).stdout, "volumes are known again, too"
 
 
+def test_a_rebuilt_store_knows_which_nodes_are_cordoned_and_drained(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    fleet.shipyard("cordon", "node1").expect(0)
+    fleet.shipyard("drain", "node2").expect(0)
+    fleet.shipyard("reconcile", "--check").expect(0)
+    before = replicas(fleet)
+    lose(fleet)
+    rebuilt = fleet.shipyard("state", "rebuild").expect(0).stdout
+    assert "node1 is cordoned, as before" in rebuilt
+    assert "node2 is drained, as before" in rebuilt
+    nodes = fleet.shipyard("status", "-o", "json").json["nodes"]
+    assert {node["name"]: node["availability"] for node in nodes if node["availability"] != "active"} == {
+        "node1": "pause",
+        "node2": "drain",
+    }
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    assert {name: each["node"] for name, each in replicas(fleet).items()} == {
+        name: each["node"] for name, each in before.items()
+    }, "nothing goes back to them"
+    fleet.shipyard("activate", "node1").expect(0)
+    fleet.shipyard("activate", "node2").expect(0)
+    fleet.shipyard("reconcile").expect(0)
+    lose(fleet)
+    assert "as before" not in fleet.shipyard("state", "rebuild").expect(0).stdout
+
+
 def test_a_store_lost_in_the_middle_of_an_update(fleet: Fleet) -> None:
     fleet.write("shop.yml", SLOW)
     fleet.shipyard("apply", "shop.yml").expect(0)

@@ -16,12 +16,14 @@ from shipyard.base.errors import StoreError
 from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer, steps
 from shipyard.execute.script import Fence, Script, build, claim
+from shipyard.model.node import Availability
 from shipyard.model.plan import (
     Action,
     CreateContainer,
     DropFiles,
     DropMarker,
     DropRevision,
+    KeepAvailability,
     KeepRevision,
     PutConfig,
     PutSecret,
@@ -471,6 +473,23 @@ def test_a_stacks_revision_replaces_its_older_one_and_is_dropped(node: ShellNode
         assert (folder / "web").read_text() == f"{number} {'ab' * 32}\n{body}\n"
     act(node, fence, FakeDialect(), action(1, step=DropRevision("web")))
     assert list(folder.iterdir()) == []
+
+
+def test_what_was_decided_about_a_node_is_kept_on_it_until_it_is_active(node: ShellNode, fence: Fence) -> None:
+    def told() -> tuple[str, float]:
+        text = "sy_uid=$(id -u)\n" + nodedir.locate(fence.cluster) + nodedir.reading() + "sy_state\n"
+        kept = nodedir.read_state(node.run(text.encode(), timeout=30).stdout)
+        return kept.availability.value, kept.drain_until
+
+    for availability, until in ((Availability.PAUSE, 0.0), (Availability.DRAIN, 1_700_000_000.0)):
+        said = act(node, fence, FakeDialect(), action(1, step=KeepAvailability(availability, until)))
+        assert statuses(said) == ["done"]
+        assert told() == (availability.value, until)
+    (directory(node, fence) / "availability").write_text("gone mad\n")
+    assert told() == ("active", 0.0), "nonsense is no decision"
+    said = act(node, fence, FakeDialect(), action(1, step=KeepAvailability(Availability.ACTIVE)))
+    assert statuses(said) == ["done"]
+    assert not (directory(node, fence) / "availability").exists()
 
 
 def test_what_has_a_marker_is_not_begun_again_until_the_marker_is_dropped(node: ShellNode, fence: Fence) -> None:

@@ -182,6 +182,8 @@ def test_a_drained_node_lets_it_end_and_after_the_drains_deadline_it_is_begun_el
     fleet.one_pass(desired)
     first = node_of(fleet)
 
+    fleet.nodes[first].kept = (Availability.DRAIN, 2e6)
+
     def drained(now: float) -> Plan:
         nodes = (Node(name, availability=drain if name == first else active, drain_until=2e6) for name in NODES)
         return plan(replace(fleet.situation(desired), nodes=tuple(nodes), now=now), waves=1)

@@ -141,6 +141,7 @@ def test_a_wish_for_a_node_that_is_drained_meanwhile_is_dropped() -> None:
     stacks = declared(ServiceSpec("web", NONE, replicas=9))
     fleet = grown(stacks)
     asked(fleet, stacks)
+    fleet.nodes["n4"].kept = (Availability.DRAIN, 0.0)
     situation = fleet.situation(stacks)
     nodes = tuple(
         Node(each.name, availability=Availability.DRAIN) if each.name == "n4" else each for each in situation.nodes
