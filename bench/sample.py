@@ -11,7 +11,8 @@ from dataclasses import dataclass
 class Row:
     """One line of the table. `values`: one of each repetition. `reference`: what a ratio is taken to, and its value.
 
-    `target`: the most that `ratio` may be (or the least, with `least`), or of `value` where there is no reference.
+    `target`: the most that `ratio` may be (or the least, with `least` or `more`), or of `value` where there is no
+    reference. `least` is for times, of which the reference is the larger; `more` is for what should be large itself.
     """
 
     what: str
@@ -20,6 +21,7 @@ class Row:
     reference: tuple[str, float] | None = None
     target: float | None = None
     least: bool = False
+    more: bool = False
 
     @property
     def value(self) -> float:
@@ -38,11 +40,11 @@ class Row:
         if self.target is None:
             return None
         judged = self.value if self.ratio is None else self.ratio
-        return judged >= self.target if self.least else judged <= self.target
+        return judged >= self.target if self.least or self.more else judged <= self.target
 
     def cells(self) -> tuple[str, ...]:
         """As text: what, median, lowest to highest, number of runs, reference, ratio, target, whether it is met."""
-        sign = "≥" if self.least else "≤"
+        sign = "≥" if self.least or self.more else "≤"
         unit = "x" if self.reference is not None else f" {self.unit}"
         return (
             self.what,

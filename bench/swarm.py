@@ -130,7 +130,7 @@ class Shipyard:
         try:
             yield
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             process.wait()
 
     def clean(self) -> None:

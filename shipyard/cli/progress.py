@@ -42,15 +42,20 @@ IN_FLIGHT = 12
 
 
 @contextmanager
-def watching(out: Output, *, cron: bool = False, diff: bool = False, check: bool = False) -> Iterator[Progress]:
-    """The display that suits where the output goes. `diff`: show the first plan, too. `check`: show it and no more."""
+def watching(
+    out: Output, *, cron: bool = False, diff: bool = False, check: bool = False, rounds: bool = False
+) -> Iterator[Progress]:
+    """The display that suits where the output goes. `diff`: show the first plan, too. `check`: show it and no more.
+
+    `rounds`: runs follow each other for ever (`--watch`).
+    """
     if check:
         yield CheckProgress(out)
         return
     if cron or not out.live:
-        yield LineProgress(out, cron=cron, diff=diff)
+        yield LineProgress(out, cron=cron, diff=diff, rounds=rounds)
         return
-    live = LiveProgress(out, diff=diff)
+    live = LiveProgress(out, diff=diff, rounds=rounds)
     with live.display():
         yield live
 
@@ -71,12 +76,13 @@ def outcome_line(outcome: Outcome) -> Line:
 
 
 class LineProgress:
-    """A line for each change, for pipes, logs and cron."""
+    """A line for each change, for pipes, logs and cron. Of rounds without a change, the first alone is told."""
 
-    def __init__(self, out: Output, *, cron: bool = False, diff: bool = False) -> None:
-        self._out, self._cron, self._diff = out, cron, diff
+    def __init__(self, out: Output, *, cron: bool = False, diff: bool = False, rounds: bool = False) -> None:
+        self._out, self._cron, self._diff, self._rounds = out, cron, diff, rounds
         self._told: set[tuple[str, str]] = set()
         self._done = 0
+        self._last: list[Line] | None = None
 
     def on_pass(self, number: int) -> None:
         if self._out.verbose:
@@ -119,9 +125,15 @@ class LineProgress:
     def done(self, ending: Ending) -> None:
         if self._out.json:
             self._safely(lambda: self._out.data(ending_json(ending)))
-        if self._cron and not (self._done or ending.failed):
+        done, self._done = self._done, 0
+        if self._cron and not (done or ending.failed):
             return
-        self._lines(ending_lines(ending, self._done, self._out.fold()))
+        lines = ending_lines(ending, done, self._out.fold(), rounds=self._rounds)
+        if lines != self._last or done or ending.failed:
+            self._lines(lines)
+        self._last = lines if self._rounds else None
+        if ending.converged:
+            self._told.clear()
 
     def _lines(self, lines: list[Line]) -> None:
         self._safely(lambda: self._out.lines(lines))
@@ -149,12 +161,13 @@ class CheckProgress(Unwatched):
 class LiveProgress(LineProgress):
     """On a terminal: what has been done scrolls by, and beneath it stands what is under way."""
 
-    def __init__(self, out: Output, *, diff: bool = False) -> None:
-        super().__init__(out, diff=diff)
+    def __init__(self, out: Output, *, diff: bool = False, rounds: bool = False) -> None:
+        super().__init__(out, diff=diff, rounds=rounds)
         self._flying: dict[tuple[str, int], Action] = {}
         self._total = self._ended = self._pass = 0
         self._waiting: tuple[Waiting, ...] = ()
         self._again = 0.0
+        self._between = False
         self._live: Live | None = None
 
     @contextmanager
@@ -170,7 +183,7 @@ class LiveProgress(LineProgress):
 
     def on_pass(self, number: int) -> None:
         super().on_pass(number)
-        self._pass, self._waiting = number, ()
+        self._pass, self._waiting, self._between = number, (), False
         self._total = self._ended = 0
         self._flying.clear()
 
@@ -189,7 +202,8 @@ class LiveProgress(LineProgress):
     def done(self, ending: Ending) -> None:
         self._flying.clear()
         self._waiting = ()
-        if self._live is not None:
+        self._between = self._rounds
+        if self._live is not None and not self._rounds:
             self._live.stop()
         super().done(ending)
 
@@ -206,6 +220,8 @@ class LiveProgress(LineProgress):
         elif flying:
             title = f"pass {self._pass}: {self._ended} of {self._total} done"
             rows = [f"  {cell(each.node)}  {cell(each.target)}  {verb(each.step)}" for each in flying]
+        elif self._between:
+            title, rows = "watching; Ctrl-C ends it", []
         else:
             title, rows = "looking at the nodes" if self._pass else "starting", []
         if len(rows) > IN_FLIGHT:
@@ -228,8 +244,8 @@ def ending_json(ending: Ending) -> dict[str, Any]:
     }
 
 
-def ending_lines(ending: Ending, done: int, fold: int | None) -> list[Line]:
-    """The last words of a run. `done`: how many changes were shown."""
+def ending_lines(ending: Ending, done: int, fold: int | None, *, rounds: bool = False) -> list[Line]:
+    """The last words of a run. `done`: how many changes were shown. `rounds`: another run follows."""
     lines: list[Line] = []
     for title, entries in (("Blocked", ending.blocked), ("Waiting", ending.waiting)):
         if entries:
@@ -239,10 +255,10 @@ def ending_lines(ending: Ending, done: int, fold: int | None) -> list[Line]:
         lines.append(())
     if ending.unreachable:
         lines.append((("Not reached: ", "yellow"), ", ".join(cell(name) for name in ending.unreachable)))
-    return [*lines, _verdict(ending, done)]
+    return [*lines, _verdict(ending, done, rounds=rounds)]
 
 
-def _verdict(ending: Ending, done: int) -> Line:
+def _verdict(ending: Ending, done: int, *, rounds: bool) -> Line:
     if ending.converged and ending.unreachable:
         did = f"{done} done, n" if done else "N"
         return ((f"{did}othing more to do where nodes answered; what runs on the others is not known.", "bold yellow"),)
@@ -253,4 +269,6 @@ def _verdict(ending: Ending, done: int) -> Line:
     if ending.converged:
         return (("The fleet is as declared", "bold green"), sums)
     late = " The time limit ended first; `shipyard reconcile` takes it from here." if ending.timed_out else ""
+    if rounds and ending.timed_out:
+        return (("The fleet is not as declared yet", "bold yellow"), sums if done or ending.failed else ".")
     return (("The fleet is not as declared", "bold yellow"), (sums if done or ending.failed else ".") + late)

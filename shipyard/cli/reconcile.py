@@ -59,7 +59,8 @@ def reconcile(
         accept_empty=accept_empty,
         timeout=app.settings.timeouts.converge if timeout is None else timeout,
     )
-    with opened(app, call=True, ask=not check) as fleet, watching(app.out, cron=cron, check=check) as progress:
+    display = watching(app.out, cron=cron, check=check, rounds=watch)
+    with opened(app, call=True, ask=not check) as fleet, display as progress:
         try:
             return fleet.reconcile(request, progress).exit_code(check=check)
         except LeaseHeld as held:

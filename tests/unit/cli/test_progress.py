@@ -102,6 +102,29 @@ def test_cron_says_what_changed_and_how_it_ended() -> None:
     assert said.endswith("The fleet is as declared: 1 done in 1 pass.\n")
 
 
+def test_rounds_are_told_of_where_they_differ_and_each_counts_its_own() -> None:
+    out, stdout, _ = screen.pipe()
+    progress = LineProgress(out, rounds=True)
+    at_rest = Ending(converged=True, passes=1)
+    progress.done(at_rest)
+    progress.done(at_rest)
+    for _ in range(2):
+        progress.on_outcome(Outcome(MISSING, Status.DONE))
+        progress.done(Ending(converged=True, passes=2, changed=1))
+    progress.on_outcome(Outcome(MISSING, Status.DONE))
+    progress.done(Ending(converged=False, passes=1, changed=1, timed_out=True))
+    progress.done(at_rest)
+    progress.done(at_rest)
+    did = "done    node1  guestbook/web.1  create-container  Missing"
+    assert stdout.getvalue().splitlines() == [
+        "Nothing to do: the fleet is as declared.",
+        *[did, "The fleet is as declared: 1 done in 2 passes."] * 2,
+        did,
+        "The fleet is not as declared yet: 1 done in 1 pass.",
+        "Nothing to do: the fleet is as declared.",
+    ]
+
+
 def test_quiet_shows_failures_alone() -> None:
     out, stdout, stderr = screen.pipe(quiet=True)
     run(LineProgress(out), Ending(converged=True, passes=1, changed=1))
