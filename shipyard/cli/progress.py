@@ -81,6 +81,7 @@ class LineProgress:
     def __init__(self, out: Output, *, cron: bool = False, diff: bool = False, rounds: bool = False) -> None:
         self._out, self._cron, self._diff, self._rounds = out, cron, diff, rounds
         self._told: set[tuple[str, str]] = set()
+        self._blocked: list[Event] = []
         self._done = 0
         self._last: list[Line] | None = None
 
@@ -111,6 +112,10 @@ class LineProgress:
         style = "yellow" if event.warning else ""
         self._lines([((f"{cell(event.target)}  ", style), sentence(event.reason, event.message))])
 
+    def on_blocked(self, event: Event) -> None:
+        if self._cron:
+            self._blocked.append(event)
+
     def on_notice(self, notice: Notice) -> None:
         target, reason, detail = known(notice)
         words = sentence(reason, detail)
@@ -127,6 +132,9 @@ class LineProgress:
             self._safely(lambda: self._out.data(ending_json(ending)))
         done, self._done = self._done, 0
         if self._cron and not (done or ending.failed):
+            for event in self._blocked:
+                self.on_event(event)
+            self._blocked.clear()
             return
         lines = ending_lines(ending, done, self._out.fold(), rounds=self._rounds)
         if lines != self._last or done or ending.failed:

@@ -331,6 +331,19 @@ class FailedFencing(Struct, frozen=True):
         return (self.node,)
 
 
+class Stuck(Struct, frozen=True):
+    """Something was blocked when it was last looked at, for this reason since `since` (unix seconds)."""
+
+    target: str
+    reason: str
+    detail: str
+    since: float
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.target, self.reason, self.detail)
+
+
 class Memory(Struct, frozen=True):
     """All of it, each tuple sorted by its key.
 
@@ -360,6 +373,7 @@ class Memory(Struct, frozen=True):
     wired: tuple[Wired, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     draining: tuple[Draining, ...] = ()
+    stuck: tuple[Stuck, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

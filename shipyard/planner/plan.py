@@ -32,6 +32,7 @@ from shipyard.planner import (
     replicas,
     scaling,
     storage,
+    stuck,
     stumbling,
     wiring,
 )
@@ -83,9 +84,10 @@ def _plan(situation: Situation, waves: int) -> Plan:
         situation = assume(replace(situation, memory=now, foresight=True), actions)
         world, now = _step(situation, judgement)
     silent = tuple(answer.name for answer in situation.observed if isinstance(answer, Silent) and not answer.connected)
+    blocked = _sorted_blocked(first, judgement)
     return Plan(
         waves=tuple(done),
-        blocked=_sorted_blocked(first, judgement),
+        blocked=blocked,
         waiting=_sorted_waiting(first),
         notices=_sorted_notices(first, judgement),
         unreachable=silent,
@@ -93,7 +95,7 @@ def _plan(situation: Situation, waves: int) -> Plan:
         fence=tuple(sorted(first.book.fence)),
         rollbacks=tuple(first.rollbacks),
         inspect=tuple(sorted(first.inspect)),
-        memory=memory,
+        memory=stuck.remembered(situation, memory, blocked),
     )
 
 

@@ -12,11 +12,10 @@ from collections.abc import Callable, Collection, Sequence
 from shipyard.base import clock
 from shipyard.base.errors import LeaseHeld, ShipyardError
 from shipyard.base.record import Struct, replace
-from shipyard.model.event import Event
 from shipyard.model.plan import Blocked, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
-from shipyard.planner import probes, scaling
+from shipyard.planner import probes, scaling, stuck
 from shipyard.planner.job_events import job_events
 from shipyard.planner.learn import events, learn, node_events, replica_events, rollout_events
 from shipyard.planner.plan import plan
@@ -115,7 +114,7 @@ def one_pass(
             situation = fence(session, situation, decided.fence)
             decided = plan(situation, waves=1)
         progress.on_plan(decided)
-        _tell(session, situation, decided, progress, first=tally.passes <= 1)
+        _tell(session, situation, decided, progress)
         done: tuple[Outcome, ...] = ()
         if decided.waves:
             done = _act(session, keeper, membership, situation, decided, pass_id, progress)
@@ -158,8 +157,8 @@ def _touched(decided: Plan) -> frozenset[str]:
     return frozenset(action.node for wave in decided.waves[:1] for action in wave)
 
 
-def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress, *, first: bool) -> None:
-    """Events beside the actions': of nodes, jobs and updates and, once a run, what is blocked."""
+def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress) -> None:
+    """Events beside the actions': of nodes, jobs and updates, and what became blocked or no longer is."""
     happened = (
         *node_events(situation.memory, decided.memory, situation.now),
         *replica_events(situation.memory, decided.memory, situation.now),
@@ -170,9 +169,14 @@ def _tell(session: Session, situation: Situation, decided: Plan, progress: Progr
     )
     for event in happened:
         progress.on_event(event)
+    told = {(event.target, reason) for event in happened for reason in (event.reason, stuck.ENDED)}
     blocked = tuple(
-        Event(situation.now, each.reason, each.target, each.detail, warning=True) for each in decided.blocked if first
+        event
+        for event in stuck.events(situation.memory, decided.memory, situation.now)
+        if (event.target, event.reason) not in told
     )
+    for event in blocked:
+        progress.on_blocked(event)
     if happened or blocked:
         session.store.add_events((*happened, *blocked))
 

@@ -32,6 +32,7 @@ from shipyard.model.memory import (
     Relocation,
     Rollout,
     Scale,
+    Stuck,
     Stumbles,
 )
 from shipyard.model.netbook import (
@@ -156,6 +157,7 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("wired", Wired),
     _Bodies("endpoints", Endpoint),
     _Bodies("draining", Draining),
+    _Bodies("stuck", Stuck),
 )
 
 

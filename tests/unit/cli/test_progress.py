@@ -7,6 +7,7 @@ import pytest
 
 from shipyard.cli.output import plain
 from shipyard.cli.progress import LineProgress, LiveProgress, ending_lines, watching
+from shipyard.model.event import Event
 from shipyard.model.plan import Blocked, KeepRevision, Notice, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from tests.unit.cli import cli_samples as samples
@@ -74,6 +75,18 @@ def test_cron_is_silent_when_nothing_changed() -> None:
     progress.on_wait((BACKOFF,), 10.0)
     progress.done(Ending(converged=False, passes=1, blocked=(Blocked("a/b.1", "Unschedulable", "no node fits"),)))
     assert (stdout.getvalue(), stderr.getvalue()) == ("", "")
+
+
+def test_cron_tells_what_became_blocked_and_what_no_longer_is() -> None:
+    out, stdout, _ = screen.pipe()
+    progress = LineProgress(out, cron=True)
+    progress.on_blocked(Event(1.0, "Unschedulable", "a/b.1", "no node fits", warning=True))
+    progress.on_blocked(Event(1.0, "Unblocked", "a/c.1", "no longer blocked (VolumeLost)"))
+    progress.done(Ending(converged=False, passes=1, blocked=(Blocked("a/b.1", "Unschedulable", "no node fits"),)))
+    assert stdout.getvalue().splitlines() == [
+        "a/b.1  Unschedulable: no node fits",
+        "a/c.1  Unblocked: no longer blocked (VolumeLost)",
+    ]
 
 
 def test_bookkeeping_alone_is_no_change() -> None:
