@@ -115,10 +115,10 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
             watched.pop(turn.slot, None)
             message = message if rollout.undone else words
         elif turn.kind == Kind.READY and turn.slot not in watched:
-            watched[turn.slot] = last = world.now
+            watched[turn.slot], last = _since(world, turn, rollout), world.now
         elif turn.kind not in (Kind.READY, Kind.UNSEEN):
             watched.pop(turn.slot, None)
-        if turn.slot in watched and proven(world, turn, watched[turn.slot], policy) <= world.now:
+        if turn.slot in watched and world.now - watched[turn.slot] >= trial(turn.service, policy):
             gated = True
         stood = turn.slot in watched and world.now - watched[turn.slot] >= policy.monitor
         ready = turn.kind == Kind.READY and (stood or world.situation.foresight)
@@ -140,16 +140,22 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
     )
 
 
-def proven(world: World, turn: Turn, since: float, policy: UpdatePolicy) -> float:
-    """When others may follow a first new replica that is ready `since` then: at once where something checks it.
+def _since(world: World, turn: Turn, rollout: Rollout) -> float:
+    """From when on a new replica that is ready is watched: where nothing checks it, it was so before it was seen."""
+    box = turn.condition.current
+    if _checked(turn.service) or box is None or box.age is None:
+        return world.now
+    return max(world.now - box.age, rollout.looked)
 
-    What counts is how long it has run: it did so before it was first seen.
-    """
-    check, box = turn.service.container.healthcheck, turn.condition.current
-    if (check is not None and check.test != ("NONE",)) or turn.service.probes.readiness is not None:
-        return since
-    started = world.now - box.age if box is not None and box.age is not None else since
-    return min(since, started) + min(policy.monitor, UNCHECKED)
+
+def trial(service: ServiceSpec, policy: UpdatePolicy) -> float:
+    """Seconds that the first new replica has to have been ready before others follow it."""
+    return 0.0 if _checked(service) else min(policy.monitor, UNCHECKED)
+
+
+def _checked(service: ServiceSpec) -> bool:
+    check = service.container.healthcheck
+    return (check is not None and check.test != ("NONE",)) or service.probes.readiness is not None
 
 
 def _canary(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout, good: set[int]) -> float:

@@ -224,10 +224,9 @@ def _tell(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequen
     if not rollout.active:
         return
     policy = succession.policy_of(world, stack, service)
-    by_slot = {turn.slot: turn for turn in turns}
     for slot, since in rollout.watched:
         detail = f"new, and watched for {policy.monitor:g} s"
-        until = since + policy.monitor if rollout.gated else judging.proven(world, by_slot[slot], since, policy)
+        until = since + (policy.monitor if rollout.gated else judging.trial(service, policy))
         world.wave.waiting.append(Waiting(f"{name}.{slot}", "Monitoring", detail, until))
     if service.canary is not None and rollout.canary > 0:
         detail = f"canaries are watched for {service.canary.period:g} s"

@@ -48,6 +48,21 @@ def test_the_first_goes_alone_and_the_others_follow_once_it_is_well(
     assert not control.last.blocked
 
 
+@pytest.mark.parametrize(("check", "passes"), [(None, 2), (CHECKED, 3)])
+def test_time_that_nobody_saw_counts_where_nothing_checks(
+    control: Control, check: Healthcheck | None, passes: int
+) -> None:
+    """Of a health check it is not known since when it passes."""
+    deployed(control, replicas=1, healthcheck=check)
+    control.fleet.pace = 60
+    control.apply(service("app:2", replicas=1, healthcheck=check))
+    for _ in range(passes - 1):
+        control.step()
+        assert control.rollout().state == "updating"
+    control.step()
+    assert control.rollout().state == "completed"
+
+
 @pytest.mark.parametrize(
     ("policy", "state", "images", "revisions"),
     [
