@@ -12,7 +12,14 @@ import click
 
 from shipyard.cli.app import App
 
-ALSO = "Also: -i, --database, --forks, -o text|json, -v, -q and --yes, as in 'shipyard --help'."
+ALSO = (
+    "Also: -i, --database, --forks, -o text|json, -v, -q, --yes, --vault-id, --vault-password-file and"
+    " --ask-vault-pass, as in 'shipyard --help'."
+)
+
+
+_ADDED = ("inventory", "verbose", "vault_id", "vault_password_file")
+"""Of these the ones before the subcommand and the ones after it count together."""
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -21,7 +28,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
         return
     given = app.given
     before = given.get(parameter.name)
-    given[parameter.name] = before + value if parameter.name in ("inventory", "verbose") and before else value
+    given[parameter.name] = before + value if parameter.name in _ADDED and before else value
 
 
 def options() -> list[click.Option]:
@@ -30,6 +37,23 @@ def options() -> list[click.Option]:
         _option("-i", "--inventory", multiple=True, metavar="PATH", help="Inventory file or folder; may be repeated."),
         _option("--database", metavar="URL", help="The store (default: .shipyard/state.db of the project)."),
         _option("--forks", type=click.IntRange(min=1), metavar="N", help="Nodes talked to at the same time."),
+        _option("--vault-id", multiple=True, metavar="LABEL@FILE", help="A vault password; LABEL@prompt asks."),
+        _option(
+            "vault_password_file",
+            "--vault-password-file",
+            "--vault-pass-file",
+            multiple=True,
+            metavar="FILE",
+            help="Holds (or prints) a vault password.",
+        ),
+        _option(
+            "ask_vault_pass",
+            "-J",
+            "--ask-vault-pass",
+            "--ask-vault-password",
+            is_flag=True,
+            help="Ask for a vault password.",
+        ),
         _option("-o", "--output", type=click.Choice(["text", "json"]), help="JSON goes to standard output alone."),
         _option("-v", "--verbose", count=True, help="Say more: each pass and small step; -vv: tracebacks."),
         _option("-q", "--quiet", is_flag=True, help="Only errors."),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,17 @@ def opened(app: App, *, playbooks: Sequence[str] = (), call: bool = False, ask: 
     """
     from shipyard.reconcile.early import begin
 
-    person = _ask_passphrase if sys.stdin.isatty() and sys.stderr.isatty() else None
-    opening = begin(app.settings, playbooks=playbooks, passphrase=person, call=call, ask=ask)
+    opening = begin(app.settings, playbooks=playbooks, passphrase=asking(), environ=app.environ, call=call, ask=ask)
 
     from shipyard.reconcile.operations import Operations
 
     with Operations.open(app.settings, opening, environ=app.environ) as fleet:
         yield fleet
+
+
+def asking() -> Callable[[str], str | None] | None:
+    """Asks a person for a passphrase; None where there is no terminal."""
+    return _ask_passphrase if sys.stdin.isatty() and sys.stderr.isatty() else None
 
 
 def _ask_passphrase(question: str) -> str | None:

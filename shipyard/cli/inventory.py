@@ -57,7 +57,7 @@ def graph(app: App, group: str, playbook_dir: tuple[Path, ...]) -> None:
     """The groups and their hosts, as a tree."""
     from shipyard.files.inventory import show
 
-    for line in show.graph(_load(app, playbook_dir), group):
+    for line in show.graph(_load(app, playbook_dir, beside=False), group):
         click.echo(line)
 
 
@@ -77,8 +77,10 @@ def host(app: App, name: str, playbook_dir: tuple[Path, ...]) -> None:
     click.echo(show.dump(show.variables(one)))
 
 
-def _load(app: App, playbook_dirs: tuple[Path, ...]) -> Inventory:
+def _load(app: App, playbook_dirs: tuple[Path, ...], *, beside: bool = True) -> Inventory:
+    from shipyard.cli.fleet import asking
     from shipyard.files.inventory import load
+    from shipyard.reconcile.early import vault_keys
     from shipyard.reconcile.trust import is_trusted
 
     settings = app.settings
@@ -87,7 +89,16 @@ def _load(app: App, playbook_dirs: tuple[Path, ...]) -> Inventory:
             "there is no inventory", hint="say which with -i PATH, or make a project with `shipyard init`"
         )
     folders = [app.cwd / folder for folder in playbook_dirs]
-    found = load(settings.inventory, cwd=settings.root, playbook_dirs=folders, trusted=is_trusted(settings.root))
+    trusted = is_trusted(settings.root)
+    keys = vault_keys(settings, app.environ, trusted=trusted, ask=asking())
+    found = load(
+        settings.inventory,
+        cwd=settings.root,
+        playbook_dirs=folders,
+        trusted=trusted,
+        keys=keys,
+        beside=beside,
+    )
     for warning in found.warnings:
         app.out.warn(warning)
     return found

@@ -20,6 +20,7 @@ from typing import Any, cast
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct
 from shipyard.base.text import one_line, printable
+from shipyard.files.ansiblevault import PROMPT, Identity, identities
 from shipyard.files.config_keys import BY_NAME, KEYS, TABLES, Key, Value, checked, number, parsed, shown
 from shipyard.model.situation import Ranges, Timing
 
@@ -65,6 +66,9 @@ class Options(Struct, frozen=True):
     quiet: bool = False
     yes: bool = False
     output: str = "text"
+    vault_id: tuple[str, ...] = ()
+    vault_password_file: tuple[str, ...] = ()
+    ask_vault_pass: bool = False
 
 
 class Setting(Struct, frozen=True):
@@ -81,7 +85,7 @@ class Settings:
 
     `root`: the project folder, which relative paths of the store and of playbooks start from. `config`: the file that
     was read, None without one. `inventory`: sources, absolute paths or host lists (`a,b`). `database`: a URL.
-    `fence`: the program, and its arguments, that switches a lost node off.
+    `fence`: the program, and its arguments, that switches a lost node off. `vault`: where passwords are.
     `warnings`: what people should be told once.
     """
 
@@ -97,6 +101,7 @@ class Settings:
     network: Ranges = Ranges()
     retention: Retention = Retention()
     fence: tuple[str, ...] = ()
+    vault: tuple[Identity, ...] = ()
     verbose: int = 0
     quiet: bool = False
     yes: bool = False
@@ -144,6 +149,7 @@ def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Se
         network=_ranges(found),
         retention=Retention(**_table(value, "retention")),
         fence=value["fence"],
+        vault=_vault(found, options, cwd),
         verbose=options.verbose,
         quiet=options.quiet,
         yes=options.yes,
@@ -224,9 +230,9 @@ def _known(name: str, file: str) -> Key:
 def _from_environment(environ: Mapping[str, str], cwd: Path) -> dict[str, _Found]:
     found = {}
     for key in KEYS:
-        text = environ.get(key.variable, "")
-        if text:
-            found[key.name] = _Found(parsed(key, text), f"${key.variable}", cwd)
+        for name in filter(None, (key.ansibles, key.variable)):
+            if text := environ.get(name, ""):
+                found[key.name] = _Found(parsed(key, text), f"${name}", cwd)
     return found
 
 
@@ -261,6 +267,21 @@ def _inventory(found: _Found, root: Path) -> tuple[str, ...]:
         return (str(folder.absolute()),) if folder.exists() else ()
     return tuple(
         source if "," in source else str((found.base / Path(source).expanduser()).absolute()) for source in sources
+    )
+
+
+def _vault(found: Mapping[str, _Found], options: Options, cwd: Path) -> tuple[Identity, ...]:
+    """In Ansible's order: identities that are configured, --vault-id, then password files, the configured one last."""
+    configured, file = found["vault.identities"], found["vault.password_file"]
+    own = [item.origin.startswith("$") for item in (configured, file)]
+    listed = cast("tuple[str, ...]", configured.value)
+    prompt = (PROMPT,) if options.ask_vault_pass else ()
+    return (
+        *identities(listed, configured.base, configured.origin, own=own[0]),
+        *identities(options.vault_id, cwd, "--vault-id"),
+        *identities((f"@{name}" for name in options.vault_password_file), cwd, "--vault-password-file"),
+        *identities(() if file.value is None else (f"@{file.value}",), file.base, file.origin, own=own[1]),
+        *identities(prompt, cwd, "--ask-vault-pass"),
     )
 
 

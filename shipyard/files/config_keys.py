@@ -9,18 +9,22 @@ from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct
 from shipyard.base.text import one_line
 
-Kind = Literal["words", "text", "argv", "count", "seconds", "share"]
+Kind = Literal["words", "commas", "text", "argv", "count", "seconds", "share"]
 Value = str | int | float | tuple[str, ...] | None
 
 
 class Key(Struct, frozen=True):
-    """One setting. `name`: as in shipyard.toml, dotted for a table. `least`: the smallest number that makes sense."""
+    """One setting. `name`: as in shipyard.toml, dotted for a table. `least`: the smallest number that makes sense.
+
+    `ansibles`: the variable by which Ansible sets the same, which counts too.
+    """
 
     name: str
     kind: Kind
     default: Value
     help: str
     least: float = 0
+    ansibles: str = ""
 
     @property
     def variable(self) -> str:
@@ -56,6 +60,20 @@ KEYS: tuple[Key, ...] = (
     Key(
         "fence", "argv", (), "a program and its arguments that switches {node} off (at {address}), in a trusted project"
     ),
+    Key(
+        "vault.identities",
+        "commas",
+        (),
+        "LABEL@FILE, or LABEL@prompt: passwords of ansible-vault",
+        ansibles="ANSIBLE_VAULT_IDENTITY_LIST",
+    ),
+    Key(
+        "vault.password_file",
+        "text",
+        None,
+        "holds, or in a trusted project prints, the password of ansible-vault",
+        ansibles="ANSIBLE_VAULT_PASSWORD_FILE",
+    ),
     Key("retention.revisions", "count", 10, "revisions kept of each stack, the current one included", least=1),
     Key("retention.passes", "count", 1000, "passes kept, with their actions", least=1),
     Key("retention.events", "count", 10_000, "events kept", least=1),
@@ -70,7 +88,7 @@ def checked(key: Key, value: Any, where: str) -> Value:
         return value
     if key.kind == "argv" and isinstance(value, list) and value and all(isinstance(word, str) for word in value):
         return tuple(value)
-    if key.kind == "words":
+    if key.kind in ("words", "commas"):
         words = [value] if isinstance(value, str) else value
         if isinstance(words, list) and all(isinstance(word, str) and word for word in words):
             return tuple(words)
@@ -79,6 +97,7 @@ def checked(key: Key, value: Any, where: str) -> Value:
     expected = {
         "text": "a text",
         "words": "a list of texts",
+        "commas": "a list of texts",
         "argv": "a list of texts, a program and its arguments",
         "count": "a whole number",
         "seconds": "a number of seconds",
@@ -103,6 +122,8 @@ def parsed(key: Key, text: str) -> Value:
         return text
     if key.kind == "words":
         return (text,) if "," in text else tuple(word for word in text.split(":") if word)
+    if key.kind == "commas":
+        return tuple(word.strip() for word in text.split(",") if word.strip())
     if key.kind == "argv":
         try:
             return tuple(shlex.split(text))

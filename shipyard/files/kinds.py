@@ -16,6 +16,7 @@ import yaml
 from shipyard.base.errors import UsageError
 from shipyard.base.record import Struct
 from shipyard.files import playbook
+from shipyard.files.ansiblevault import Keys
 from shipyard.files.yamldialects import LOADERS as YAML
 from shipyard.files.yamldoc import MAX_BYTES
 from shipyard.model.inventory import Inventory
@@ -51,7 +52,8 @@ class Wish(Struct, frozen=True):
 def _compose(paths: Sequence[Path], wish: Wish, **around: Any) -> playbook.LoadedFiles:
     from shipyard.files import composefile
 
-    around.pop("extra_vars")  # templates are a playbook's
+    around.pop("extra_vars")  # templates are a playbook's, and so is what Ansible encrypted
+    around.pop("keys")
     return composefile.load(paths, wish, **around)
 
 
@@ -59,6 +61,7 @@ def _kubernetes(paths: Sequence[Path], wish: Wish, **around: Any) -> playbook.Lo
     from shipyard.files import kubernetes
 
     around.pop("extra_vars")
+    around.pop("keys")
     return kubernetes.load(paths, wish, **around)
 
 
@@ -68,7 +71,7 @@ def _playbooks(paths: Sequence[Path], _wish: Wish, **around: Any) -> playbook.Lo
 
 Loader = Callable[..., playbook.LoadedFiles]
 LOADERS: dict[Kind, Loader] = {"playbook": _playbooks, "compose": _compose, "kubernetes": _kubernetes}
-"""Called with the paths, the wish, and inventory, project, extra_vars, tags, environ, untrusted by name."""
+"""Called with the paths, the wish, and inventory, project, extra_vars, tags, environ, untrusted, keys by name."""
 
 
 def load(
@@ -81,6 +84,7 @@ def load(
     tags: Sequence[str] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
     untrusted: bool = False,
+    keys: Keys | None = None,
 ) -> playbook.LoadedFiles:
     """What the files declare, whatever their kind, which is one for all. Raises UsageError, FileErrors."""
     paths = [file for path in paths for file in _files(path)]
@@ -101,6 +105,7 @@ def load(
         tags=tags,
         environ=environ,
         untrusted=untrusted,
+        keys=keys,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shipyard.base.record import Struct
-from shipyard.files.yamldoc import Tags
+from shipyard.files.yamldoc import Mark, Tags
+
+if TYPE_CHECKING:
+    from shipyard.files.ansiblevault import Keys
 
 
 class Unsafe(str):
@@ -18,10 +19,35 @@ class Unsafe(str):
     __slots__ = ()
 
 
-class Vaulted(Struct, frozen=True):
-    """An encrypted value (`!vault`) that was not opened; using it is an error, carrying it along is not."""
+class Vaulted:
+    """An encrypted value (`!vault`): opened where it is used, and only there; carried along and shown it stays closed.
 
-    ciphertext: str
+    Two are equal where their ciphertext is. `file`, `line`: where it stands.
+    """
+
+    __slots__ = ("_keys", "ciphertext", "file", "line")
+
+    def __init__(self, ciphertext: str, file: str = "variable", line: int = 1, keys: Keys | None = None) -> None:
+        self.ciphertext, self.file, self.line = ciphertext, file, line
+        self._keys = keys
+
+    def open(self) -> Unsafe:
+        """The text, which is no template, whatever it holds (as in Ansible). Raises FileError, at the value's place."""
+        keys = self._keys
+        if keys is None:
+            from shipyard.files.ansiblevault import Keys
+
+            keys = Keys()
+        return Unsafe(keys.text(self.ciphertext, self.file, self.line))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vaulted) and other.ciphertext == self.ciphertext
+
+    def __hash__(self) -> int:
+        return hash((Vaulted, self.ciphertext))
+
+    def __repr__(self) -> str:
+        return f"Vaulted({self.ciphertext!r})"
 
 
 def user_path(text: str) -> Path:
@@ -58,8 +84,10 @@ def holds_template(value: object) -> bool:
     return isinstance(value, Vaulted)
 
 
-def _vaulted(value: Any) -> Vaulted:
-    return Vaulted(str(value))
+def ansible_tags(keys: Keys | None = None) -> Tags:
+    """What Ansible's tags make of a value. `keys`: what opens encrypted ones, once they are used."""
 
+    def vaulted(value: Any, mark: Mark) -> Vaulted:
+        return Vaulted(str(value), mark.file, mark.line, keys)
 
-ANSIBLE_TAGS: Tags = MappingProxyType({"!unsafe": unsafe, "!vault": _vaulted, "!vault-encrypted": _vaulted})
+    return {"!unsafe": lambda value, _: unsafe(value), "!vault": vaulted, "!vault-encrypted": vaulted}

@@ -82,7 +82,7 @@ class Document(Struct, frozen=True):
     marks: Marks
 
 
-Tags = Mapping[str, Callable[[Any], Any]]
+Tags = Mapping[str, Callable[[Any, Mark], Any]]
 Elsewhere = Callable[[Path], bool]
 """Whether what stands at a path, and beneath it, is of the other dialect."""
 
@@ -100,9 +100,9 @@ def load_all(
 ) -> list[Document]:
     """Every document of a YAML text. `file` is only for messages. An empty text has no document.
 
-    `tags`: what to make of application tags (`{"!vault": Vaulted}`), from the value beneath them; other tags
-    are errors. `other`: where the other dialect holds. Raises FileError: unreadable, duplicate key, too large, too
-    deep, aliases that unfold too far.
+    `tags`: what to make of application tags, from the value beneath them and its place; other tags are errors.
+    `other`: where the other dialect holds. Raises FileError: unreadable, duplicate key, too large, too deep, aliases
+    that unfold too far.
     """
     if len(text) > MAX_BYTES:
         raise FileError(f"is larger than {MAX_BYTES // 2**20} MiB, which no file of this kind should be", file=file)
@@ -188,7 +188,7 @@ class _Builder:
                 self._marks.set(path, node.start_mark.line + 1, node.start_mark.column + 1)
                 known = f"; known here: {', '.join(sorted(self._tags))}" if self._tags else ""
                 raise self._marks.error(path, f"the tag {printable(node.tag)} is not known{known}")
-            return maker(made)
+            return maker(made, Mark(self._marks.file, node.start_mark.line + 1, node.start_mark.column + 1))
         return made
 
     def _plain(self, node: yaml.Node, path: Path) -> Any:

@@ -104,6 +104,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
         tags=given.tags,
         environ=given.environ,
         untrusted=given.untrusted,
+        keys=session.opening.keys,
     )
     loaded, sealed = session.vault.resolved(loaded, make=keeper is not None)
     heads = {head.revision.stack: head.revision for head in session.store.heads()}

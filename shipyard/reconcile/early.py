@@ -5,12 +5,14 @@ This imports little. What it finds wrong it leaves to whoever comes after to fin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct, replace
+from shipyard.files.ansiblevault import Ask, Keys
 from shipyard.files.config import Settings
 from shipyard.files.inventory import connection_of
 from shipyard.files.inventory import load as load_inventory
@@ -27,7 +29,7 @@ class Opening(Struct, frozen=True):
     """What is known of a command's surroundings before the store is open.
 
     `playbook_dirs`: variables beside the playbooks count too. `connections`: of the nodes that `fleet` connects to.
-    `beforehand`: what nodes are asked already.
+    `keys`: of what ansible-vault encrypted. `beforehand`: what nodes are asked already.
     """
 
     inventory: Inventory
@@ -35,6 +37,7 @@ class Opening(Struct, frozen=True):
     options: SshOptions
     connections: Mapping[str, Connection]
     fleet: Fleet
+    keys: Keys
     beforehand: Beforehand | None = None
 
     @property
@@ -43,9 +46,18 @@ class Opening(Struct, frozen=True):
         return self.options.trusted
 
 
-def read_inventory(settings: Settings, playbook_dirs: Sequence[Path], *, trusted: bool) -> Inventory:
+def vault_keys(settings: Settings, environ: Mapping[str, str] | None, *, trusted: bool, ask: Ask | None) -> Keys:
+    """What opens what ansible-vault encrypted, by the passwords that the settings name."""
+    known = os.environ if environ is None else environ
+    told = {name: said for name, said in known.items() if name != settings.secrets.variable}  # no key of secrets
+    return Keys(settings.vault, environ=told, root=settings.root, trusted=trusted, ask=ask)
+
+
+def read_inventory(settings: Settings, playbook_dirs: Sequence[Path], *, trusted: bool, keys: Keys) -> Inventory:
     """The inventory that the settings name. Raises FileError."""
-    found = load_inventory(settings.inventory, cwd=settings.root, playbook_dirs=playbook_dirs, trusted=trusted)
+    found = load_inventory(
+        settings.inventory, cwd=settings.root, playbook_dirs=playbook_dirs, trusted=trusted, keys=keys
+    )
     return replace(found, connect_timeout=settings.timeouts.connect)
 
 
@@ -54,6 +66,7 @@ def begin(
     *,
     playbooks: Sequence[str] = (),
     passphrase: Callable[[str], str | None] | None = None,
+    environ: Mapping[str, str] | None = None,
     call: bool = False,
     ask: bool = False,
 ) -> Opening:
@@ -61,7 +74,8 @@ def begin(
 
     `ask`: and to ask them what a pass that finds nothing to do asks.
 
-    `passphrase`: asks a person for that of a key file; None where there is no terminal.
+    `passphrase`: asks a person for that of a key file, or of a vault; None where there is no terminal. `environ`: what
+    programs that tell vault passwords are given.
     """
     if not settings.inventory:
         raise ConfigError(
@@ -69,7 +83,8 @@ def begin(
         )
     folders = tuple(sorted({(settings.root / Path(name)).absolute().parent for name in playbooks}))
     options = SshOptions(trusted=is_trusted(settings.root), passphrase=passphrase)
-    inventory = read_inventory(settings, folders, trusted=options.trusted)
+    keys = vault_keys(settings, environ, trusted=options.trusted, ask=passphrase)
+    inventory = read_inventory(settings, folders, trusted=options.trusted, keys=keys)
     hosts = {host.name: host for host in inventory.hosts} if call else {}
     known = glance(settings.database) if call else Glance()
     connections = {name: connection_of(inventory, hosts[name]) for name in known.nodes if name in hosts}
@@ -80,4 +95,4 @@ def begin(
         from shipyard.reconcile import beforehand as asking
 
         beforehand = asking.ask(fleet, known, connections, settings.timeouts.observe)
-    return Opening(inventory, folders, options, connections, fleet, beforehand)
+    return Opening(inventory, folders, options, connections, fleet, keys, beforehand)

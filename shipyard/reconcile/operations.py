@@ -197,7 +197,7 @@ class Operations:
 
         return Given(
             paths=tuple(Path(name) for name in request.files),
-            extra_vars=playbook.extra_vars(request.extra_vars, cwd=Path.cwd()),
+            extra_vars=playbook.extra_vars(request.extra_vars, cwd=Path.cwd(), keys=self._session.opening.keys),
             environ=self._environ,
             tags=request.tags,
             prune=request.prune,

@@ -66,7 +66,9 @@ class Session:
 
     def reload_inventory(self) -> None:
         """Read the inventory again."""
-        self.inventory = read_inventory(self.settings, self.opening.playbook_dirs, trusted=self.opening.trusted)
+        self.inventory = read_inventory(
+            self.settings, self.opening.playbook_dirs, trusted=self.opening.trusted, keys=self.opening.keys
+        )
 
     @property
     def cluster_chosen(self) -> bool:

@@ -51,6 +51,7 @@ def _with_files(session: Session, given: Given) -> tuple[DesiredStack, ...]:
         tags=given.tags,
         environ=given.environ,
         untrusted=given.untrusted,
+        keys=session.opening.keys,
     )
     heads = {head.revision.stack: head.revision for head in session.store.heads() if not head.removing}
     specs = [

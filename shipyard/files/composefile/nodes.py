@@ -19,9 +19,9 @@ class Tagged(Struct, frozen=True):
     data: Any
 
 
-TAGS: Mapping[str, Callable[[Any], Any]] = {
-    "!reset": lambda data: Tagged("reset", data),
-    "!override": lambda data: Tagged("override", data),
+TAGS: Mapping[str, Callable[[Any, Mark], Any]] = {
+    "!reset": lambda data, _: Tagged("reset", data),
+    "!override": lambda data, _: Tagged("override", data),
 }
 
 

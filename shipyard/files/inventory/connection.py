@@ -139,6 +139,8 @@ class _Variables:
 
     def error(self, name: str, message: str) -> FileError:
         sources = ", ".join(self._inventory.sources) or "inventory"
+        if isinstance(self._host.vars.get(name), Vaulted):  # what is wrong with it would say what it is
+            message = "what is encrypted there can't be used: it is of another kind than it should be"
         return FileError(printable(message), file=sources, key=f"{self._host.name}.{name}")
 
     def value(self, *names: str) -> Any:
@@ -148,7 +150,7 @@ class _Variables:
             return None
         raw = self._host.vars[name]
         if isinstance(raw, Vaulted):
-            raise self.error(name, "is encrypted with ansible-vault, which can't be opened here")
+            return self._opened(raw, name)
         if isinstance(raw, str) and not holds_template(raw):
             return str(raw)
         if not holds_template(raw):
@@ -159,6 +161,13 @@ class _Variables:
             self._namespace = host_variables(self._inventory, self._host)
         where = Place(", ".join(self._inventory.sources) or "inventory", key=f"{self._host.name}.{name}")
         return render(raw, self._namespace, where=where)
+
+    def _opened(self, raw: Vaulted, name: str) -> str:
+        try:
+            return str(raw.open())
+        except FileError as error:
+            needed = f"{self._host.name}.{name}"
+            raise FileError(error.message, file=error.file, line=error.line, key=needed, hint=error.hint) from None
 
     def text(self, *names: str) -> str | None:
         value = self.value(*names)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from shipyard.base.errors import FileError
 from shipyard.base.text import tail
+from shipyard.files.ansiblevault import Keys
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError
+from shipyard.files.inventory.structured import from_json
 
 TIMEOUT = 120.0
 """Seconds that one call may take."""
 MAX_OUTPUT = 64 * 1024 * 1024
 
 
-def read(path: Path, file: str, draft: Draft) -> None:
+def read(path: Path, file: str, draft: Draft, keys: Keys) -> None:
     """Run the script and read what it says into the draft. Raises FileError."""
-    answer = _run(path, file, "--list")
+    answer = _run(path, file, keys, "--list")
     if not isinstance(answer, dict):
         raise FileError("printed no JSON object of groups", file=file)
     meta = answer.pop("_meta", None)
@@ -27,7 +28,7 @@ def read(path: Path, file: str, draft: Draft) -> None:
         hosts = [host for name, body in answer.items() for host in _group(name, body, draft)]
         hostvars = _hostvars(meta)
         for host in dict.fromkeys(hosts):
-            known = hostvars.get(host, {}) if hostvars is not None else _run(path, file, "--host", host)
+            known = hostvars.get(host, {}) if hostvars is not None else _run(path, file, keys, "--host", host)
             _set_vars(draft, host, known)
     except BadNameError as error:
         raise FileError(f"printed an inventory that can't be used: {error}", file=file) from None
@@ -68,7 +69,7 @@ def _group(name: str, body: Any, draft: Draft) -> list[str]:
     return hosts
 
 
-def _run(path: Path, file: str, *options: str) -> Any:
+def _run(path: Path, file: str, keys: Keys, *options: str) -> Any:
     command = " ".join((file, *options))
     try:
         done = subprocess.run(
@@ -86,6 +87,6 @@ def _run(path: Path, file: str, *options: str) -> Any:
     if options[0] == "--host" and not done.stdout.strip():
         return {}
     try:
-        return json.loads(done.stdout)
+        return from_json(done.stdout, file, keys, twice=True)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{command} printed no JSON: {error}", file=file) from None

@@ -1,4 +1,4 @@
-"""Which reader an inventory source needs: a host list, a folder of sources, a script, YAML or INI."""
+"""Which reader an inventory source needs: a host list, a folder of sources, a script, YAML, TOML or INI."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 from shipyard.base.errors import FileError
-from shipyard.files.inventory import ini, script, structured
+from shipyard.base.record import Struct
+from shipyard.files.ansiblevault import Keys
+from shipyard.files.inventory import ini, script, structured, tables
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError, parse_address
 from shipyard.files.inventory.varfiles import read_bytes
@@ -20,26 +22,33 @@ MAX_FOLDERS = 16
 """Folders within folders."""
 
 
+class Reading(Struct, frozen=True):
+    """How sources are read. `trusted`: programs may be run. `keys`: what opens encrypted files and values."""
+
+    keys: Keys
+    trusted: bool = False
+
+
 def is_host_list(source: str, path: Path) -> bool:
     """Whether `-i` was given names (`a,b,`) and not a path."""
     return "," in source and not path.exists()
 
 
-def read(source: str, path: Path, draft: Draft, *, trusted: bool, depth: int = 0) -> None:
+def read(source: str, path: Path, draft: Draft, *, reading: Reading, depth: int = 0) -> None:
     """Read one source into the draft; `source` is how it is called in messages. Raises FileError."""
     if is_host_list(source, path):
         _host_list(source, draft)
     elif path.is_dir():
         if depth > MAX_FOLDERS:
             raise FileError(f"folders are nested deeper than {MAX_FOLDERS} levels", file=source)
-        _folder(source, path, draft, trusted=trusted, depth=depth)
+        _folder(source, path, draft, reading=reading, depth=depth)
     elif not path.exists():
         raise FileError(
             "there is no such inventory", file=source, hint="a host list needs a comma: `-i host,`; a path must exist"
         )
     else:
         draft.source = (str(path), str(path.parent))
-        _file(source, path, draft, trusted=trusted)
+        _file(source, path, draft, reading=reading)
 
 
 def _host_list(source: str, draft: Draft) -> None:
@@ -54,7 +63,7 @@ def _host_list(source: str, draft: Draft) -> None:
                 raise FileError(str(error), file=source) from None
 
 
-def _folder(source: str, path: Path, draft: Draft, *, trusted: bool, depth: int) -> None:
+def _folder(source: str, path: Path, draft: Draft, *, reading: Reading, depth: int) -> None:
     try:
         names = sorted(entry.name for entry in path.iterdir() if not _IGNORED.search(entry.name))
     except OSError as error:
@@ -62,23 +71,24 @@ def _folder(source: str, path: Path, draft: Draft, *, trusted: bool, depth: int)
     if not names and depth == 0:
         raise FileError("this folder holds no inventory", file=source)
     for name in names:
-        read(os.path.join(source, name), path / name, draft, trusted=trusted, depth=depth + 1)  # noqa: PTH118  # as written
+        read(os.path.join(source, name), path / name, draft, reading=reading, depth=depth + 1)  # noqa: PTH118  # as written
 
 
-def _file(source: str, path: Path, draft: Draft, *, trusted: bool) -> None:
+def _file(source: str, path: Path, draft: Draft, *, reading: Reading) -> None:
     if os.access(path, os.X_OK) and _is_program(path, source):
-        if not trusted:
+        if not reading.trusted:
             raise FileError(
                 "is a program, and programs in this folder are not run until the folder is trusted",
                 file=source,
                 hint="look at it, then run `shipyard trust-project`; a plain inventory must not be executable",
             )
-        script.read(path, source, draft)
+        script.read(path, source, draft, reading.keys)
         return
+    data = read_bytes(path, source, reading.keys)
     if path.suffix == ".toml":
-        raise FileError("inventories in TOML are not read; write it as YAML or INI", file=source)
-    data = read_bytes(path, source)
-    if path.suffix in _YAML_EXTENSIONS and _read_structured(source, path, data, draft):
+        tables.read(data, source, draft)
+        return
+    if path.suffix in _YAML_EXTENSIONS and _read_structured(source, path, data, draft, reading.keys):
         return
     ini.read(data, source, draft)
 
@@ -90,10 +100,10 @@ def _is_program(path: Path, source: str) -> bool:
     return start.startswith((b"#!", b"\x7fELF")) or path.suffix in {".py", ".sh"}
 
 
-def _read_structured(source: str, path: Path, data: bytes, draft: Draft) -> bool:
+def _read_structured(source: str, path: Path, data: bytes, draft: Draft, keys: Keys) -> bool:
     """Read it as YAML; False when it is not the YAML of an inventory, and may be INI."""
     try:
-        document = structured.parse(data, source)
+        document = structured.parse(data, source, keys)
     except FileError:
         if path.suffix and not _looks_like_ini(data):
             raise

@@ -7,9 +7,10 @@ from typing import Any
 
 from shipyard.base.errors import FileError
 from shipyard.files import yamldoc
+from shipyard.files.ansiblevault import Keys
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError, expand
-from shipyard.files.values import ANSIBLE_TAGS, Unsafe, Vaulted
+from shipyard.files.values import Unsafe, Vaulted, ansible_tags
 from shipyard.files.yamldoc import Document, Marks, Path
 
 MAX_DEPTH = 32
@@ -17,33 +18,51 @@ MAX_DEPTH = 32
 _FALSE_WORDS = ("no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE", "n")
 
 
-def parse(data: bytes, file: str) -> Document:
+def parse(data: bytes, file: str, keys: Keys) -> Document:
     """JSON or YAML 1.1 with Ansible's tags. JSON first, as it allows what YAML does not (tabs)."""
     text = data.decode("utf-8-sig", "surrogateescape")
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return Document(json.loads(text, object_pairs_hook=_json_object), Marks(file))
-        except _TwiceError as error:
-            raise FileError(f"the key {error} is there twice", file=file) from None
+            return Document(from_json(text, file, keys), Marks(file))
         except (ValueError, RecursionError):
             pass
-    return yamldoc.load_one(data, file, "1.1", ANSIBLE_TAGS)
+    return yamldoc.load_one(data, file, "1.1", ansible_tags(keys))
 
 
 class _TwiceError(Exception):
     """A key that an object of JSON has twice."""
 
 
-def _json_object(pairs: list[tuple[str, Any]]) -> Any:
+def from_json(text: str | bytes, file: str, keys: Keys, *, twice: bool = False) -> Any:
+    """JSON as Ansible writes it, with its marks of what is no template, and of what is encrypted.
+
+    `twice`: of a key that an object has twice the last counts; otherwise that is a FileError. Raises ValueError and
+    RecursionError for what is no JSON.
+    """
+
+    def made(pairs: list[tuple[str, Any]]) -> Any:
+        return _json_object(dict(pairs) if twice else _once(pairs), file, keys)
+
+    try:
+        return json.loads(text, object_pairs_hook=made)
+    except _TwiceError as error:
+        raise FileError(f"the key {error} is there twice", file=file) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
         raise _TwiceError(next(repr(name) for name in names if names.count(name) > 1))
+    return made
+
+
+def _json_object(made: dict[str, Any], file: str, keys: Keys) -> Any:
     match made:
         case {"__ansible_unsafe": str(text)} if len(made) == 1:
             return Unsafe(text)
         case {"__ansible_vault": str(text)} if len(made) == 1:
-            return Vaulted(text)
+            return Vaulted(text, file, 1, keys)
     return made
 
 

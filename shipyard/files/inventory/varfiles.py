@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from shipyard.base.errors import FileError
+from shipyard.files.ansiblevault import Keys
 from shipyard.files.inventory import structured
 
 EXTENSIONS = ("", ".yml", ".yaml", ".json")
 MAX_BYTES = 16 * 1024 * 1024
-_VAULT = b"$ANSIBLE_VAULT;"
 
 
-def read_bytes(path: Path, file: str) -> bytes:
-    """The contents of a file people wrote, with a bound. Raises FileError."""
+def read_bytes(path: Path, file: str, keys: Keys) -> bytes:
+    """The contents of a file people wrote, with a bound, opened where all of it is encrypted. Raises FileError."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -23,16 +23,14 @@ def read_bytes(path: Path, file: str) -> bytes:
         raise FileError(f"can't be read: {error.strerror}", file=file) from None
     if len(data) > MAX_BYTES:
         raise FileError(f"is larger than {MAX_BYTES // 2**20} MiB", file=file)
-    if data.startswith(_VAULT):
-        raise FileError("is encrypted with ansible-vault, which can't be opened here", file=file)
-    return data
+    return keys.plain(data, file)
 
 
 class VarFiles:
     """The variable files beside one inventory source or playbook, each read once."""
 
-    def __init__(self, folder: Path, shown: str) -> None:
-        self._folder, self._shown = folder.resolve(), shown
+    def __init__(self, folder: Path, shown: str, keys: Keys) -> None:
+        self._folder, self._shown, self._keys = folder.resolve(), shown, keys
         self._entries: dict[str, frozenset[str]] = {}
 
     def of_group(self, name: str) -> dict[Any, Any]:
@@ -82,7 +80,7 @@ class VarFiles:
 
     def _load(self, relative: Path) -> dict[Any, Any]:
         shown = os.path.normpath(os.path.join(self._shown, relative))  # noqa: PTH118  # pathlib would lose a leading ./
-        document = structured.parse(read_bytes(self._folder / relative, shown), shown)
+        document = structured.parse(read_bytes(self._folder / relative, shown, self._keys), shown, self._keys)
         if not document.data:
             return {}
         if not isinstance(document.data, dict):

@@ -48,7 +48,7 @@ class Scope:
     def value(self, raw: Any, name: str) -> Any:
         """What a template sees of a raw value: a text rendered, a container with templates as a view."""
         if isinstance(raw, Vaulted):
-            raise NoValueError(f"{name!r} is encrypted with ansible-vault, which can't be opened here")
+            return raw.open()
         if not holds_template(raw):
             return raw
         if isinstance(raw, Mapping):
@@ -140,6 +140,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return str(value) if type(value) is not str else value
     if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, Vaulted):
+        return plain(value.open())
     if depth > MAX_DEPTH:
         raise bounds.TooMuchError(f"is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
@@ -177,8 +179,6 @@ def _checked(value: Any) -> Any:
         return {key: _checked(item) for key, item in value.items()}
     if isinstance(value, list | tuple | range):
         return [_checked(item) for item in value]
-    if isinstance(value, Vaulted):
-        raise NoValueError("is encrypted with ansible-vault, which can't be opened here")
     if value is None or isinstance(value, str | int | float | bytes | datetime.date | OmitType):
         return value
     what = "a method that is not called" if callable(value) else f"a {type(value).__name__}"

@@ -10,22 +10,27 @@ from typing import Any
 from shipyard.base.errors import FileError, UsageError
 from shipyard.base.text import one_line
 from shipyard.files import yamldoc
-from shipyard.files.values import ANSIBLE_TAGS
+from shipyard.files.ansiblevault import Keys
+from shipyard.files.values import ansible_tags
 
 
-def extra_vars(words: Sequence[str], *, cwd: Path) -> dict[str, Any]:
-    """All of them together, the later overriding the earlier. Raises UsageError and FileError."""
+def extra_vars(words: Sequence[str], *, cwd: Path, keys: Keys | None = None) -> dict[str, Any]:
+    """All of them together, the later overriding the earlier. Raises UsageError and FileError.
+
+    `keys`: what opens what is encrypted.
+    """
+    keys = Keys() if keys is None else keys
     found: dict[str, Any] = {}
     for word in words:
-        found.update(_one(word, cwd))
+        found.update(_one(word, cwd, keys))
     return found
 
 
-def _one(word: str, cwd: Path) -> dict[str, Any]:
+def _one(word: str, cwd: Path, keys: Keys) -> dict[str, Any]:
     if word.startswith("@"):
-        return read(cwd / word[1:], word[1:])
+        return read(cwd / word[1:], word[1:], keys)
     if word.lstrip()[:1] in ("{", "["):
-        return parse(word, "-e")
+        return parse(word.encode(errors="surrogateescape"), "-e", keys)
     try:
         parts = shlex.split(word)
     except ValueError as error:
@@ -37,7 +42,7 @@ def _one(word: str, cwd: Path) -> dict[str, Any]:
     return {name: value for name, _, value in pairs}
 
 
-def read(path: Path, shown: str) -> dict[str, Any]:
+def read(path: Path, shown: str, keys: Keys) -> dict[str, Any]:
     """The variables in a file, which is YAML 1.1 or JSON."""
     try:
         if not path.is_file():
@@ -46,12 +51,12 @@ def read(path: Path, shown: str) -> dict[str, Any]:
             content = file.read(yamldoc.MAX_BYTES + 1)
     except OSError as error:
         raise FileError(f"can't be read: {error.strerror}", file=shown) from error
-    return parse(content, shown)
+    return parse(content, shown, keys)
 
 
-def parse(content: str | bytes, shown: str) -> dict[str, Any]:
-    """A mapping of variables; an empty text has none."""
-    document = yamldoc.load_one(content, shown, "1.1", ANSIBLE_TAGS)
+def parse(content: bytes, shown: str, keys: Keys) -> dict[str, Any]:
+    """A mapping of variables; an empty text has none. One that is encrypted is opened."""
+    document = yamldoc.load_one(keys.plain(content, shown), shown, "1.1", ansible_tags(keys))
     if document.data is None:
         return {}
     if not isinstance(document.data, dict):

@@ -10,13 +10,14 @@ from typing import Any
 
 from shipyard.base.errors import FileError, FileErrors, UsageError
 from shipyard.base.record import Struct, field
+from shipyard.files.ansiblevault import Keys
 from shipyard.files.compose import tags as tagging
 from shipyard.files.compose.declared import DeclaredSecret, Resources
 from shipyard.files.compose.value import Reading
 from shipyard.files.playbook import play as plays
 from shipyard.files.playbook.assemble import Assembly
 from shipyard.files.playbook.play import Play
-from shipyard.files.values import ANSIBLE_TAGS
+from shipyard.files.values import ansible_tags
 from shipyard.files.yamldoc import MAX_BYTES, Document, Marks, load_one
 from shipyard.files.yamldoc import Path as Place
 from shipyard.model.inventory import Inventory
@@ -52,13 +53,15 @@ def load(
     tags: Sequence[str] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
     untrusted: bool = False,
+    keys: Keys | None = None,
 ) -> LoadedFiles:
     """Read playbooks. Raises FileErrors with all that is wrong; a set of files is taken whole or not at all.
 
     `project`: nothing outside of it is read. `environ`: what variables without a value are taken from. `tags`: only
     checked here, for one that nothing has; `merge` goes by them. `untrusted`: what gives a container power over its
-    node is an error, where otherwise it is a notice.
+    node is an error, where otherwise it is a notice. `keys`: what opens what is encrypted with ansible-vault.
     """
+    keys = Keys() if keys is None else keys
     problems: list[FileError] = []
     notices: list[str] = []
     read: dict[str, list[Play]] = {}
@@ -68,7 +71,7 @@ def load(
             name = inside(path, project)
             if name not in read:
                 read[name] = []
-                read[name] = _plays(path, reading, inventory, extra_vars)
+                read[name] = _plays(path, reading, inventory, extra_vars, keys)
     assembly = Assembly(inventory, problems)
     stacks = assembly.stacks([(play, name) for name, plays in read.items() for play in plays])
     if problems:
@@ -108,8 +111,8 @@ def inside(path: Path, project: Path) -> str:
         raise FileError(f"can't be followed: {error}", file=str(path)) from error
 
 
-def _plays(path: Path, reading: Reading, inventory: Inventory, extra_vars: Mapping[str, Any]) -> list[Play]:
-    document = _document(path)
+def _plays(path: Path, reading: Reading, inventory: Inventory, extra_vars: Mapping[str, Any], keys: Keys) -> list[Play]:
+    document = _document(path, keys)
     reading.marks = document.marks
     if isinstance(document.data, dict) and "services" in document.data:
         raise document.marks.error(
@@ -122,13 +125,13 @@ def _plays(path: Path, reading: Reading, inventory: Inventory, extra_vars: Mappi
     found = []
     for value in reading.root(document.data).items("a list of plays"):
         with reading.collect():
-            play = plays.read(value, inventory, extra_vars)
+            play = plays.read(value, inventory, extra_vars, keys)
             if play is not None:
                 found.append(play)
     return found
 
 
-def _document(path: Path) -> Document:
+def _document(path: Path, keys: Keys) -> Document:
     shown = str(path)
     try:
         if not path.is_file():
@@ -137,7 +140,7 @@ def _document(path: Path) -> Document:
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise FileError(f"can't be read: {error.strerror}", file=shown) from error
-    return load_one(text, shown, "1.2", ANSIBLE_TAGS, _variables)
+    return load_one(keys.plain(text, shown), shown, "1.2", ansible_tags(keys), _variables)
 
 
 def _variables(path: Place) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from shipyard.base.errors import FileError, UsageError
 from shipyard.base.record import Struct
 from shipyard.files import patterns
+from shipyard.files.ansiblevault import Keys
 from shipyard.files.compose import nearby, tags
 from shipyard.files.compose.keys import Key, Table, refused
 from shipyard.files.compose.scalars import text
@@ -94,7 +95,7 @@ class Play(Struct, frozen=True):
     layers: tuple[Mapping[str, Any], ...]
 
 
-def read(value: Value, inventory: Inventory, extra_vars: Mapping[str, Any]) -> Play | None:
+def read(value: Value, inventory: Inventory, extra_vars: Mapping[str, Any], keys: Keys) -> Play | None:
     """None where the head has errors, which are noted."""
     if not isinstance(value.data, dict):
         raise value.error(f"expected a play, a mapping with hosts and stack, found {found(value.data)}")
@@ -107,7 +108,7 @@ def read(value: Value, inventory: Inventory, extra_vars: Mapping[str, Any]) -> P
     if len(value.reading.problems) > before:
         return None
     own = got.get("vars", {})
-    files = _vars_files(got["vars_files"], {**own, **extra_vars}) if "vars_files" in got else {}
+    files = _vars_files(got["vars_files"], {**own, **extra_vars}, keys) if "vars_files" in got else {}
     layers = (own, files, extra_vars)
     pattern = _rendered_pattern(got["hosts"], {**own, **files, **extra_vars})
     return Play(value, got, _matching(got["hosts"], pattern, inventory), pattern, layers)
@@ -144,24 +145,24 @@ def _matching(value: Value, pattern: str, inventory: Inventory) -> tuple[Host, .
     return hosts
 
 
-def _vars_files(value: Value, variables: Mapping[str, Any]) -> dict[str, Any]:
+def _vars_files(value: Value, variables: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     """All files together, the later winning. Names may be templates of the play's and extra variables."""
     said = _rendered(value, variables)
     merged: dict[str, Any] = {}
     for index, name in enumerate(said if isinstance(said, list) else [said]):
         place = value.child(index, name) if isinstance(said, list) else value
         with value.reading.collect():
-            merged.update(_vars_file(place, str(name)))
+            merged.update(_vars_file(place, str(name), keys))
     return merged
 
 
-def _vars_file(value: Value, name: str) -> dict[str, Any]:
+def _vars_file(value: Value, name: str, keys: Keys) -> dict[str, Any]:
     content = nearby.read(value, name, MAX_BYTES)
     if content is None:
         raise value.error(f"there is no file {name}")
     shown = str(PurePath(value.reading.marks.file).parent / name)
     try:
-        return extra.parse(content, shown)
+        return extra.parse(content, shown, keys)
     except FileError as error:
         raise FileError(
             error.message, file=shown, line=error.line, column=error.column, key=error.key, hint=error.hint

@@ -6,6 +6,9 @@
     files:     path: text; a path with a trailing `*` is made executable
     sources:   as given with -i (default: hosts)
     playbook_dir, patterns:  optional; `PATTERN | LIMIT` is a pattern with a limit
+    values:    variables that are asked for on each host; null stands for what comes to nothing
+    vault:     labels whose passwords of ansible-vault are known; a file whose name ends with `$LABEL` is encrypted,
+               and so is the value `%vault:LABEL% TEXT` at the end of a line of YAML
     error:     the error it must give here (then Ansible's answer is only compared as an error, unless `stricter`)
     stricter:  why it is an error here though Ansible takes it
     warnings:  parts of the warnings expected
@@ -14,6 +17,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,7 +27,14 @@ from typing import Any
 
 import yaml
 
+from shipyard.base.errors import FileError
+from shipyard.files.ansiblevault import PROMPT, Identity, Keys
+from shipyard.files.jinja import Place, host_variables, render
+from shipyard.model.inventory import Host, Inventory
+from tests.vaulted import encrypted, value
+
 HERE = Path(__file__).parent
+_LISTS = ("sources", "patterns", "values", "vault", "warnings")
 THEMES = tuple(sorted(path.stem for path in HERE.glob("*.yml")))
 
 
@@ -35,6 +46,8 @@ class Case:
     sources: tuple[str, ...] = ("hosts",)
     playbook_dir: str | None = None
     patterns: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    vault: tuple[str, ...] = ()
     error: str | None = None
     stricter: str | None = None
     warnings: tuple[str, ...] = ()
@@ -43,9 +56,12 @@ class Case:
         """Make the files of this case; returns its folder."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in self.files.items():
-            path = folder / name.rstrip("*")
+            plain, closed, label = name.rstrip("*").partition("$")
+            path = folder / plain
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode("utf-8", "surrogateescape"))
+            content = _ENCRYPTED.sub(_value, text)
+            content = encrypted(content, password(label), label) if closed else content
+            path.write_bytes(content.encode("utf-8", "surrogateescape"))
             if name.endswith("*"):
                 path.chmod(0o755)
         if self.playbook_dir is not None:
@@ -53,11 +69,42 @@ class Case:
         return folder
 
 
+_ENCRYPTED = re.compile(r"^( *)(.*)%vault:(\w+)% (.*)$", re.MULTILINE)
+
+
+def _value(found: re.Match[str]) -> str:
+    indent, before, label, text = found.groups()
+    return f"{indent}{before}{value(text, password(label), label, indent=len(indent) + 2)}".rstrip("\n")
+
+
+def password(label: str) -> str:
+    """What texts of this label are encrypted with."""
+    return f"the password of {label}"
+
+
+def keys(case: Case) -> Keys:
+    """The passwords that this case knows."""
+    known = {f"Vault password ({label})": password(label) for label in case.vault}
+    return Keys([Identity(label, PROMPT, "the case") for label in case.vault], ask=known.get)
+
+
+def comes_to(names: tuple[str, ...], inventory: Inventory) -> dict[str, dict[str, Any]]:
+    """What shipyard makes of these variables on each host; None where it makes nothing of one."""
+    return {host.name: {name: _rendered(name, inventory, host) for name in names} for host in inventory.hosts}
+
+
+def _rendered(name: str, inventory: Inventory, host: Host) -> Any:
+    try:
+        return render("{{ " + name + " }}", host_variables(inventory, host), where=Place("asked"))
+    except FileError:
+        return None
+
+
 def cases(theme: str) -> list[Case]:
     """The cases of one file."""
     made = []
     for entry in yaml.safe_load((HERE / f"{theme}.yml").read_text()):
-        lists = {key: tuple(entry.pop(key)) for key in ("sources", "patterns", "warnings") if key in entry}
+        lists = {key: tuple(entry.pop(key)) for key in _LISTS if key in entry}
         made.append(Case(theme, **entry, **lists))
     return made
 
@@ -81,6 +128,8 @@ def ask(asked: list[Case], folder: Path) -> dict[tuple[str, str], Any]:
             "sources": case.sources,
             "playbook_dir": case.playbook_dir,
             "patterns": case.patterns,
+            "values": case.values,
+            "vault": {label: password(label) for label in case.vault},
         }
         for number, case in enumerate(asked)
     ]

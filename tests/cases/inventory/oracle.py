@@ -1,7 +1,8 @@
 """What Ansible itself makes of inventories: run as a program of its own, it answers for many in one start.
 
-Standard input: a JSON list of {"folder", "sources", "playbook_dir", "patterns"}. Standard output: for each,
-{"list", "graph", "patterns"} or {"error"}.
+Standard input: a JSON list of {"folder", "sources", "playbook_dir", "patterns", "values", "vault"}, of which the last
+are passwords by label. Standard output: for each, {"list", "graph", "patterns"} or {"error"}; and where values are
+asked for, "values": what each of these variables comes to on each host, null where it comes to nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def answer(case: dict[str, Any]) -> dict[str, Any]:
     from ansible.errors import AnsibleError
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
+    from ansible.parsing.vault import VaultSecret, VaultSecretsContext
     from ansible.utils.context_objects import CLIArgs
     from ansible.vars.manager import VariableManager
 
@@ -34,6 +36,9 @@ def answer(case: dict[str, Any]) -> dict[str, Any]:
         {"basedir": basedir, "export": False, "yaml": False, "toml": False, "show_vars": False, "pattern": "all"}
     )
     loader = DataLoader()
+    secrets = [(label, VaultSecret(password.encode())) for label, password in case.get("vault", {}).items()]
+    VaultSecretsContext._current = VaultSecretsContext(secrets)
+    loader.set_vault_secrets(secrets)
     if basedir:
         loader.set_basedir(basedir)
     try:
@@ -43,13 +48,30 @@ def answer(case: dict[str, Any]) -> dict[str, Any]:
         variables.safe_basedir = bool(basedir)
         program = InventoryCLI(["ansible-inventory"])
         program.loader, program.inventory, program.vm = loader, inventory, variables
-        return {
+        answers = {
             "list": json.loads(program.dump(program.json_inventory(inventory.groups["all"]))),
             "graph": program.inventory_graph().split("\n"),
             "patterns": {pattern: hosts(inventory, pattern) for pattern in case.get("patterns", [])},
         }
+        if case.get("values"):
+            answers["values"] = {
+                host.name: {name: value(loader, variables.get_vars(host=host), name) for name in case["values"]}
+                for host in inventory.get_hosts("all")
+            }
     except (AnsibleError, RecursionError) as error:
         return {"error": str(error)}
+    return answers
+
+
+def value(loader: Any, known: dict[str, Any], name: str) -> Any:
+    """What a variable comes to in a template."""
+    from ansible.errors import AnsibleError
+    from ansible.template import Templar, trust_as_template
+
+    try:
+        return json.loads(json.dumps(Templar(loader, known).template(trust_as_template("{{ " + name + " }}"))))
+    except AnsibleError:
+        return None
 
 
 def hosts(inventory: Any, pattern: str) -> list[str]:

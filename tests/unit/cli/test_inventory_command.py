@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipyard.cli.main import run
+from tests.vaulted import encrypted, value
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +71,34 @@ def test_errors(args: list[str], code: int, said: str, capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+
+
+@pytest.fixture
+def vaulted(project: Path) -> Path:
+    (project / "group_vars").mkdir()
+    (project / "group_vars" / "web.yml").write_text(encrypted("whole: 1\n", "p"))
+    (project / "group_vars" / "all.yml").write_text("secret: " + value("hunter2", "p"))
+    (project / "pw").write_text("p\n")
+    return project
+
+
+def test_what_is_encrypted_is_shown_as_ansible_inventory_shows_it(
+    vaulted: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given in (["--vault-password-file", "pw"], ["--vault-id", "x@pw"]):
+        assert run(["-i", "hosts", *given, "inventory", "host", "web1"]) == 0
+        out, err = capsys.readouterr()
+        assert "hunter2" not in out + err
+        assert json.loads(out) == {"port": 80, "whole": 1, "secret": {"__ansible_vault": encrypted("hunter2", "p")}}
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "pw")
+    assert run(["-i", "hosts", "inventory", "list"]) == 0
+    assert '"whole": 1' in capsys.readouterr().out
+
+
+def test_groups_need_no_password_and_variables_do(vaulted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-i", "hosts", "inventory", "graph"]) == 0
+    assert "--web1" in capsys.readouterr().out
+    assert run(["-i", "hosts", "inventory", "list"]) == 1
+    assert "group_vars/web.yml:1: is encrypted with ansible-vault, and no vault" in capsys.readouterr().err
+    assert run(["-i", "hosts", "--ask-vault-pass", "inventory", "list"]) == 1
+    assert "there is no terminal to ask on" in capsys.readouterr().err

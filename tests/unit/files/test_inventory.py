@@ -12,7 +12,7 @@ from shipyard.base.errors import FileError, UsageError
 from shipyard.files.inventory import load, show
 from shipyard.files.patterns import match
 from shipyard.model.inventory import Inventory
-from tests.cases.inventory.corpus import Case, all_cases, expected
+from tests.cases.inventory.corpus import Case, all_cases, comes_to, expected, keys
 
 CASES = all_cases()
 ANSWERS = {theme: expected(theme) for theme in {case.theme for case in CASES}}
@@ -21,7 +21,7 @@ ANSWERS = {theme: expected(theme) for theme in {case.theme for case in CASES}}
 def read(case: Case, folder: Path) -> Inventory:
     case.write(folder)
     playbook = () if case.playbook_dir is None else (Path(case.playbook_dir),)
-    return load(case.sources, cwd=folder, playbook_dirs=playbook, trusted=True)
+    return load(case.sources, cwd=folder, playbook_dirs=playbook, trusted=True, keys=keys(case))
 
 
 def hosts(pattern: str, inventory: Inventory, folder: Path) -> list[str]:
@@ -47,6 +47,7 @@ def test_is_what_ansible_reads(case: Case, tmp_path: Path) -> None:
     assert json.loads(show.dump(show.listing(inventory))) == answer["list"]
     assert list(show.graph(inventory)) == answer["graph"]
     assert {pattern: hosts(pattern, inventory, tmp_path) for pattern in case.patterns} == answer["patterns"]
+    assert comes_to(case.values, inventory) == answer.get("values", comes_to((), inventory))
     for part in case.warnings:
         assert any(part in warning for warning in inventory.warnings), inventory.warnings
 
@@ -107,18 +108,17 @@ def test_large_files_and_devices_are_refused(tmp_path: Path) -> None:
 
 def test_encrypted_files_say_so(tmp_path: Path) -> None:
     write(tmp_path, {"hosts": "[g]\nh\n", "group_vars/g.yml": "$ANSIBLE_VAULT;1.1;AES256\n3061\n"})
-    with pytest.raises(FileError, match=r"group_vars/g.yml: is encrypted with ansible-vault"):
+    with pytest.raises(FileError, match=r"group_vars/g.yml:1: is encrypted with ansible-vault"):
         load(["hosts"], cwd=tmp_path)
 
 
 def test_unreadable_and_odd_sources(tmp_path: Path) -> None:
-    write(tmp_path, {"hosts.toml": "[web]\n", "a/hosts": "h\n"})
+    write(tmp_path, {"a/hosts": "h\n"})
     (tmp_path / "loop").mkdir()
     (tmp_path / "loop" / "again").symlink_to(tmp_path / "loop")
     for source, said in (
         ("a" * 5000, "File name too long"),
         ("a\0b", "no such inventory"),
-        ("hosts.toml", "TOML"),
         ("loop", "nested deeper than 16"),
         ("", None),
     ):

@@ -131,12 +131,12 @@ def test_what_can_not_be(of: Any, variables: dict[str, Any], said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_an_encrypted_password_is_an_error_when_used(tmp_path: Path) -> None:
+def test_an_encrypted_password_that_can_not_be_opened_is_an_error_when_used(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text(
-        "g:\n  hosts:\n    h:\n      ansible_password: !vault |\n        $ANSIBLE_VAULT;1.1\n"
+        "g:\n  hosts:\n    h:\n      ansible_password: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        61\n"
     )
     inventory = load(["hosts.yml"], cwd=tmp_path)
-    with pytest.raises(FileError, match=r"h\.ansible_password: is encrypted with ansible-vault"):
+    with pytest.raises(FileError, match=r"hosts\.yml:4: h\.ansible_password: is encrypted with ansible-vault"):
         connection_of(inventory, inventory.hosts[0])
 
 

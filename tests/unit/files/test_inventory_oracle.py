@@ -11,7 +11,7 @@ import pytest
 from shipyard.base.errors import FileError
 from shipyard.files.inventory import load, show
 from shipyard.files.patterns import match
-from tests.cases.inventory.corpus import Case, all_cases, ask, expected
+from tests.cases.inventory.corpus import Case, all_cases, ask, expected, keys
 from tests.cases.inventory.generated import case as generated
 
 SEEDS = range(60)
@@ -21,7 +21,7 @@ CASES = [*all_cases(), *(generated(seed) for seed in SEEDS)]
 def ours(case: Case, folder: Path) -> dict[str, Any]:
     playbook = () if case.playbook_dir is None else (Path(case.playbook_dir),)
     try:
-        inventory = load(case.sources, cwd=folder, playbook_dirs=playbook)
+        inventory = load(case.sources, cwd=folder, playbook_dirs=playbook, keys=keys(case))
     except FileError:
         return {"error": True}
     return {

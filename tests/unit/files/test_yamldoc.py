@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipyard.base.errors import FileError
-from shipyard.files.yamldoc import Dialect, Marks, dotted, load_all, load_one
+from shipyard.files.yamldoc import Dialect, Marks, Tags, dotted, load_all, load_one
 
 BOTH: tuple[Dialect, ...] = ("1.1", "1.2")
 
@@ -91,9 +91,10 @@ def test_several_documents() -> None:
 
 
 def test_application_tags() -> None:
-    assert load_one("a: !double [1]", "f.yml", "1.2", {"!double": lambda made: made * 2}).data == {"a": [1, 1]}
-    with pytest.raises(FileError, match="the tag !other is not known; known here: !double"):
-        load_one("a: !other 1", "f.yml", "1.2", {"!double": lambda made: made * 2})
+    tags: Tags = {"!placed": lambda made, mark: [*made, mark.line, mark.column]}
+    assert load_one("# c\na: !placed [7]", "f.yml", "1.2", tags).data == {"a": [7, 2, 4]}
+    with pytest.raises(FileError, match="the tag !other is not known; known here: !placed"):
+        load_one("a: !other 1", "f.yml", "1.2", tags)
 
 
 @pytest.mark.parametrize("dialect", BOTH)
