@@ -6,23 +6,9 @@ import difflib
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct
+from shipyard.transport import keywords, lexing
 
-CARRIED_OUT = {
-    "addressfamily": "AddressFamily",
-    "globalknownhostsfile": "GlobalKnownHostsFile",
-    "hostkeyalias": "HostKeyAlias",
-    "hostname": "HostName",
-    "identitiesonly": "IdentitiesOnly",
-    "identityagent": "IdentityAgent",
-    "identityfile": "IdentityFile",
-    "port": "Port",
-    "proxycommand": "ProxyCommand",
-    "proxyjump": "ProxyJump",
-    "stricthostkeychecking": "StrictHostKeyChecking",
-    "user": "User",
-    "userknownhostsfile": "UserKnownHostsFile",
-}
-"""Options of ssh_config that are read here, in the spelling of its manual."""
+WHERE = "ansible_ssh_common_args"
 
 _WITHOUT_EFFECT = {
     "addkeystoagent": "keys are never added",
@@ -42,7 +28,6 @@ _WITHOUT_EFFECT = {
     "forwardx11trusted": "",
     "gssapiauthentication": "",
     "gssapidelegatecredentials": "",
-    "hashknownhosts": "",
     "hostbasedauthentication": "",
     "hostkeyalgorithms": "",
     "ipqos": "",
@@ -79,7 +64,7 @@ _IGNORED_FLAGS = frozenset("qvCxaTkKntA")
 
 
 class Arguments(Struct, frozen=True):
-    """`options`: keyword in lower case and value, in order. `config`: the file of `-F`, `none` included."""
+    """`options`: keyword in lower case and the text behind it, in order. `config`: the file of `-F`, or `none`."""
 
     options: tuple[tuple[str, str], ...] = ()
     config: str | None = None
@@ -97,44 +82,46 @@ def parse(words: tuple[str, ...]) -> Arguments:
         elif word[:2] in {"-o", "-F", *_WITH_VALUE}:
             value = word[2:] or (left.pop(0) if left else "")
             if not value:
-                raise ConfigError(f"ansible_ssh_common_args: `{word}` lacks its value")
+                raise ConfigError(f"{WHERE}: `{word}` lacks its value")
             if word.startswith("-o"):
                 options += _option(value)
             elif word.startswith("-F"):
                 config = value
             else:
-                options.append((_WITH_VALUE[word[:2]], value))
+                key = _WITH_VALUE[word[:2]]
+                options += _checked(key, value if key == "proxyjump" else quoted(value))
         elif not (word.startswith("-") and len(word) > 1 and set(word[1:]) <= _IGNORED_FLAGS):
             raise ConfigError(
-                f"ansible_ssh_common_args: `{word}` is not understood",
+                f"{WHERE}: `{word}` is not understood",
                 hint="understood are -o, -J, -F, -i, -p, -l, -4 and -6",
             )
     return Arguments(tuple(options), config)
 
 
+def quoted(word: str) -> str:
+    """One word of ssh_config, with quotes only where it needs them."""
+    if word and not set(word) & set(" \t\"'\\#="):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _option(text: str) -> list[tuple[str, str]]:
     """`Key=Value` or `Key Value`; nothing for what has no effect here."""
-    key, value = split_option(text)
-    if key in _WITHOUT_EFFECT:
-        return []
-    if key not in CARRIED_OUT:
-        near = difflib.get_close_matches(key, CARRIED_OUT, 1)
-        meant = f"did you mean {CARRIED_OUT[near[0]]}? " if near else ""
-        known = ", ".join(CARRIED_OUT.values())
-        raise ConfigError(
-            f"ansible_ssh_common_args: option `{key}` is not understood",
-            hint=f"{meant}understood are {known}",
-        )
-    if not value:
-        raise ConfigError(f"ansible_ssh_common_args: option `{CARRIED_OUT[key]}` lacks its value")
-    return [(key, value)]
+    key, value = lexing.keyword(text) or ("", "")
+    if key not in keywords.SHOWN and key not in _WITHOUT_EFFECT:
+        near = difflib.get_close_matches(key, keywords.SHOWN, 1)
+        meant = f"did you mean {keywords.SHOWN[near[0]]}? " if near else ""
+        known = ", ".join(keywords.SHOWN.values())
+        raise ConfigError(f"{WHERE}: option `{key}` is not understood", hint=f"{meant}understood are {known}")
+    return _checked(key, value)
 
 
-def split_option(text: str) -> tuple[str, str]:
-    """A keyword in lower case and the rest, as a line of ssh_config has them."""
-    text = text.strip()
-    end = next((index for index, char in enumerate(text) if char in " \t="), len(text))
-    rest = text[end:].strip()
-    if rest.startswith("="):
-        rest = rest[1:].strip()
-    return text[:end].lower(), rest
+def _checked(key: str, text: str) -> list[tuple[str, str]]:
+    shown = keywords.shown(key)
+    if not text:
+        raise ConfigError(f"{WHERE}: option `{shown}` lacks its value")
+    try:
+        keywords.read(key, text)
+    except ValueError as error:
+        raise ConfigError(f"{WHERE}: {shown}: {error}") from None
+    return [(key, text)] if key in keywords.SHOWN else []

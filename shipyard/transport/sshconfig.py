@@ -2,197 +2,181 @@
 
 `ssh -G` is the exact answer, at 5 to 10 ms of CPU a host; paramiko's reader ignores `Include` and takes what it does
 not know in a Match line for true. So: files are read once and evaluated here, and where they hold what this reader
-leaves out (`Match exec`, canonical names), `ssh -G` is asked.
+leaves out (`Match exec`, canonical names, criteria and keywords of a later OpenSSH), `ssh -G` is asked.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import glob
-import shlex
 from pathlib import Path
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct, field
-from shipyard.transport.arguments import split_option
+from shipyard.transport import keywords, lexing, names
+from shipyard.transport.matching import Block, NeedsOpenSshError, Subject, block_of
+from shipyard.transport.permissions import why_insecure
 
 _DEPTH = 16
 _MAX_FILE = 4 * 1024 * 1024
 _SEVERAL = frozenset({"identityfile", "certificatefile"})
-_CRITERIA = frozenset({"all", "host", "originalhost", "user", "localuser"})
 
 
-class NeedsOpenSshError(Exception):
-    """The file holds something that only ssh itself evaluates. `where`: `file:line`."""
+class Value(Struct, frozen=True):
+    """The words behind a keyword. `where`: `file:line`, or what else says it."""
 
-    def __init__(self, where: str, what: str) -> None:
-        super().__init__(f"{where}: {what}")
-        self.where, self.what = where, what
-
-
-class Subject(Struct, frozen=True):
-    """Whom a lookup is about. `alias`: the name as given; `local_user`: who runs this process."""
-
-    alias: str
-    local_user: str
+    words: tuple[str, ...]
+    where: str
 
 
 class Found(Struct):
-    """What a lookup collects: the first value of each keyword, all values of those that add up."""
+    """What a lookup collects: the first value of each keyword, all values of those that add up.
 
-    values: dict[str, list[str]] = field(default_factory=dict)
+    `answered`: ssh itself gave it, with tokens already expanded.
+    """
+
+    values: dict[str, list[Value]] = field(default_factory=dict)
+    answered: bool = False
 
     def first(self, key: str) -> str | None:
-        """The value in force."""
+        """The value in force, as one word."""
         values = self.values.get(key)
-        return values[0] if values else None
+        return values[0].words[0] if values and values[0].words else None
 
-    def add(self, key: str, value: str) -> None:
+    def where(self, key: str) -> str:
+        """Who says it."""
+        values = self.values.get(key)
+        return values[0].where if values else ""
+
+    def add(self, key: str, words: tuple[str, ...], where: str) -> None:
         """As the next line of the files."""
+        value = Value(words, where)
         if key in _SEVERAL:
             self.values.setdefault(key, []).append(value)
-        elif key not in self.values:
+        elif key == "proxyjump":
+            self._jump(value)
+        elif words and key not in self.values:
             self.values[key] = [value]
 
-
-class _Block(Struct, frozen=True):
-    """`Host` or `Match` with its words, inside `parent` where a file was included in a block."""
-
-    kind: str
-    words: tuple[str, ...]
-    where: str
-    parent: _Block | None
+    def _jump(self, value: Value) -> None:
+        """A jump host is also the word that there is no ProxyCommand; `none` leaves it to a later one."""
+        if not names.split_jumps(value.words[0]):
+            self.values.setdefault("proxyjump", [Value((), value.where)])
+        elif not self.values.keys() & {"proxyjump", "proxycommand"}:
+            self.values["proxyjump"] = [value]
+            self.values["proxycommand"] = [Value(("none",), value.where)]
 
 
 class _Line(Struct, frozen=True):
-    block: _Block | None
+    """`key`: empty where a block begins, so that a Match is evaluated where it stands. `unknown`: is no keyword."""
+
+    block: Block | None
     key: str
-    value: str
+    words: tuple[str, ...]
+    where: str
+    unknown: bool = False
 
 
 class SshConfig:
-    """One file with what it includes. `folder`: against which relative Include paths are taken."""
+    """One file with what it includes.
 
-    def __init__(self, path: Path, folder: Path, home: Path) -> None:
+    `folder`: against which relative Include paths are taken. `user`: it is a user's file, where `~` may be included.
+    `guarded`: others may not be able to write it.
+    """
+
+    def __init__(self, path: Path, folder: Path, home: Path, *, user: bool = True, guarded: bool = False) -> None:
         self._folder = folder
         self._home = home
+        self._user = user
         self._lines: list[_Line] = []
-        self._read(path, None, 0)
+        self.final = False
+        self._read(path, None, 0, guarded=guarded)
 
     def apply(self, subject: Subject, found: Found) -> None:
         """Add what this file says about a host. Raises NeedsOpenSshError."""
         active: dict[int, bool] = {}
         for line in self._lines:
-            if self._active(line.block, subject, found, active):
-                found.add(line.key, line.value)
+            if line.unknown:
+                if not lexing.in_list(line.key, (found.first("ignoreunknown") or "").lower()):
+                    raise NeedsOpenSshError(line.where, f"ssh_config has no keyword `{line.key}`", wrong=True)
+            elif self._active(line.block, subject, found, active) and line.key:
+                found.add(line.key, line.words, line.where)
 
-    def _read(self, path: Path, block: _Block | None, depth: int) -> None:
-        if depth > _DEPTH:
-            raise ConfigError(f"{path}: Include goes deeper than {_DEPTH} files; does a file include itself?")
+    def _read(self, path: Path, block: Block | None, depth: int, *, guarded: bool) -> None:
         current = block
-        for number, text in enumerate(_text(path).splitlines(), 1):
+        for number, text in enumerate(_text(path, guarded=guarded).split("\n"), 1):
             where = f"{path}:{number}"
-            key, value = split_option(text)
-            if not key or key.startswith("#"):
+            said = lexing.keyword(text)
+            if said is None:
                 continue
-            if key in {"host", "match"}:
-                current = _Block(key, tuple(_words(value, where)), where, block)
-                # an entry of its own, so that a Match is evaluated where it stands
-                self._lines.append(_Line(current, "", ""))
-            elif key == "include":
-                for pattern in _words(value, where):
-                    for file in self._included(pattern):
-                        self._read(file, current, depth + 1)
-            else:
-                self._lines.append(_Line(current, key, _value(key, value, where)))
+            key, rest = said
+            try:
+                current = self._line(key, rest, where, block, current, depth)
+            except ValueError as error:
+                raise ConfigError(f"{where}: {keywords.shown(key)}: {error}") from None
 
-    def _included(self, pattern: str) -> list[Path]:
-        if pattern.startswith("~/"):
-            pattern = str(self._home / pattern[2:])
-        if not pattern.startswith("/"):
-            pattern = str(self._folder / pattern)
-        names = sorted(glob.glob(pattern))  # noqa: PTH207 - the pattern is absolute, which Path.glob refuses
-        return [Path(name) for name in names if Path(name).is_file()]
+    def _line(
+        self, key: str, rest: str, where: str, outer: Block | None, current: Block | None, depth: int
+    ) -> Block | None:
+        """The block that the next line is in. Raises ValueError."""
+        if key in {"host", "match"}:
+            block = block_of(key, rest, where, outer)
+            self.final |= block.asks("final")
+            self._lines.append(_Line(block, "", (), where))
+            return block
+        if key == "include":
+            if depth == _DEPTH:
+                raise ValueError(f"goes deeper than {_DEPTH} files; does a file include itself?")
+            for file in self._included(rest):
+                self._read(file, current, depth + 1, guarded=True)
+        elif keywords.is_keyword(key):
+            key, words = keywords.read(key, rest)
+            self._lines.append(_Line(current, key, words, where))
+        else:
+            if not rest:
+                raise ValueError("a value is missing")
+            lexing.words(rest)
+            self._lines.append(_Line(current, key, (), where, unknown=True))
+        return current
 
-    def _active(self, block: _Block | None, subject: Subject, found: Found, active: dict[int, bool]) -> bool:
+    def _included(self, rest: str) -> list[Path]:
+        if not rest:
+            raise ValueError("a value is missing")
+        found: list[Path] = []
+        for pattern in lexing.words(rest):
+            if not pattern:
+                raise ValueError("a word is empty")
+            if pattern.startswith("~") and not self._user:
+                raise ValueError(f"`{pattern}`: the system's file includes nothing of a user")
+            whole = names.tilde(pattern, self._home)
+            if not whole.startswith("/"):
+                whole = str(self._folder / whole)
+            paths = sorted(glob.glob(whole))  # noqa: PTH207 - the pattern is absolute, which Path.glob refuses
+            found += [Path(path) for path in paths if Path(path).is_file()]
+        return found
+
+    def _active(self, block: Block | None, subject: Subject, found: Found, active: dict[int, bool]) -> bool:
         if block is None:
             return True
         known = active.get(id(block))
         if known is None:
-            known = self._active(block.parent, subject, found, active) and _holds(block, subject, found)
+            block.check()
+            outer = self._active(block.outer, subject, found, active)
+            try:
+                known = outer and block.holds(subject, found.first("hostname"), found.first("user"))
+            except ValueError as error:
+                raise ConfigError(f"{found.where('hostname')}: HostName: {error}") from None
             active[id(block)] = known
         return known
 
 
-def _holds(block: _Block, subject: Subject, found: Found) -> bool:
-    if block.kind == "host":
-        return matches(subject.alias, block.words)
-    words = list(block.words)
-    holds = True
-    while words:
-        word = words.pop(0)
-        negated = word.startswith("!")
-        name, _, value = word.lstrip("!").partition("=")
-        name = name.lower()
-        if name not in _CRITERIA:
-            raise NeedsOpenSshError(block.where, f"Match {name}")
-        if name == "all":
-            holds &= not negated
-            continue
-        patterns = (value or (words.pop(0) if words else "")).split(",")
-        compared = _subject_of(name, subject, found)
-        if name in {"host", "originalhost"}:  # unlike `Host`, where case counts
-            compared, patterns = compared.lower(), [pattern.lower() for pattern in patterns]
-        holds &= matches(compared, tuple(patterns)) is not negated
-    return holds
-
-
-def _subject_of(criterion: str, subject: Subject, found: Found) -> str:
-    match criterion:
-        case "host":
-            return (found.first("hostname") or subject.alias).replace("%h", subject.alias)
-        case "originalhost":
-            return subject.alias
-        case "user":
-            return found.first("user") or subject.local_user
-        case _:
-            return subject.local_user
-
-
-def matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """`*`, `?`, and `!` before a pattern that excludes whatever else matches. Case counts."""
-    found = False
-    for pattern in patterns:
-        negated = pattern.startswith("!")
-        if fnmatch.fnmatchcase(name, pattern.lstrip("!").replace("[", "[[]")):
-            if negated:
-                return False
-            found = True
-    return found
-
-
-def _text(path: Path) -> str:
+def _text(path: Path, *, guarded: bool) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_FILE).decode(errors="replace")
+            why = why_insecure(file.fileno()) if guarded else None
+            if why is not None:
+                raise ConfigError(f"{path}: {why}, and ssh reads no such file", hint=f"chmod go-w {path}")
+            return file.read(_MAX_FILE).decode(errors="surrogateescape")
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise ConfigError(f"can't read {path}: {error.strerror}") from error
-
-
-def _words(value: str, where: str) -> list[str]:
-    try:
-        return shlex.split(value, comments=True)
-    except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-def _value(key: str, value: str, where: str) -> str:
-    """One word, unless the keyword takes a whole line (a command) or several words (files)."""
-    if key == "proxycommand":
-        return value
-    if key in {"userknownhostsfile", "globalknownhostsfile"}:
-        return shlex.join(_words(value, where))
-    words = _words(value, where)
-    return words[0] if words else ""

@@ -1,0 +1,31 @@
+"""Whether somebody else could have written a file: ssh reads no configuration of a user that is open to others."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+
+
+def why_insecure(descriptor: int) -> str | None:
+    """What is wrong with an open file's owner or mode; None where only its owner and root can write it."""
+    status = os.fstat(descriptor)
+    if status.st_uid not in {0, os.getuid()}:
+        return "it belongs to another user"
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody may write it"
+    if status.st_mode & stat.S_IWGRP and not _only_member(status.st_gid, status.st_uid):
+        return "its group may write it"
+    return None
+
+
+def _only_member(gid: int, uid: int) -> bool:
+    """Whether a group has one member, the owner: many systems give each user a group of the same name."""
+    try:
+        named = grp.getgrgid(gid).gr_mem
+        owner = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return False
+    primary = [entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == gid]
+    return bool(primary or named) and all(user == os.getuid() for user in primary) and named in ([], [owner])
