@@ -14,8 +14,14 @@ from shipyard.cli.fleet import opened
 from shipyard.cli.render_status import add, new_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shipyard.model.spec import Revision
     from shipyard.store.records import RevisionRow
+
+_AS_IT_WAS, _CHANGED = "as it was", "changed"
+_SHORTEST_WITHIN = 4
+"""Characters of a secret value that is looked for within longer texts: `1` would be found everywhere."""
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard history guestbook\n  shipyard history guestbook -o json")
@@ -83,19 +89,57 @@ def changed_lines(older: Revision, newer: Revision) -> list[str]:
     """A unified diff of what two revisions declare, values as JSON, what was not written left out."""
     names = (f"{older.stack} revision {older.number}", f"{newer.stack} revision {newer.number}")
     known = {secret.digest for secret in older.spec.secrets}
-    bodies = (_body(older, known), _body(newer, known))
+    before = _values(older)
+    bodies = (_body(older, known, before), _body(newer, known, before))
     return [line.rstrip("\n") for line in difflib.unified_diff(*bodies, *names, lineterm="")]
 
 
-def _body(revision: Revision, known: set[str]) -> list[str]:
-    """`known`: digests of secrets that were there before. Of the others it is said that they changed, and no more."""
+def _body(revision: Revision, known: set[str], before: Mapping[str, set[str]]) -> list[str]:
+    """`known`: digests of secrets that were there before; `before`: values of variables that hold secrets, by service.
+
+    Of the others it is said that they changed, and no more.
+    """
     from shipyard.model.canonical import to_data
 
     data = to_data(revision.spec)
+    values = _values(revision)
+    for service in data.get("services", ()):
+        there = before.get(service["name"], set())
+        shown = {value: _AS_IT_WAS if value in there else _CHANGED for value in values[service["name"]]}
+        service.update(_masked(service, shown))
     for kind in ("services", "networks", "volumes", "configs", "secrets"):
         if kind in data:
             data[kind] = {each["name"]: each for each in data[kind]}
     text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
     for digest in {secret.digest for secret in revision.spec.secrets if secret.digest}:
-        text = text.replace(f'"{digest}"', '"as it was"' if digest in known else '"changed"')
+        text = text.replace(f'"{digest}"', f'"{_AS_IT_WAS if digest in known else _CHANGED}"')
     return text.splitlines()
+
+
+def _values(revision: Revision) -> dict[str, set[str]]:
+    """The values of all variables that hold secrets, by service."""
+    from shipyard.model.hiding import hidden
+
+    found: dict[str, set[str]] = {}
+    for service in revision.spec.services:
+        mine = found.setdefault(service.name, set())
+        for container in service.containers():
+            names = hidden(container)
+            mine.update(value for name, value in container.environment if name in names)
+    return found
+
+
+def _masked(data: Any, shown: Mapping[str, str]) -> Any:
+    """With secret values replaced, also where a command or another variable holds one that is not all too short."""
+    if isinstance(data, dict):
+        return {key: _masked(item, shown) for key, item in data.items()}
+    if isinstance(data, list):
+        return [_masked(item, shown) for item in data]
+    if not isinstance(data, str):
+        return data
+    if data in shown:
+        return shown[data]
+    for value in sorted(shown, key=len, reverse=True):
+        if len(value) >= _SHORTEST_WITHIN:
+            data = data.replace(value, f"({shown[value]})")
+    return data

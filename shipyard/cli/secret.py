@@ -128,20 +128,37 @@ def remove(app: App, names: tuple[str, ...], force: bool) -> None:
 @click.option("--lost", is_flag=True, help="The old key is gone: drop what only it could open.")
 @pass_app
 def rotate_key(app: App, lost: bool) -> None:
-    """Encrypt all secrets with a new key. No container is replaced.
+    """Encrypt all secrets with a new key, and revisions that hold some. No container is replaced.
+
+    The next pass writes the nodes' copies of such revisions anew.
 
     A key that is in a variable, or that a program tells, is replaced there: put the new key in front of the old one,
     run this, and take the old one out.
     """
-    if lost and not app.confirm("Drop all secrets that the present key does not open?"):
-        raise UsageError("nothing was dropped", hint="answer yes, or say --yes where there is no terminal")
     with _opened(app) as care:
+        if lost:
+            what = ", ".join(map(cell, care.lost())) or "nothing, as it seems"
+            if not app.confirm(f"Drop what the present key does not open, for good ({what})?"):
+                raise UsageError(
+                    f"nothing was dropped; it would be: {what}",
+                    hint="answer yes, or say --yes where there is no terminal",
+                )
         rotated = care.rotate_key(lost=lost)
+    unread: dict[str, list[int]] = {}
+    for stack, number in rotated.unread:
+        unread.setdefault(stack, []).append(number)
     if app.out.json:
         old = None if rotated.old is None else str(rotated.old)
-        app.out.data({"resealed": rotated.resealed, "dropped": list(rotated.dropped), "old_key": old})
-    app.out.line(f"{rotated.resealed} contents are encrypted with the new key {rotated.origin}.")
+        told = {"resealed": rotated.resealed, "revisions": rotated.revisions, "dropped": list(rotated.dropped)}
+        app.out.data({**told, "unread": unread, "old_key": old})
+    more = f" and {rotated.revisions} revisions" if rotated.revisions else ""
+    app.out.line(f"{rotated.resealed} contents{more} are encrypted with the new key {rotated.origin}.")
     if rotated.dropped:
         app.out.line(f"Dropped, to be set or applied again: {', '.join(map(cell, rotated.dropped))}.")
+    for stack, numbers in unread.items():
+        shown = ", ".join(map(str, numbers))
+        app.out.line(f"Of {cell(stack)} nobody can read these revisions any more: {shown}. What runs goes on.")
+    if unread:
+        app.out.line(f"Apply the files of {', '.join(map(cell, unread))} again: what is as they say is not replaced.")
     if rotated.old is not None:
         app.out.line(f"Older backups need the old key, which is in {rotated.old}; remove it with the last of them.")

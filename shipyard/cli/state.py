@@ -63,22 +63,25 @@ def restore(app: App, file: Path) -> None:
 
 
 @state.command(epilog="\b\nExample:\n  shipyard state rebuild -i inventory/hosts.yml")
+@click.option("--lost", is_flag=True, help="The key is gone: do without the stacks that only it could open.")
 @pass_app
-def rebuild(app: App) -> int:
+def rebuild(app: App, lost: bool) -> int:
     """Read a lost store back from the nodes.
 
     Revisions, placements, and which nodes are cordoned or drained are kept on the nodes. Afterwards, applying the same
     files recreates nothing. Events, earlier revisions and pauses are in the store alone, and are gone.
-    Every node of the inventory has to answer; --yes does without those that don't.
+    Every node of the inventory has to answer; --yes does without those that don't. Revisions that hold secrets in the
+    environment of containers are encrypted, and need the key that the lost store had.
     """
     with opened(app) as fleet:
-        rebuilt = fleet.rebuild()
+        rebuilt = fleet.rebuild(lost=lost)
     stacks = [{"name": each.stack, "revision": each.number} for each in rebuilt.revisions]
     if app.out.json:
         report = {"cluster": rebuilt.cluster, "stacks": stacks, "placements": rebuilt.placements}
         lacking = [secret.name for secret in rebuilt.secrets]
         report |= {"nodes": list(rebuilt.nodes), "problems": list(rebuilt.problems), "secrets": lacking}
-        app.out.data({**report, "availability": {node.name: node.availability.value for node in rebuilt.decided}})
+        report |= {"availability": {node.name: node.availability.value for node in rebuilt.decided}}
+        app.out.data({**report, "unread": list(rebuilt.unread)})
     for problem in rebuilt.problems:
         app.out.warn(cell(problem))
     names = ", ".join(f"{each.stack} (revision {each.number})" for each in rebuilt.revisions) or "none"
@@ -93,4 +96,8 @@ def rebuild(app: App) -> int:
         secrets = [cell(secret.name) for secret in rebuilt.secrets if secret.external is external]
         if secrets:
             app.out.line(f"Nodes do not give secrets back: {how}: {', '.join(secrets)}.")
+    if rebuilt.unread:
+        app.out.line(
+            f"Nobody can read these any more: apply their files again: {', '.join(map(cell, rebuilt.unread))}."
+        )
     return 2 if rebuilt.problems else 0

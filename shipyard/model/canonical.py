@@ -146,7 +146,7 @@ def digest(text: str | bytes) -> str:
 
 
 def stack_digest(spec: StackSpec) -> str:
-    """Of a revision's body."""
+    """Of a revision's body, and the digest of the revision where that holds no secrets."""
     return digest(dumps(spec))
 
 
@@ -162,4 +162,4 @@ def spec_hash(spec: ContainerSpec) -> str:
 
 def _hashed(spec: ContainerSpec) -> ContainerSpec:
     members = tuple(replace(each, container=_hashed(each.container)) for each in spec.members)
-    return replace(spec, networks=(), pull_policy=None, members=members)
+    return replace(spec, networks=(), pull_policy=None, members=members, hidden=())

@@ -175,7 +175,7 @@ class DeviceRequest(Struct, frozen=True):
 
 
 class ContainerSpec(Struct, frozen=True, cache_hash=True):
-    """What one container is made from, on one node. Everything in it is part of the spec's hash.
+    """What one container is made from, on one node. All of it but a few fields is part of the spec's hash.
 
     `image`: a reference; once a revision is stored, `name@sha256:…` or `sha256:…` where it could be resolved.
     `entrypoint`, `command`: None keeps the image's; () for entrypoint clears it.
@@ -186,6 +186,7 @@ class ContainerSpec(Struct, frozen=True, cache_hash=True):
     `members`: of a replica of several containers, those beside this one, which is its main one. They have no networks
     or ports of their own.
     `hosts`: its /etc/hosts is a file of shipyard's on the node, which names the services on its networks.
+    `hidden`: sorted names of variables that hold secrets, whatever they are called (`model/hiding.py`); not hashed.
     """
 
     image: str
@@ -242,6 +243,7 @@ class ContainerSpec(Struct, frozen=True, cache_hash=True):
     stamps: Pairs = ()
     members: tuple[Member, ...] = ()
     hosts: bool = False
+    hidden: tuple[str, ...] = ()
 
     def files(self) -> tuple[str, ...]:
         """Configs and secrets of it, and of those beside it, as files in shipyard's directory on a node, sorted."""
@@ -588,7 +590,8 @@ class StackSpec(Struct, frozen=True):
 class Revision(Struct, frozen=True):
     """An immutable, numbered snapshot of a stack's desired state.
 
-    `digest`: sha256 of the canonical body. `created`: unix seconds. `author`: user@host. `files`: as applied.
+    `digest`: sha256 of the canonical body; its HMAC where that holds secrets (`store/bodies.py`). `created`: unix
+    seconds. `author`: user@host. `files`: as applied.
     """
 
     stack: str

@@ -148,7 +148,7 @@ def _what_changed(world: World, box: Container, placement: Placement, spec: Cont
 
 
 def _different(old: ContainerSpec, new: ContainerSpec) -> list[str]:
-    left_out = {"networks", "pull_policy"}
+    left_out = {"networks", "pull_policy", "hidden"}
     compared = (name for name in names(ContainerSpec) if name not in left_out)
     return [name for name in compared if getattr(old, name) != getattr(new, name)]
 

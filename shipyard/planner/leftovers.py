@@ -23,12 +23,13 @@ COPIES = 3
 
 
 def drop_placements(world: World) -> None:
-    """Forget placements of services and stacks that are no longer declared; their containers are left over then.
+    """Forget placements of services that are no longer declared; their containers are left over then.
 
-    Those on nodes that did not answer are remembered for as long as their stack is being removed.
+    Those on nodes that did not answer are remembered for as long as their stack is being removed, and all of a stack
+    that nobody knows: it was not removed, but what it declares can't be read, and applying its files goes on with it.
     """
     for name, service in world.placements.services():
-        if world.service(name, service) is not None:
+        if world.service(name, service) is not None or world.stack(name) is None:
             continue
         removing = _removing(world, name)
         for placement in world.placements.of_service(name, service).values():
@@ -60,7 +61,7 @@ def _over(world: World) -> list[SlotKey]:
     over: list[SlotKey] = []
     for service in world.containers.services():
         there = set(world.containers.now_of(*service))
-        if not _removing(world, service[0]):
+        if world.stack(service[0]) is not None and not _removing(world, service[0]):
             there.difference_update(world.placements.now_of(*service))
             there = {slot for slot in there if (*service, slot) not in world.finished}
         over += [(*service, slot) for slot in sorted(there)]

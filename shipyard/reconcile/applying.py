@@ -157,7 +157,7 @@ def desired(session: Session, specs: Iterable[StackSpec], heads: Mapping[str, Re
     revisions = []
     for spec in specs:
         head, digest = heads.get(spec.name), stack_digest(spec)
-        if head is not None and head.digest == digest:
+        if head is not None and stack_digest(head.spec) == digest:
             revisions.append(head)
         else:
             number = head.number + 1 if head is not None else 1

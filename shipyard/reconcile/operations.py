@@ -230,7 +230,8 @@ class Operations:
 
     def history(self, stack: str) -> Sequence[RevisionRow]:
         """A stack's revisions, newest first. Raises StoreError for a stack that is not known."""
-        self.revision(stack)
+        if not self._session.store.has_stack(stack):
+            self.revision(stack)
         return self._session.store.revisions(stack)
 
     def revision(self, stack: str, number: int | None = None) -> Revision:
@@ -383,15 +384,15 @@ class Operations:
 
     # --- the store
 
-    def rebuild(self) -> Rebuilt:
-        """Read a lost store back from the nodes."""
+    def rebuild(self, *, lost: bool = False) -> Rebuilt:
+        """Read a lost store back from the nodes. `lost`: without stacks that can't be read any more."""
         from shipyard.reconcile import rebuilding
 
-        return rebuilding.rebuild(self._session)
+        return rebuilding.rebuild(self._session, lost=lost)
 
     def has_secrets(self) -> bool:
-        """Whether the store holds any."""
-        return bool(self._session.store.secrets())
+        """Whether the store holds any, or revisions that do: what is of no use without the key."""
+        return bool(self._session.store.sealed_by())
 
     def backup(self, path: Path) -> None:
         """Copy the store to a file."""

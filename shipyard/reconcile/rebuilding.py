@@ -3,7 +3,8 @@
 Revisions come from the copies that nodes keep, placements from the containers' labels and names, cordons and drains
 from each node's own copy of what was decided about it. The new store then takes the nodes over, with an epoch above
 every one that they have seen, so that what is left of the old one is fenced out. Secrets are on no node and have to be
-set again.
+set again. Copies of revisions that hold some in a container's environment are encrypted, and need the lost store's
+key.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from shipyard.base.errors import NodeError, ShipyardError
 from shipyard.base.record import Struct, replace
 from shipyard.execute.run import take
 from shipyard.execute.script import Fence
-from shipyard.model import canonical, labels
+from shipyard.model import labels
 from shipyard.model.job import JOB_MODES, Job
 from shipyard.model.memory import KnownVolume, Memory, Placement, SlotKey
 from shipyard.model.node import Availability, Node
@@ -27,6 +28,7 @@ from shipyard.observe.probe import NodeRequest
 from shipyard.planner.job_adopt import adopted
 from shipyard.planner.nodes import judge
 from shipyard.planner.world import build, slot_of
+from shipyard.reconcile import copies
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.looking import remember_nodes
 from shipyard.reconcile.session import Session
@@ -41,6 +43,7 @@ class Rebuilt(Struct, frozen=True):
 
     `secrets`: names of those that the stacks use, whose contents no node gives back: they are set or applied again.
     `decided`: nodes that are cordoned or drained, as they were.
+    `unread`: stacks whose copies can't be read, to be applied again.
     """
 
     cluster: str
@@ -50,6 +53,7 @@ class Rebuilt(Struct, frozen=True):
     problems: tuple[str, ...]
     secrets: tuple[SecretSpec, ...] = ()
     decided: tuple[Node, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def clusters_on(session: Session) -> tuple[dict[str, list[tuple[str, KeptCluster]]], tuple[str, ...]]:
@@ -89,8 +93,8 @@ def choose(found: Mapping[str, object], wanted: str | None) -> str:
     return next(iter(found))
 
 
-def rebuild(session: Session) -> Rebuilt:
-    """Fill an empty store from the nodes, and make them its own."""
+def rebuild(session: Session, *, lost: bool = False) -> Rebuilt:
+    """Fill an empty store from the nodes, and make them its own. `lost`: without stacks that can't be read any more."""
     if session.store.heads():
         raise ShipyardError(
             "this store is not empty: there is nothing to rebuild",
@@ -104,35 +108,25 @@ def rebuild(session: Session) -> Rebuilt:
         )
     cluster = choose(found, session.settings.cluster)
     kept = found[cluster]
+    copied = copies.read(session.vault, ((name, copy) for name, each in kept for copy in each.revisions))
+    if copied.unread and not lost:
+        raise copies.unreadable(copied.unread)
     session.store.adopt_cluster(cluster)
     session.store.raise_epoch(max(each.epoch for _, each in kept))
     with LeaseKeeper(session.store) as keeper:
-        revisions = _revisions(each for _, each in kept)
+        revisions = tuple(copied.revisions[name] for name in sorted(copied.revisions))
         names = [name for name, _ in kept]
         situation = _observed(session, cluster, names)
-        memory = _memory(situation, revisions)
+        memory = _memory(situation, revisions, copied.unread)
         decided = _decisions(session, situation)
         _take_over(session, situation, keeper)
         # Last and at once: until then the store is empty, so that whatever ended this can be mended and it be run again
-        session.store.import_state(revisions, memory)
+        session.store.import_state(
+            revisions, memory, unread=[(stack, number) for stack, (number, _) in copied.unread.items()]
+        )
     lacking = missing(session.store, (revision.spec for revision in revisions))
-    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems, lacking, decided)
-
-
-def _revisions(kept: Iterable[KeptCluster]) -> tuple[Revision, ...]:
-    """The newest whole copy of each stack."""
-    best: dict[str, Revision] = {}
-    for each in kept:
-        for copy in each.revisions:
-            try:
-                revision = canonical.loads(Revision, copy.body)
-            except ValueError:
-                continue
-            if canonical.stack_digest(revision.spec) != copy.digest or revision.stack != copy.stack:
-                continue
-            if revision.stack not in best or best[revision.stack].number < revision.number:
-                best[revision.stack] = revision
-    return tuple(best[name] for name in sorted(best))
+    unread = tuple(sorted(copied.unread))
+    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems, lacking, decided, unread)
 
 
 def _observed(session: Session, cluster: str, names: list[str]) -> Situation:
@@ -162,8 +156,8 @@ def _decisions(session: Session, situation: Situation) -> tuple[Node, ...]:
     return tuple(node for node in known if node.availability != Availability.ACTIVE)
 
 
-def _memory(situation: Situation, revisions: tuple[Revision, ...]) -> Memory:
-    known = {revision.stack for revision in revisions}
+def _memory(situation: Situation, revisions: tuple[Revision, ...], unread: Iterable[str]) -> Memory:
+    known = {*(revision.stack for revision in revisions), *unread}
     best: dict[SlotKey, tuple[tuple[bool, int], Placement]] = {}
     volumes = set()
     for name, node in situation.seen().items():

@@ -96,7 +96,7 @@ def _earlier(session: Session, head: Revision, number: int | None) -> Revision:
     for row in session.store.revisions(head.stack):
         if row.number < head.number and row.digest != head.digest and row.number not in failed:
             found = session.store.revision(head.stack, row.number)
-            if found is not None:
+            if found is not None and found.spec != head.spec:  # one may be sealed, and the other not yet
                 return found
     raise StoreError(
         f"the stack {head.stack} has no earlier revision to go back to", hint=f"shipyard history {head.stack}"

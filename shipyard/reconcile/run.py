@@ -194,9 +194,10 @@ def _act(
     # most passes find nothing to do, and need none of it
     from shipyard.execute.run import Interrupted, WaveRefused, execute
     from shipyard.execute.script import Fence
+    from shipyard.reconcile import copies
 
     keeper.check()
-    wave = decided.waves[0]
+    wave = copies.sealed(session.vault, situation.stacks, decided.waves[0])
     session.store.begin_wave(pass_id, wave, decided.memory, session.now())
     progress.on_start(wave)
     dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items() if node.facts.runtime}

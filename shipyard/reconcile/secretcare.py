@@ -34,12 +34,17 @@ class SecretInfo(Struct, frozen=True):
 
 
 class Rotated(Struct, frozen=True):
-    """`resealed`: contents. `dropped`: names that could not be opened. `old`: the file with the old key, if any."""
+    """`resealed`: contents. `dropped`: names that could not be opened. `old`: the file with the old key, if any.
+
+    `revisions`: how many that hold secrets were sealed. `unread`: stack and number of those that nobody can read.
+    """
 
     resealed: int
     dropped: tuple[str, ...]
     origin: str
     old: Path | None = None
+    revisions: int = 0
+    unread: tuple[tuple[str, int], ...] = ()
 
 
 class SecretCare:
@@ -129,19 +134,26 @@ class SecretCare:
             count += 1
             return SealedSecret(SecretRow(row.name, row.digest, key, row.current, row.created, row.author), sealed)
 
-        dropped = self._store.reseal(anew)
+        resealed = self._store.reseal(anew, ring, lost=lost)
         if old is not None:
             masterkey.replace(self._settings.secrets.file, ring.keys[:1])
         now = self._store.now(clock.now())
         self._store.add_events([Event(now, "SecretKeyRotated", "secrets", f"the key was replaced by {whoami()}")])
-        return Rotated(count, dropped, ring.origin, old)
+        return Rotated(count, resealed.dropped, ring.origin, old, resealed.revisions, resealed.unread)
+
+    def lost(self) -> tuple[str, ...]:
+        """What no key that is here opens, in words."""
+        found = self._vault.found()
+        have = () if found is None else Keyring(found.keys, found.origin).ids
+        sealed = self._store.sealed_by()
+        return tuple(sorted({each for key in sealed if key not in have for each in sealed[key]}))
 
     def _next_ring(self, *, lost: bool) -> tuple[Keyring, Path | None]:
         """The keys to go on with, the new one first, and the file that the old ones are kept in."""
         found = self._vault.found()
         if not lost:
             self._vault.keyring()  # says so where the key is gone, or not the one that is needed
-        if found is None and lost:
+        if found is None and (lost or self._store.has_plain()):
             made = masterkey.make(self._settings.secrets.file, new_key())
             return Keyring(made.keys, made.origin), None
         if found is None:

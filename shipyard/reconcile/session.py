@@ -62,6 +62,7 @@ class Session:
         if opening.beforehand is not None:
             session._beforehand, session.expected = opening.beforehand, opening.beforehand.requests
             session.found = {name: known.containers for name, known in session.expected.items()}
+        store.keys = lambda: session.vault
         return session
 
     def reload_inventory(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ class Vault:
         self.store, self._source, self._environ = store, source, environ
         self._trusted, self._folder = trusted, folder
         self._ring: Keyring | None = None
+        store.keys = lambda: self
 
     def found(self) -> Found | None:
         """The key as it is now; None where there is none yet. Raises ConfigError."""
@@ -54,20 +55,39 @@ class Vault:
         from shipyard.files import masterkey
         from shipyard.store.sealing import Keyring, new_key, wrong_key
 
-        rows = self.store.secrets()
-        if self._ring is not None and {row.key for row in rows} <= {*self._ring.ids}:
+        sealed = self.store.sealed_by()
+        if self._ring is not None and sealed.keys() <= {*self._ring.ids}:
             return self._ring
         found = self.found()
-        if found is None and rows:
-            raise _lost(rows, self._source.file)
+        if found is None and sealed:
+            raise _lost(sorted({each for words in sealed.values() for each in words}), self._source.file)
         if found is None and not make:
             return Keyring.random()
         if found is None:
             found = masterkey.make(self._source.file, new_key())
         ring = Keyring(found.keys, found.origin)
-        strange = [row for row in rows if row.key not in ring.ids]
+        strange = [key for key in sealed if key not in ring.ids]
         if strange:
-            raise wrong_key(sorted({row.name for row in strange}), strange[0].key, ring)
+            raise wrong_key(sorted({each for key in strange for each in sealed[key]}), strange[0], ring)
+        self._ring = ring
+        return ring
+
+    def sealing(self) -> Keyring:
+        """The key, for revisions that hold secrets; made where there is none. Raises StoreError, ConfigError."""
+        return self.keyring(make=True)
+
+    def opening(self, key: str, what: str) -> Keyring:
+        """Keys with this one among them. Raises StoreError where it is not here. `what` is to be opened, in words."""
+        from shipyard.store.sealing import Keyring, wrong_key
+
+        if self._ring is not None and key in self._ring.ids:
+            return self._ring
+        found = self.found()
+        if found is None:
+            raise _lost([what], self._source.file)
+        ring = Keyring(found.keys, found.origin)
+        if key not in ring.ids:
+            raise wrong_key([what], key, ring)
         self._ring = ring
         return ring
 
@@ -211,8 +231,7 @@ def _with_digests(stack: StackSpec, specs: Iterable[SecretSpec]) -> StackSpec:
     return replace(stack, services=tuple(map(service, stack.services)), secrets=ordered)
 
 
-def _lost(rows: Iterable[SecretRow], file: Path) -> StoreError:
-    names = sorted({row.name for row in rows})
+def _lost(names: Sequence[str], file: Path) -> StoreError:
     shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
     return StoreError(
         f"the key of secrets is gone: {file} is not there, and these were sealed with it: {shown}",

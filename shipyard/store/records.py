@@ -51,6 +51,17 @@ class SealedSecret:
     sealed: str = field(repr=False)
 
 
+class Resealed(Struct, frozen=True):
+    """What a new key came to. `revisions`: how many are sealed with it.
+
+    `dropped`: names of secrets that no key opened; `unread`: revisions, by stack and number, likewise.
+    """
+
+    dropped: tuple[str, ...]
+    revisions: int = 0
+    unread: tuple[tuple[str, int], ...] = ()
+
+
 class Head(Struct, frozen=True):
     """A stack's newest revision. `removing`: the stack was removed, but something of it is still there."""
 

@@ -1,4 +1,8 @@
-"""Stacks and their revisions: immutable, numbered, never renumbered. What `apply` writes and every pass reads."""
+"""Stacks and their revisions: immutable, numbered, never renumbered. What `apply` writes and every pass reads.
+
+A body that holds secrets is encrypted (`bodies`). Rows are handed out as they are and opened by `read` once the
+transaction is over, since a key may have to be asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from shipyard.base.errors import StoreError
+from shipyard.base.record import replace
 from shipyard.model import canonical
 from shipyard.model.memory import Rollout
 from shipyard.model.spec import Revision, StackSpec
-from shipyard.store import timekeeping
-from shipyard.store.records import Head, RevisionRow
+from shipyard.store import bodies, resealing, timekeeping
+from shipyard.store.bodies import Place
+from shipyard.store.records import RevisionRow
 from shipyard.store.schema import failures, placements, remembered, revisions, stacks
 
 if TYPE_CHECKING:
+    from shipyard.store.bodies import Keys
     from shipyard.store.engine import AnyRow
+    from shipyard.store.sealing import Keyring
 
 KEPT = 10
 """Revisions of a stack, beside those that placements and updates still use (Kubernetes' revisionHistoryLimit)."""
@@ -33,69 +41,103 @@ def add(
     files: tuple[str, ...],
     now: float,
     note: str = "",
+    ring: Keyring | None = None,
 ) -> Revision:
-    """The next revision, or the head where it says the same. A stack that was being removed is wanted again."""
+    """The next revision, or the head where it says the same. A stack that was being removed is wanted again.
+
+    `ring`: seals it, and what of the stack an older shipyard left in plain text; None where it holds no secrets.
+    """
     body = canonical.dumps(spec)
     try:
-        digest = canonical.digest(body)
+        plain = canonical.digest(body)
     except UnicodeEncodeError as error:
         raise StoreError(
             f"the stack {spec.name} holds half a character ({error.object[error.start]!r}), which no container can",
             hint="write it whole; it may have come from the environment",
         ) from error
     timekeeping.record(connection, now)
+    digests = (plain,) if ring is None else ring.body_digests(body)
+    if ring is not None:
+        resealing.seal_plain(connection, ring, spec.name)
     stack = connection.execute(select(stacks).where(stacks.c.name == spec.name)).first()
     if stack is not None and stack.head is not None:
         head = _row(connection, spec.name, stack.head)
-        if head.digest == digest:
+        if head.digest in digests:
             _set_stack(connection, spec.name, removing=False)
-            return _revision(head)
+            return _made(head, spec)
     number = 1 if stack is None else stack.last_number + 1
     if stack is None:
         connection.execute(insert(stacks).values(name=spec.name, head=None, last_number=0, removing=False))
-    revision = Revision(spec.name, number, spec, digest, now, author, files)
-    _insert(connection, revision, body, note)
+    revision = Revision(spec.name, number, spec, digests[0], now, author, files)
+    _insert(connection, revision, body, note, ring)
     _set_stack(connection, spec.name, head=number, last_number=number, removing=False)
     _forget_old(connection, spec.name)
     return revision
 
 
-def import_revision(connection: Connection, revision: Revision) -> None:
-    """As the nodes kept it, number included; the head where it is the newest."""
-    name = revision.stack
+def import_revision(connection: Connection, revision: Revision, ring: Keyring | None) -> None:
+    """As the nodes kept it, number included; the head where it is the newest. `ring`: as for `add`."""
+    name, body = revision.stack, canonical.dumps(revision.spec)
+    digests = (canonical.digest(body),) if ring is None else ring.body_digests(body)
     stack = connection.execute(select(stacks).where(stacks.c.name == name)).first()
     if stack is None:
         connection.execute(insert(stacks).values(name=name, head=None, last_number=0, removing=False))
     known = connection.execute(_one(name, revision.number)).first()
-    if known is not None and known.digest != revision.digest:
+    if known is not None and known.digest not in digests:
         raise StoreError(
             f"revision {revision.number} of {name} is already in the store, and says something else",
             hint="rebuild into an empty store",
         )
     if known is None:
-        _insert(connection, revision, canonical.dumps(revision.spec), "rebuilt from the nodes")
+        _insert(connection, replace(revision, digest=digests[0]), body, "rebuilt from the nodes", ring)
     head = max(revision.number, (stack.head or 0) if stack else 0)
     _set_stack(connection, name, head=head, last_number=max(head, stack.last_number if stack else 0))
 
 
-def heads(connection: Connection, cache: Cache) -> tuple[Head, ...]:
-    """Every stack's newest revision, sorted by stack. Only bodies that are not in `cache` are read."""
+def import_number(connection: Connection, stack: str, number: int) -> None:
+    """A stack that nodes have this revision of, which nobody can read: forgotten, but the number is not given again."""
+    if connection.execute(select(stacks.c.name).where(stacks.c.name == stack)).first() is None:
+        connection.execute(insert(stacks).values(name=stack, head=None, last_number=number, removing=False))
+
+
+def heads(connection: Connection, cache: Cache) -> list[tuple[Revision | AnyRow, bool]]:
+    """Every stack's newest revision, and whether it is being removed. Those that are not in `cache` as rows."""
     join = stacks.join(revisions, (revisions.c.stack == stacks.c.name) & (revisions.c.number == stacks.c.head))
     rows = connection.execute(
         select(revisions.c.stack, revisions.c.number, revisions.c.digest, stacks.c.removing).select_from(join)
     ).all()
-    found = [
-        Head(_cached(connection, cache, stack, number, digest), removing) for stack, number, digest, removing in rows
-    ]
-    return tuple(sorted(found, key=lambda head: head.revision.stack))
+    return [(_cached(connection, cache, stack, number, digest), removing) for stack, number, digest, removing in rows]
 
 
-def one(connection: Connection, cache: Cache, stack: str, number: int) -> Revision | None:
-    """None where it is not kept."""
+def one(connection: Connection, cache: Cache, stack: str, number: int) -> Revision | AnyRow | None:
+    """None where it is not kept; as a row where it is not in `cache`."""
     row = connection.execute(
         select(revisions.c.digest).where(revisions.c.stack == stack, revisions.c.number == number)
     ).first()
     return None if row is None else _cached(connection, cache, stack, number, row.digest)
+
+
+def read(found: Revision | AnyRow, cache: Cache, keys: Keys | None) -> Revision:
+    """What `heads` or `one` gave, into `cache` where it is not yet. Raises StoreError for what can't be read."""
+    if isinstance(found, Revision):
+        return found
+    place = Place("row", found.stack, found.number, found.digest)
+    body = bodies.read(keys, place, found.body)
+    try:
+        spec = canonical.loads(StackSpec, body)
+    except ValueError as error:
+        raise StoreError(
+            f"revision {found.number} of {found.stack} can't be read: {error}",
+            hint="was it written by a newer shipyard? if not: `shipyard state restore`, or `shipyard state rebuild`",
+        ) from error
+    cache[found.stack, found.number, found.digest] = revision = _made(found, spec)
+    return revision
+
+
+def known(connection: Connection, stack: str) -> bool:
+    """Whether there is such a stack."""
+    query = select(stacks.c.name).where(stacks.c.name == stack, stacks.c.head.is_not(None))
+    return connection.execute(query).first() is not None
 
 
 def any_stack(connection: Connection) -> bool:
@@ -142,21 +184,12 @@ def _row(connection: Connection, stack: str, number: int) -> AnyRow:
     return row
 
 
-def _cached(connection: Connection, cache: Cache, stack: str, number: int, digest: str) -> Revision:
-    key = (stack, number, digest)
-    if key not in cache:
-        cache[key] = _revision(_row(connection, stack, number))
-    return cache[key]
+def _cached(connection: Connection, cache: Cache, stack: str, number: int, digest: str) -> Revision | AnyRow:
+    found = cache.get((stack, number, digest))
+    return _row(connection, stack, number) if found is None else found
 
 
-def _revision(row: AnyRow) -> Revision:
-    try:
-        spec = canonical.loads(StackSpec, row.body)
-    except ValueError as error:
-        raise StoreError(
-            f"revision {row.number} of {row.stack} can't be read: {error}",
-            hint="was it written by a newer shipyard? if not: `shipyard state restore`, or `shipyard state rebuild`",
-        ) from error
+def _made(row: AnyRow, spec: StackSpec) -> Revision:
     return Revision(row.stack, row.number, spec, row.digest, row.created, row.author, _files(row))
 
 
@@ -164,7 +197,10 @@ def _files(row: AnyRow) -> tuple[str, ...]:
     return tuple(json.loads(row.files))
 
 
-def _insert(connection: Connection, revision: Revision, body: str, note: str) -> None:
+def _insert(connection: Connection, revision: Revision, body: str, note: str, ring: Keyring | None) -> None:
+    if ring is not None:
+        place = Place("row", revision.stack, revision.number, revision.digest)
+        body = bodies.seal(ring, place, body, bodies.mentioned(revision.spec))
     connection.execute(
         insert(revisions).values(
             stack=revision.stack,

@@ -44,28 +44,45 @@ class Keyring:
         key = _derived(self._keys[self.ids[0]], b"digest")
         return hmac.new(key, content.reveal(), hashlib.sha256).hexdigest()
 
+    def body_digests(self, body: str) -> tuple[str, ...]:
+        """Of a revision's body: 64 hex digits for each key, those of the first one first."""
+        content = body.encode()
+        return tuple(
+            hmac.new(_derived(key, b"revision"), content, hashlib.sha256).hexdigest() for key in self._keys.values()
+        )
+
     def seal(self, name: str, digest: str, content: SecretBytes) -> tuple[str, str]:
         """The id of the key, and the ciphertext as text."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher(self.ids[0]).encrypt(nonce, content.reveal(), _bound(name, digest))
-        return self.ids[0], base64.b64encode(nonce + sealed).decode()
+        return self.encrypt(_bound(name, digest), content.reveal())
 
     def open(self, name: str, digest: str, key: str, sealed: str) -> SecretBytes:
         """The content. Raises StoreError: another key is needed, or the row was changed."""
-        from cryptography.exceptions import InvalidTag
-
         if key not in self._keys:
             raise wrong_key([name], key, self)
-        try:
-            whole = base64.b64decode(sealed, validate=True)
-            content = self._cipher(key).decrypt(whole[:_NONCE_BYTES], whole[_NONCE_BYTES:], _bound(name, digest))
-        except (InvalidTag, ValueError, binascii.Error):
+        content = self.decrypt(_bound(name, digest), key, sealed)
+        if content is None:
             raise StoreError(
                 f"the secret {name} in the store is damaged: it was changed there, or put in the place of another",
                 hint="`shipyard state restore` an older store, or give it anew: `shipyard secret set`,"
                 " or `shipyard secret remove --force` and apply where a playbook declares it",
-            ) from None
+            )
         return SecretBytes(content)
+
+    def encrypt(self, bound: bytes, content: bytes) -> tuple[str, str]:
+        """The id of the key, and the ciphertext as text, which opens together with `bound` alone."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._cipher(self.ids[0]).encrypt(nonce, content, bound)
+        return self.ids[0], base64.b64encode(nonce + sealed).decode()
+
+    def decrypt(self, bound: bytes, key: str, sealed: str) -> bytes | None:
+        """None where it was changed, or is bound to something else. `key`: one of `ids`."""
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            whole = base64.b64decode(sealed, validate=True)
+            return self._cipher(key).decrypt(whole[:_NONCE_BYTES], whole[_NONCE_BYTES:], bound)
+        except (InvalidTag, ValueError, binascii.Error):
+            return None
 
     def _cipher(self, key: str) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -79,7 +96,7 @@ def new_key() -> SecretBytes:
 
 
 def wrong_key(names: Sequence[str], needed: str, ring: Keyring) -> StoreError:
-    """The error that secrets were sealed with a key that is not here."""
+    """The error that secrets, or revisions that hold some, were sealed with a key that is not here."""
     shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
     have = ", ".join(ring.ids)
     return StoreError(

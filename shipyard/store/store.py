@@ -17,10 +17,12 @@ from shipyard.store import (
     opening,
     passes,
     questions,
+    resealing,
     revisions,
     secrets,
     timekeeping,
 )
+from shipyard.store.records import Head, Resealed
 from shipyard.store.schema import store as identity
 
 if TYPE_CHECKING:
@@ -28,17 +30,19 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from sqlalchemy import Connection
+
     from shipyard.model.event import Event
     from shipyard.model.memory import Hold, Memory
     from shipyard.model.node import Node
     from shipyard.model.plan import Action, Outcome
     from shipyard.model.spec import Revision, StackSpec
-    from shipyard.store.engine import Database
+    from shipyard.store.bodies import Keys
+    from shipyard.store.engine import AnyRow, Database
     from shipyard.store.filelock import FileLock
     from shipyard.store.records import (
         ActionRow,
         EventRow,
-        Head,
         Lease,
         PassRow,
         RevisionRow,
@@ -46,14 +50,18 @@ if TYPE_CHECKING:
         SecretRow,
         StoredNode,
     )
+    from shipyard.store.sealing import Keyring
 
 
 class Store:
     """An open store; may be used by several threads. Every method raises StoreError where the database fails.
 
     `cluster`: the random id of the cluster, on every label. `uuid`: of this store; nodes belong to one.
-    `now` arguments are the store's own time, as `now()` gives it.
+    `now` arguments are the store's own time, as `now()` gives it. `keys`: who has the keys of what is encrypted, asked
+    once something is.
     """
+
+    keys: Callable[[], Keys] | None = None
 
     def __init__(self, database: Database, lock: FileLock | None) -> None:
         self._database = database
@@ -162,29 +170,63 @@ class Store:
 
         `sealed`: contents that it mentions. Those that no revision mentions any more go.
         """
+        ring = self._ring_for((spec,))
         with self._database.writing() as connection:
+            self._check_ring(connection, ring)
             secrets.keep(connection, sealed)
-            revision = revisions.add(connection, spec, author=author, files=files, now=now, note=note)
+            revision = revisions.add(connection, spec, author=author, files=files, now=now, note=note, ring=ring)
             secrets.tidy(connection, spec.name, {secret.name for secret in spec.secrets})
             return revision
 
-    def import_state(self, kept: Iterable[Revision], wanted: Memory) -> None:
-        """What nodes kept, all of it or nothing: revisions under their numbers, the newest as heads; and the memory."""
+    def import_state(self, kept: Iterable[Revision], wanted: Memory, *, unread: Iterable[tuple[str, int]] = ()) -> None:
+        """What nodes kept, all of it or nothing: revisions under their numbers, the newest as heads; and the memory.
+
+        `unread`: stacks of which nobody can read what nodes kept, and its number, which is not given again.
+        """
+        kept = tuple(kept)
+        rings = {revision.stack: self._ring_for((revision.spec,)) for revision in kept}
         with self._database.writing() as connection:
             for revision in kept:
-                revisions.import_revision(connection, revision)
+                revisions.import_revision(connection, revision, rings[revision.stack])
+            for stack, number in unread:
+                revisions.import_number(connection, stack, number)
             remembered = memory.save(connection, wanted, self._memory)
         self._memory = remembered
 
     def heads(self) -> tuple[Head, ...]:
         """Every stack's newest revision, sorted by stack."""
         with self._database.reading() as connection:
-            return revisions.heads(connection, self._revisions)
+            found = revisions.heads(connection, self._revisions)
+        heads = (Head(self._read(each), removing) for each, removing in found)
+        return tuple(sorted(heads, key=lambda head: head.revision.stack))
 
     def revision(self, stack: str, number: int) -> Revision | None:
         """None where it is not kept."""
         with self._database.reading() as connection:
-            return revisions.one(connection, self._revisions, stack, number)
+            found = revisions.one(connection, self._revisions, stack, number)
+        return None if found is None else self._read(found)
+
+    def _read(self, found: Revision | AnyRow) -> Revision:
+        return revisions.read(found, self._revisions, None if self.keys is None else self.keys())
+
+    def _ring_for(self, specs: Iterable[StackSpec]) -> Keyring | None:
+        """What seals these; None where they hold no secrets. Asked before a transaction: a program may tell the key."""
+        from shipyard.model.hiding import holds_secrets
+
+        if not any(map(holds_secrets, specs)):
+            return None
+        if self.keys is None:
+            raise StoreError("a revision that holds secrets can't be stored without a key")
+        return self.keys().sealing()
+
+    def _check_ring(self, connection: Connection, ring: Keyring | None) -> None:
+        if ring is not None and not resealing.keys(connection) <= {*ring.ids}:
+            raise StoreError("the key of secrets was replaced at this very moment", hint="run this again")
+
+    def has_stack(self, stack: str) -> bool:
+        """Whether there is one of this name; needs no key."""
+        with self._database.reading() as connection:
+            return revisions.known(connection, stack)
 
     def revisions(self, stack: str) -> tuple[RevisionRow, ...]:
         """The stack's history, newest first; empty for an unknown stack."""
@@ -226,10 +268,30 @@ class Store:
         with self._database.writing() as connection:
             secrets.remove(connection, name)
 
-    def reseal(self, anew: Callable[[SealedSecret], SealedSecret | None]) -> tuple[str, ...]:
-        """Every row as `anew` makes it, all or none; None drops it. Returns the names of those dropped."""
+    def sealed_by(self) -> dict[str, tuple[str, ...]]:
+        """What each key sealed, in words, by the key's id: names of secrets, and revisions that hold some."""
+        found: dict[str, list[str]] = {}
+        with self._database.reading() as connection:
+            for name, key in sorted({(row.name, row.key) for row in secrets.rows(connection)}):
+                found.setdefault(key, []).append(name)
+            for key, words in resealing.by_key(connection):
+                found.setdefault(key, []).append(words)
+        return {key: tuple(words) for key, words in found.items()}
+
+    def has_plain(self) -> bool:
+        """Whether a revision that holds secrets is in plain text, as an older shipyard wrote it."""
+        with self._database.reading() as connection:
+            return resealing.has_plain(connection)
+
+    def reseal(self, anew: Callable[[SealedSecret], SealedSecret | None], ring: Keyring, *, lost: bool) -> Resealed:
+        """Every secret as `anew` makes it, every revision that holds some as `ring` seals it; all or none.
+
+        None from `anew` drops a secret, and `lost` the revisions that no key opens.
+        """
         with self._database.writing() as connection:
-            return secrets.reseal(connection, anew)
+            names = secrets.reseal(connection, anew)
+            count, revised = resealing.reseal(connection, ring, lost=lost)
+            return Resealed(names, count, revised)
 
     # Memory and nodes
 

@@ -237,7 +237,7 @@ def test_a_rotation_that_was_killed_leaves_both_keys_and_can_be_run_again(
         assert contents(opened_again(vault.store, tmp_path), stack) == {"a": b"hello", "b": b"hello"}
 
 
-def _die(*_: object) -> None:
+def _die(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 

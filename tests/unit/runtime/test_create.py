@@ -80,8 +80,8 @@ SAMPLES: dict[str, Any] = {
     "network_mode": "host",
     "hosts": True,
 }
-NOT_ITS_OWN = {"pull_policy", "members", "stamps"}
-"""Images are pulled in a step before, a replica's others are made by steps of their own, and stamps only tell apart."""
+NOT_ITS_OWN = {"pull_policy", "members", "stamps", "hidden"}
+"""Images are pulled in a step before, members are made by steps of their own, stamps and hidden only tell apart."""
 
 LIMITS: dict[str, Any] = {
     "cpus": 0.5,

@@ -1,0 +1,49 @@
+"""`shipyard diff`: that a secret changed is said, and not what it is."""
+
+from __future__ import annotations
+
+from shipyard.cli.history import changed_lines
+from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+
+
+def revision(number: int, *services: ServiceSpec) -> Revision:
+    return Revision("shop", number, StackSpec("shop", services), "", 1.0, "alice@laptop")
+
+
+def service(password: str, *, name: str = "db", mode: str = "fast", **fields: object) -> ServiceSpec:
+    environment = (("DB_PASSWORD", password), ("MODE", mode))
+    return ServiceSpec(name, ContainerSpec("db:1", environment=environment, **fields))  # type: ignore[arg-type]
+
+
+def diff(older: ServiceSpec, newer: ServiceSpec) -> str:
+    return "\n".join(changed_lines(revision(1, older), revision(2, newer)))
+
+
+def test_a_changed_secret_is_said_to_have_changed() -> None:
+    said = diff(service("canary-1"), service("canary-2"))
+    assert "canary" not in said
+    assert '-            "as it was"' in said
+    assert '+            "changed"' in said
+    assert '"DB_PASSWORD"' in said
+
+
+def test_one_that_is_as_it_was_is_not_shown_beside_what_changed() -> None:
+    said = diff(service("canary-1"), service("canary-1", mode="slow"))
+    assert "canary" not in said
+    assert '"changed"' not in said
+    assert '+            "slow"' in said
+
+
+def test_nor_in_commands_and_where_it_was_said_to_be_one() -> None:
+    before = service("canary-1", command=("db", "--password=canary-1"), hidden=("MODE",), mode="one-canary")
+    after = service("canary-2", command=("db", "--password=canary-2"), hidden=("MODE",), mode="two-canary")
+    said = diff(before, after)
+    assert "canary" not in said
+    assert '-          "--password=(as it was)"' in said
+    assert '+          "--password=(changed)"' in said
+
+
+def test_a_short_one_leaves_other_words_whole() -> None:
+    said = diff(service("b"), service("d", mode="double"))
+    assert '+            "double"' in said
+    assert '"db:1"' in said
