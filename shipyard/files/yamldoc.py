@@ -8,7 +8,7 @@ how much aliases may unfold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -97,12 +97,13 @@ def load_all(
     dialect: Dialect,
     tags: Tags = MappingProxyType({}),
     other: Elsewhere = _nowhere,
+    thin: Collection[str] = (),
 ) -> list[Document]:
     """Every document of a YAML text. `file` is only for messages. An empty text has no document.
 
     `tags`: what to make of application tags, from the value beneath them and its place; other tags are errors.
-    `other`: where the other dialect holds. Raises FileError: unreadable, duplicate key, too large, too deep, aliases
-    that unfold too far.
+    `other`: where the other dialect holds. `thin`: tags under which a plain word is the number or boolean that it would
+    be without them. Raises FileError: unreadable, duplicate key, too large, too deep, aliases that unfold too far.
     """
     if len(text) > MAX_BYTES:
         raise FileError(f"is larger than {MAX_BYTES // 2**20} MiB, which no file of this kind should be", file=file)
@@ -117,7 +118,7 @@ def load_all(
             if root is None:
                 break
             marks = Marks(file)
-            builder = _Builder(loader, marks, tags, (other, LOADERS["1.1" if dialect == "1.2" else "1.2"]("")))
+            builder = _Builder(loader, marks, tags, thin, (other, LOADERS["1.1" if dialect == "1.2" else "1.2"]("")))
             documents.append(Document(builder.value(root, ()), marks))
     except (yaml.YAMLError, ValueError) as error:
         raise _unreadable(error, file) from error
@@ -158,9 +159,14 @@ class _Builder:
     """From PyYAML's nodes to data, by hand, since its constructors know neither places nor bounds."""
 
     def __init__(
-        self, loader: yaml.CSafeLoader, marks: Marks, tags: Tags, other: tuple[Elsewhere, yaml.CSafeLoader]
+        self,
+        loader: yaml.CSafeLoader,
+        marks: Marks,
+        tags: Tags,
+        thin: Collection[str],
+        other: tuple[Elsewhere, yaml.CSafeLoader],
     ) -> None:
-        self._loader, self._marks, self._tags = loader, marks, tags
+        self._loader, self._marks, self._tags, self._thin = loader, marks, tags, thin
         self._elsewhere, self._other = other
         self._within_other = False
         self._count = 0
@@ -206,7 +212,10 @@ class _Builder:
         if not isinstance(node, yaml.ScalarNode):
             raise self._marks.error(path, "is of no kind that YAML has")
         if node.tag.startswith("!"):
-            return self._loader.construct_scalar(node)
+            if node.tag not in self._thin or node.style:
+                return self._loader.construct_scalar(node)
+            word = yaml.ScalarNode(plain_tag(self._loader, node.value), node.value, node.start_mark, node.end_mark)
+            return self._plain(word, path)
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith((":python", "/")):
             raise self._marks.error(path, f"the tag {printable(node.tag)} is not known")
         if node.tag == _TEXT and not self._within_other:  # nearly all scalars, and nothing to construct

@@ -12,7 +12,7 @@ from shipyard.base.record import Struct
 from shipyard.files import patterns
 from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.value import Reading
-from shipyard.files.composefile import schema
+from shipyard.files.composefile import consistency, schema
 from shipyard.files.composefile.nodes import ManyMarks, Node, plain
 from shipyard.files.composefile.reading import Reader, named, variables
 from shipyard.files.composefile.services import adapted, enabled, inherited
@@ -72,7 +72,10 @@ def normal_form(paths: Sequence[Path], wish: Wish, *, project: Path, environ: Ma
             raise FileErrors(ordered(wrong, paths))
         services = whole.get("services") or Node({}, whole.mark)
         profiles = {key: found for key, node in services.data.items() if (found := node.get("profiles")) is not None}
-        whole.data["services"] = kept = enabled(services, _profiles(wish, known))
+        kept = enabled(services, _profiles(wish, known))
+        if wrong := list(consistency.problems(whole, services, kept)):
+            raise FileErrors(ordered(wrong, paths))
+        whole.data["services"] = kept
         _only_used(whole, kept)
     except FileError as error:
         raise FileErrors((error,)) from None
@@ -91,7 +94,7 @@ def _read(
     env_files = [Path(name) for name in wish.env_files] or [folder / ".env"] * (folder / ".env").is_file()
     known = variables(env_files, environ, project)
     name = wish.stack or known.get("COMPOSE_PROJECT_NAME")
-    name = name or named(paths, known, project)
+    name = name or _normal(named(paths, known, project))
     known.setdefault("COMPOSE_PROJECT_NAME", name or _name_of(folder))
     whole = Reader(project, folder, known, notices).read(paths)
     return whole, name or _name_of(folder), known
@@ -160,7 +163,12 @@ def hosts_of(pattern: str, inventory: Inventory) -> tuple[Host, ...]:
 
 def _name_of(folder: Path) -> str:
     """As Compose names a project after its folder."""
-    return re.sub(r"[^a-z0-9_-]", "", folder.resolve().name.lower()).lstrip("_-").rstrip("_-") or "default"
+    return _normal(folder.resolve().name).rstrip("_-") or "default"
+
+
+def _normal(name: str) -> str:
+    """As Compose writes the name of a project: small letters, digits, - and _."""
+    return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
 
 
 def _prepare(whole: Node, profiles: Sequence[str], notices: list[str], environ: Mapping[str, str]) -> None:

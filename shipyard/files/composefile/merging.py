@@ -10,7 +10,8 @@ import posixpath
 from collections.abc import Callable
 from typing import Any
 
-from shipyard.files.composefile.nodes import Node
+from shipyard.files.compose.value import found
+from shipyard.files.composefile.nodes import Node, bare
 
 Where = tuple[str, ...]
 _REPLACED = {("command",), ("entrypoint",), ("healthcheck", "test")}
@@ -48,16 +49,31 @@ def merged(base: Node, over: Node, where: Where = ()) -> Node:
     if key in (("depends_on",), ("networks",)):
         return _mappings(_named(base, key[0]), _named(over, key[0]), where)
     if key in _WORDS:
-        return Node([*_listed(base), *_listed(over)], over.mark)
+        return Node(_appended(_listed(base), _listed(over)), over.mark)
+    if key[:1] == ("ulimits",) and len(key) == 2:
+        return over
     if isinstance(base.data, dict) and isinstance(over.data, dict):
         return _mappings(base, over, where)
+    if key == ("gpus",) and base.data == "all":
+        base = Node([Node({"count": Node(-1, base.mark)}, base.mark)], base.mark)
     if isinstance(base.data, list) and isinstance(over.data, list):
-        return Node([*base.data, *over.data], over.mark)
-    if isinstance(base.data, dict | list) != isinstance(over.data, dict | list) and key[:1] != ("ulimits",):
-        raise over.error(
-            f"is of another kind than at {base.mark.file}:{base.mark.line}, so the two can't be merged", path=where
-        )
+        return Node(_appended(base.data, over.data), over.mark)
+    if isinstance(base.data, dict | list):
+        first = f"{base.mark.file}:{base.mark.line}"
+        kind = "a list" if isinstance(base.data, list) else "a mapping"
+        raise over.error(f"expected {kind}, as it is at {first}, found {found(over.data)}", path=where)
     return over
+
+
+def _appended(base: list[Node], over: list[Node]) -> list[Node]:
+    """What the later one has that is not there yet, in the same words."""
+    made, there = list(base), [bare(item) for item in base]
+    for item in over:
+        plain = bare(item)
+        if item.tag or plain not in there:
+            made.append(item)
+            there.append(plain)
+    return made
 
 
 def _build(node: Node) -> Node:
@@ -97,7 +113,9 @@ def _named(node: Node, key: str) -> Node:
         return node
     made: dict[str, Node] = {}
     for item in node.data:
-        needs: Any = {"condition": Node("service_started", item.mark)} if key == "depends_on" else None
+        needs: Any = None
+        if key == "depends_on":
+            needs = {"condition": Node("service_started", item.mark), "required": Node(True, item.mark)}
         made[str(item.data)] = Node(needs, item.mark)
     return Node(made, node.mark)
 
@@ -128,11 +146,11 @@ def once(service: Node) -> Node:
     for name, key_of in _KEYS.items():
         found = service.get(name)
         if found is not None and isinstance(found.data, list):
-            service.data[name] = Node(_unique(found.data, key_of), found.mark)
+            service.data[name] = Node(_unique(found.data, key_of), found.mark, found.tag)
     for network in (networks.entries() if (networks := service.get("networks")) else {}).values():
         aliases = network.get("aliases")
         if aliases is not None and isinstance(aliases.data, list):
-            network.data["aliases"] = Node(_unique(aliases.data, _same), aliases.mark)
+            network.data["aliases"] = Node(_unique(aliases.data, _same), aliases.mark, aliases.tag)
     return service
 
 

@@ -66,6 +66,13 @@ def _node(data: Any, path: Path, marks: Marks) -> Node:
     return Node(made, marks.at(path), tag)
 
 
+def bare(node: Node) -> Any:
+    """What stands there, without places: to be compared."""
+    if isinstance(node.data, dict):
+        return {key: bare(value) for key, value in node.data.items()}
+    return [bare(item) for item in node.data] if isinstance(node.data, list) else node.data
+
+
 class ManyMarks(Marks):
     """Places of values that came from several files."""
 

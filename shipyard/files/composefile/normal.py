@@ -89,8 +89,8 @@ class Normal:
         if files := node.get("label_file"):
             paths = self._read(files, ("services", name, "label_file"), self._paths, problems)
             made["label_file"] = paths
-        if profiles is not None:
-            made["profiles"] = _list(_bare(profiles))
+        if profiles is not None and (named := _list(_bare(profiles))):
+            made["profiles"] = named
         if not made.get("networks") and "network_mode" not in made and "provider" not in made:
             made["networks"] = {"default": None}
         made |= self._read(node, ("services", name), lambda _: _needs(made), problems) or {}
@@ -150,6 +150,14 @@ class Normal:
         for name in ("driver_opts",):
             if name in made:
                 made[name] = {one: units.number_text(two) for one, two in made[name].items()}
+        options = made.get("driver_opts", {})
+        if (
+            section == "volumes"
+            and made.get("driver") == "local"
+            and options.get("o") == "bind"
+            and "device" in options
+        ):
+            options["device"] = self._path(options["device"])  # a folder under another name
         if "file" in made:
             made["file"] = self._path(str(made["file"]))
         return {name: value for name, value in made.items() if value is not None}
@@ -348,6 +356,7 @@ _READERS: Mapping[str, Callable[[Normal, Any], Any]] = {
     "logging": lambda _, said: _logging(said),
     "provider": lambda _, said: _provider(said),
     "mem_swappiness": lambda _, said: units.number_text(said),
+    "storage_opt": lambda _, said: {name: units.number_text(value) for name, value in said.items()},
     "cpus": lambda _, said: float(said),
     "stop_grace_period": lambda _, said: go_duration(str(said)),
 }

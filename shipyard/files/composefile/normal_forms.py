@@ -100,7 +100,7 @@ def _short_mount(said: str, absolute: Callable[[str], str]) -> dict[str, Any]:
 def device(said: Any) -> dict[str, Any]:
     """A device in its long form."""
     if isinstance(said, dict):
-        return {"permissions": "rwm", "target": said["source"], **said}
+        return said
     source, _, rest = said.partition(":")
     target, _, rights = rest.partition(":")
     return {"source": source, "target": target or source, "permissions": rights or "rwm"}

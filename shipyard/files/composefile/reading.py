@@ -7,14 +7,13 @@ import os
 import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from shipyard.base.errors import FileError
 from shipyard.base.record import Struct, replace
 from shipyard.files.compose import dotenv
 from shipyard.files.composefile.interpolation import Interpolation
 from shipyard.files.composefile.merging import clean, merged, once
-from shipyard.files.composefile.nodes import TAGS, Node, nodes
+from shipyard.files.composefile.nodes import TAGS, Node, bare, nodes
 from shipyard.files.yamldoc import MAX_BYTES, load_all
 
 MAX_FILES = 100
@@ -55,7 +54,7 @@ def named(paths: Sequence[Path], environ: Mapping[str, str], project: Path) -> s
     """The name that the last file which has one gives the project: known before all else, as it is a variable, too."""
     name = ""
     for path in paths:
-        for document in load_all(text_of(path, project), str(path), "1.2", TAGS):
+        for document in load_all(text_of(path, project), str(path), "1.2", TAGS, thin=TAGS):
             whole = nodes(document)
             said = whole.get("name")
             if said is not None and not isinstance(said.data, dict | list):
@@ -80,14 +79,11 @@ class Reader(Struct):
                 self._extended(document, path, ())
                 self._included(document, path)
                 whole = document if whole is None else merged(whole, document)
+                _once(whole)
         if whole is None:
             raise FileError("holds nothing", file=str(paths[0]))
         whole = clean(whole)
-        services = whole.get("services")
-        for name, service in services.entries().items() if services else ():
-            if not isinstance(service.data, dict):
-                raise service.error("expected a mapping with the keys of a service", path=("services", name))
-            once(service)
+        _once(whole)
         return whole
 
     def _documents(self, path: Path) -> list[Node]:
@@ -97,7 +93,7 @@ class Reader(Struct):
         interpolation = Interpolation(self.environ, self.notices)
         found = [
             interpolation.apply(nodes(document))
-            for document in load_all(text_of(path, self.project), str(path), "1.2", TAGS)
+            for document in load_all(text_of(path, self.project), str(path), "1.2", TAGS, thin=TAGS)
         ]
         for document in found:
             _check(document)
@@ -139,7 +135,7 @@ class Reader(Struct):
             base = moved(base, source.parent, path.parent)
         made = merged(_copy(base), service, ("services", name))
         made.data.pop("extends", None)
-        return Node(made.data, service.mark)
+        return once(Node(made.data, service.mark))
 
     def _included(self, document: Node, path: Path) -> None:
         """What the files under `include` declare, added to this one."""
@@ -197,6 +193,17 @@ class Reader(Struct):
                 mine.data[name] = made
 
 
+def _once(whole: Node) -> None:
+    """After each file: what may be there once only is then there once for the next one."""
+    services = whole.get("services")
+    for name, service in services.entries().items() if services else ():
+        if service.tag == "reset":
+            continue
+        if not isinstance(service.data, dict):
+            raise service.error("expected a mapping with the keys of a service", path=("services", name))
+        once(service)
+
+
 def _check(document: Node) -> None:
     if not isinstance(document.data, dict):
         raise document.error("expected a Compose file, a mapping with services")
@@ -222,13 +229,7 @@ def _copy(node: Node) -> Node:
 
 
 def _same(one: Node, two: Node) -> bool:
-    return bool(_bare(one) == _bare(two))
-
-
-def _bare(node: Node) -> Any:
-    if isinstance(node.data, dict):
-        return {key: _bare(value) for key, value in node.data.items()}
-    return [_bare(item) for item in node.data] if isinstance(node.data, list) else node.data
+    return bool(bare(one) == bare(two))
 
 
 def _moved_entry(value: Node, section: str, source: Path, into: Path) -> Node:
@@ -254,6 +255,11 @@ def moved(service: Node, source: Path, into: Path) -> Node:
     build = service.get("build")
     if build is not None:
         made["build"] = _build(build, source, into)
+    develop = service.get("develop")
+    watch = develop.get("watch") if develop is not None else None
+    if develop is not None and watch is not None and isinstance(watch.data, list):
+        watched = Node([_env_file(item, source, into) for item in watch.data], watch.mark, watch.tag)
+        made["develop"] = Node({**develop.data, "watch": watched}, develop.mark, develop.tag)
     return Node(made, service.mark, service.tag)
 
 
