@@ -105,14 +105,17 @@ class Project:
 
 
 def playbook(replicas: int) -> str:
-    """Five services, each of that many replicas."""
+    """Five services, each of that many replicas, on a network of each node's own."""
     service = {
         "image": IMAGE,
         "command": list(COMMAND),
         "stop_grace_period": "0s",
         "deploy": {"replicas": replicas},
     }
-    play = {"hosts": "lab", "stack": STACK, "services": {name: dict(service) for name in SERVICES}}
+    # a network of each node's own, as Ansible and the floor make it
+    networks = {"default": {"driver": "bridge"}}
+    services = {name: dict(service) for name in SERVICES}
+    play = {"hosts": "lab", "stack": STACK, "services": services, "networks": networks}
     return yaml.safe_dump([play], sort_keys=False)
 
 

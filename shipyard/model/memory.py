@@ -12,6 +12,7 @@ from shipyard.model.netbook import (
     Draining,
     Endpoint,
     NetworkBlock,
+    NetworkDriver,
     NetworkNode,
     ServiceAddress,
     Wired,
@@ -374,6 +375,7 @@ class Memory(Struct, frozen=True):
     endpoints: tuple[Endpoint, ...] = ()
     draining: tuple[Draining, ...] = ()
     stuck: tuple[Stuck, ...] = ()
+    network_drivers: tuple[NetworkDriver, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from shipyard.base.record import Struct
 
-Driver = str
-"""`vxlan`, `wireguard` or `routed`."""
-
 
 class NetworkNode(Struct, frozen=True):
     """A node as the others' packets find it. `number`: of its tunnel address in the range's first part, from 1.
@@ -37,6 +34,17 @@ class NetworkBlock(Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str]:
         return (self.network, self.node)
+
+
+class NetworkDriver(Struct, frozen=True):
+    """What was decided for a network whose file names no driver, and holds while replicas are on it."""
+
+    network: str
+    driver: str
+
+    @property
+    def key(self) -> tuple[str]:
+        return (self.network,)
 
 
 class ServiceAddress(Struct, frozen=True):

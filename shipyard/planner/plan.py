@@ -37,7 +37,7 @@ from shipyard.planner import (
     wiring,
 )
 from shipyard.planner.assume import assume
-from shipyard.planner.network import members, spanning, wire
+from shipyard.planner.network import kept, members, spanning, wire
 from shipyard.planner.nodes import Judgement, judge
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.world import World, build
@@ -135,6 +135,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     jobs.tidy(world)
     leftovers.report_strangers(world)
     wiring.tidy(world)
+    kept.keep(world)
     wire.wire(world)
     storage.remove_named(world)
     filing.tidy(world)

@@ -13,6 +13,7 @@ from shipyard.model.node import Availability
 from shipyard.model.outlook import Fullness, NodeOutlook, Outlook, ReplicaOutlook
 from shipyard.model.situation import Situation
 from shipyard.planner import leftovers, placing, slots, storage
+from shipyard.planner.network.spanning import resolved
 from shipyard.planner.nodes import judge
 from shipyard.planner.scheduling import Ledger, in_order
 from shipyard.planner.scheduling.capacity import CORE
@@ -23,6 +24,7 @@ Held = dict[SlotKey, str]
 
 def outlook(before: Situation, after: Situation) -> Outlook:
     """What becomes of the fleet `before`, if it were as `after` says."""
+    before, after = resolved(before), resolved(after)
     then, ledger, held = _settled(after)
     now = build(before, judge(before))
     old = Ledger(now)

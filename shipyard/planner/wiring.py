@@ -88,7 +88,14 @@ def _ours(world: World, network: ObservedNetwork) -> bool:
 
 
 def _outdated(world: World, network: NetworkSpec, there: ObservedNetwork, node: str) -> bool:
-    return not network.external and dict(there.labels).get(labels.SPEC) != _made_from(world, network, node)
+    if network.external:
+        return False
+    made_from = dict(there.labels).get(labels.SPEC)
+    if made_from == _made_from(world, network, node):
+        return False
+    # the driver that was left out, and is written now, or the other way round
+    twin = {None: "bridge", "bridge": None}
+    return network.driver not in twin or made_from != network_hash(replace(network, driver=twin[network.driver]))
 
 
 class Wiring(Struct, frozen=True):

@@ -14,7 +14,7 @@ from shipyard.model.node import Availability
 from shipyard.model.observed import ObservedNode, Silent
 from shipyard.model.progress import Unwatched
 from shipyard.model.request import HostKey, NodeCheck
-from shipyard.planner.network import spanning
+from shipyard.planner.network import choosing
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.looking import look
 from shipyard.reconcile.membership import Membership
@@ -61,7 +61,7 @@ def _seen(node: ObservedNode) -> NodeCheck:
         problems.append((why, "run passes often (cron, or reconcile --watch), or use systemd"))
         why = "no systemd: podman starts nothing after a reboot by itself; the next pass does"
         problems.append((why, ""))
-    if why := spanning.incapable(node):
+    if why := choosing.incapable(node):
         problems.append((f"networks across nodes can't reach it: {why}", "leave it out of them, or mend that"))
     elif not facts.systemd:
         why = "no systemd: nothing on it brings networks across nodes back after a reboot; the next pass does"

@@ -40,6 +40,7 @@ from shipyard.model.netbook import (
     Draining,
     Endpoint,
     NetworkBlock,
+    NetworkDriver,
     NetworkNode,
     ServiceAddress,
     Wired,
@@ -158,6 +159,7 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("endpoints", Endpoint),
     _Bodies("draining", Draining),
     _Bodies("stuck", Stuck),
+    _Bodies("network_drivers", NetworkDriver),
 )
 
 

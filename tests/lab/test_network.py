@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.fleet import Fleet
 from tests.lab.networked import asked, clients, from_outside, names, network, shop, spread
-from tests.lab.stacks import replicas
+from tests.lab.stacks import ids, replicas
 
 
 @pytest.mark.parametrize("driver", ["vxlan", "routed", "wireguard"])
@@ -44,6 +44,30 @@ def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet:
         for node in fleet.names:
             private = fleet.run(node, "sh", "-c", "cat /var/lib/shipyard/*/net/private").encode().strip()
             assert len(private) == 44 and private not in kept, "a private key leaves its node"
+
+
+def test_without_a_driver_it_spans_several_nodes_and_what_one_node_had_stays_until_it_is_asked_for(
+    fleet: Fleet,
+) -> None:
+    plain = shop().replace('      x-shipyard: {service_ports: ["80:8080"]}\n', "").replace("driver: vxlan", "")
+    alone = plain.replace("hosts: lab", "hosts: node2").replace(', constraints: ["node.hostname != node1"]', "")
+    fleet.write("shop.yml", alone.replace("replicas: 2", "replicas: 1"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    fleet.write("shop.yml", plain)
+    grown = fleet.shipyard("apply", "shop.yml").expect(0)
+    assert "shop_default is each node's own" in " ".join(grown.stdout.split())
+    assert before.items() <= ids(fleet).items(), "a node that joins takes nothing down"
+    assert network(fleet)["driver"] == "bridge"
+    assert not asked(fleet, "node1", "http://web:8080/name")
+    fleet.shipyard("rm", "shop", "--yes").expect(0)
+    fleet.write("shop.yml", plain)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    assert (network(fleet)["driver"], network(fleet, "shop_back")["driver"]) == ("vxlan", "vxlan")
+    servers = names(fleet, "shop/web")
+    assert asked(fleet, "node1", "http://web:8080/name") in servers
+    assert from_outside(fleet, "node1") in servers, "the port of a node without a replica"
+    assert "Nothing to do" in fleet.shipyard("reconcile", "--once").expect(0).stdout
 
 
 def test_only_who_is_allowed_connects_on_one_node_and_across(fleet: Fleet) -> None:

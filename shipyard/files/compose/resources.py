@@ -107,7 +107,7 @@ NETWORK = Table(
         "How it gets from node to node: not at all, by plain routes, tunnelled, encrypted. `overlay` is `vxlan`. "
         "Others are the runtime's own.",
         _network_driver,
-        "`bridge`",
+        "`vxlan`; on a single node `bridge`",
     ),
     Key("internal", "boolean", "No way out of it.", boolean, "`false`"),
     Key("attachable", "boolean", "Others may join it.", boolean, "`false`"),

@@ -32,7 +32,6 @@ class Namespace(Struct):
     scope: Scope
     items: list[Object]
     workloads: list[Workload] = field(default_factory=list)
-    networked: bool = False
 
     def of(self, *kinds: str) -> list[Object]:
         return [item for item in self.items if item.kind in kinds]
@@ -201,7 +200,6 @@ def _fill(space: Namespace) -> None:
             found = services.read(item)
             if found is not None:
                 exposed.append(found)
-    space.networked = bool(exposed or space.of("NetworkPolicy"))
     if broken:
         return  # what selects a workload that could not be read would be told wrong things
     services.attach(exposed, space.workloads, scope)
@@ -257,9 +255,6 @@ def _parts(space: Namespace, problems: list[FileError]) -> list[Part]:
     for workload in names.values():
         by_file.setdefault(workload.item.file, []).append(workload)
     sections: dict[str, dict[str, Node]] = {name: dict(found) for name, found in space.scope.sections.items()}
-    if space.networked:
-        at = space.of("Service", "NetworkPolicy")[0].at("kind")
-        sections["networks"]["default"] = node(at, {"driver": "vxlan"})
     made = []
     for number, (file, found) in enumerate(by_file.items()):
         services_ = {each.name: each.service(space.scope.name) for each in found}

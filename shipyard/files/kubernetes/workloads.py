@@ -87,7 +87,6 @@ class Workload(Struct):
     pod: Pod
     ports: list[Node] = field(default_factory=list)
     aliases: list[Node] = field(default_factory=list)
-    networked: bool = True
 
     def shown(self) -> str:
         return self.item.shown()

@@ -19,6 +19,7 @@ from shipyard.model.netbook import (
     Draining,
     Endpoint,
     NetworkBlock,
+    NetworkDriver,
     NetworkNode,
     ServiceAddress,
     Wired,
@@ -52,7 +53,8 @@ def mac_of(address: str) -> str:
 
 
 class NetBook(Struct):
-    """One step's allocations. `blocks`: by network, then node. `leases`: by slot and network."""
+    """One step's allocations. `blocks`: by network, then node. `leases`: by slot and network. `drivers`: those that
+    no file names."""
 
     ranges: Ranges
     nodes: dict[str, NetworkNode]
@@ -62,6 +64,7 @@ class NetBook(Struct):
     wired: dict[str, Wired]
     endpoints: tuple[Endpoint, ...]
     draining: dict[str, Draining]
+    drivers: dict[str, str]
     _free: Iterator[str] | None = None
     _used: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
@@ -171,6 +174,7 @@ class NetBook(Struct):
             wired=tuple(each for _, each in sorted(self.wired.items())),
             endpoints=self.endpoints,
             draining=tuple(each for _, each in sorted(self.draining.items())),
+            network_drivers=tuple(NetworkDriver(*each) for each in sorted(self.drivers.items())),
         )
 
 
@@ -188,6 +192,7 @@ def open_book(memory: Memory, ranges: Ranges) -> NetBook:
         wired={each.node: each for each in memory.wired},
         endpoints=memory.endpoints,
         draining={each.container: each for each in memory.draining},
+        drivers={each.network: each.driver for each in memory.network_drivers},
     )
 
 

@@ -12,8 +12,8 @@ from shipyard.model.situation import Ranges
 from shipyard.model.spec import NetworkSpec, ServiceSpec
 from shipyard.model.wire import LocalAddress, ObservedWiring
 from shipyard.planner.network.book import NetBook, RangeExhaustedError, is_block, parsed
+from shipyard.planner.network.choosing import incapable
 from shipyard.planner.network.drivers import DRIVERS, Member
-from shipyard.planner.network.spanning import incapable
 from shipyard.planner.world import World
 
 LEAST_MTU = 1280

@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from shipyard.base.record import replace
 from shipyard.model.job import JOB_MODES
-from shipyard.model.observed import ObservedNode
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, NetworkSpec, Port, Revision, ServiceSpec, StackSpec
+from shipyard.planner.network.choosing import chosen
 
 SPANNING = ("routed", "vxlan", "wireguard")
 """Drivers whose networks are one on all nodes."""
@@ -38,29 +38,13 @@ def resolved(situation: Situation) -> Situation:
 
 def _decided(situation: Situation) -> dict[str, str]:
     """The driver of each network that spans nodes, by its full name."""
-    return {
+    found = {
         network.name: network.driver
         for stack in situation.stacks
         for network in stack.revision.spec.networks
         if network.driver in SPANNING and not network.external
     }
-
-
-def incapable(seen: ObservedNode) -> str:
-    """Why a node can't have networks that span nodes, or ""."""
-    name = seen.name
-    if seen.facts.rootless:
-        return f"the {seen.facts.runtime} of {name} is rootless, so its containers can't be reached from other nodes"
-    if seen.facts.runtime == "nerdctl":
-        return f"{name} runs nerdctl, which can't join containers to networks later"
-    if seen.wiring is None:
-        return ""
-    if not seen.wiring.privileged:
-        return f"on {name} shipyard is neither root nor may use sudo, so it can't set routes and rules"
-    if lacking := sorted({"ip", "bridge", "nft"} - set(seen.wiring.tools)):
-        packages = [package for package, tool in (("iproute2", "ip"), ("nftables", "nft")) if tool in lacking]
-        return f"{name} lacks {', '.join(lacking)} (in the packages {', '.join(packages or ['iproute2'])})"
-    return ""
+    return {**{name: driver for name, driver in chosen(situation).items() if driver in SPANNING}, **found}
 
 
 def _stack(stack: DesiredStack, decided: Mapping[str, str]) -> DesiredStack:
@@ -93,8 +77,17 @@ def _spec(spec: StackSpec, decided: Mapping[str, str]) -> StackSpec:
 
 def _made(spec: StackSpec, drivers: Mapping[str, str]) -> StackSpec:
     services = tuple(_service(service, drivers) for service in spec.services)
-    same = all(one is other for one, other in zip(services, spec.services, strict=True))
-    return spec if same else replace(spec, services=services)
+    networks = tuple(_network(network, drivers) for network in spec.networks)
+    pairs = zip((*services, *networks), (*spec.services, *spec.networks), strict=True)
+    if all(one is other for one, other in pairs):
+        return spec
+    return replace(spec, services=services, networks=networks)
+
+
+def _network(network: NetworkSpec, drivers: Mapping[str, str]) -> NetworkSpec:
+    if network.driver is not None or network.external or network.name not in drivers:
+        return network
+    return replace(network, driver=drivers[network.name])
 
 
 def _service(service: ServiceSpec, drivers: Mapping[str, str]) -> ServiceSpec:

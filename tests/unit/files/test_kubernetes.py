@@ -78,7 +78,7 @@ def test_the_guestbook_plans_to_its_containers() -> None:
     (stack,) = loaded.stacks
     assert stack.name == "default"
     assert loaded.files == ("frontend.yaml", "redis-follower.yaml", "redis-leader.yaml")
-    assert [(network.name, network.driver) for network in stack.networks] == [("default_default", "vxlan")]
+    assert [(network.name, network.driver) for network in stack.networks] == [("default_default", None)]
     made = [(each.name, each.replicas, each.container.image, each.file) for each in stack.services]
     google = "us-docker.pkg.dev/google-samples/containers/gke"
     assert made == [

@@ -19,6 +19,7 @@ from shipyard.model.memory import (
     Rollout,
     Stumbles,
 )
+from shipyard.model.netbook import NetworkDriver
 from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.observed import Facts
 from shipyard.store.records import StoredNode
@@ -40,6 +41,7 @@ MEMORY = Memory(
     evacuations=(Evacuation("node2", 410.0),),
     fencings=(FailedFencing("node3", 420.0, "no such plug"),),
     jobs=(Job("web", "job", "@daily UTC", 1.0, 2.0, 7, (JobRun(7, "due-2", "schedule", "ab", 3, tasks=(TASK,)),)),),
+    network_drivers=(NetworkDriver("web_default", "vxlan"),),
 )
 
 

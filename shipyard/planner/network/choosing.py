@@ -1,0 +1,156 @@
+"""Which driver a network has where its file says none, and why a node can't have what spans nodes.
+
+One whose services may be on several nodes is `vxlan`, as in Swarm and Kubernetes; one of a single node stays `bridge`,
+which takes nothing of that node but its runtime. To change from one to the other makes the network and its containers
+anew, so what was decided stays as long as anything is on the network: neither a node that joins the fleet nor a newer
+shipyard takes down what runs. Who wants the other writes `driver:`, and sees in the plan what becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from shipyard.base.record import Struct
+from shipyard.model.observed import ObservedNode
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import NetworkSpec, ServiceSpec
+from shipyard.planner.network.book import is_block
+
+DEFAULT = "vxlan"
+"""Of a network that spans nodes."""
+OWN = "bridge"
+"""Of a network that each node has for itself."""
+
+
+class Users(Struct):
+    """Who may be on a network. `nodes`: one of them, and a second where there are several; `asks`: a key that only
+    networks across nodes carry out, as a service says it."""
+
+    nodes: set[str]
+    asks: str = ""
+
+
+def undeclared(stack: DesiredStack) -> Iterable[NetworkSpec]:
+    """Networks of which the stack's file leaves the driver to us, as the file has them."""
+    spec = (stack.stored or stack.revision).spec
+    return (network for network in spec.networks if network.driver is None and not network.external)
+
+
+def chosen(situation: Situation) -> dict[str, str]:
+    """The driver of each network whose file says none, by full name."""
+    remembered = {each.network: each.driver for each in situation.memory.network_drivers}
+    open_ones: dict[str, NetworkSpec] = {}
+    found: dict[str, str] = {}
+    for stack in situation.stacks:
+        for network in undeclared(stack):
+            if network.name in remembered:
+                found[network.name] = remembered[network.name]
+            else:
+                open_ones[network.name] = network
+    if open_ones:
+        of = users(situation.stacks, open_ones)
+        before = _before(situation, open_ones) if situation.observed else {}
+        for name, network in open_ones.items():
+            found[name] = before.get(name) or _anew(situation, network, of[name])
+    return found
+
+
+def _anew(situation: Situation, network: NetworkSpec, of: Users) -> str:
+    """For one that was never made."""
+    if configured(network) or not wanted_across(of):
+        return OWN
+    return DEFAULT if of.asks or not unfit(situation, network.name) else OWN
+
+
+def configured(network: NetworkSpec) -> str:
+    """What the file says that only a network of the runtime's own can have, "" for nothing."""
+    if network.subnet is not None or network.ip_range is not None:
+        return "ipam"
+    if network.enable_ipv6:
+        return "enable_ipv6"
+    return "driver_opts" if network.driver_opts else ""
+
+
+def wanted_across(of: Users) -> bool:
+    """Whether it ought to span nodes."""
+    return len(of.nodes) > 1 or bool(of.asks)
+
+
+def users(stacks: Iterable[DesiredStack], networks: Iterable[str]) -> dict[str, Users]:
+    """Of each of these networks, in whichever stack they are."""
+    found = {name: Users(set()) for name in networks}
+    for stack in stacks:
+        if stack.removing:
+            continue
+        eligible: Mapping[str, tuple[str, ...]] | None = None
+        for service in stack.revision.spec.services:
+            for attachment in service.container.networks:
+                of = found.get(attachment.network)
+                if of is None:
+                    continue
+                of.asks = of.asks or _asks(service)
+                if len(of.nodes) < 2:
+                    eligible = dict(stack.eligible) if eligible is None else eligible
+                    of.nodes.update(eligible.get(service.name, ())[:2])
+    return found
+
+
+def _asks(service: ServiceSpec) -> str:
+    """Which key of the service each node by itself can't carry out, "" for none."""
+    for key, said in (
+        ("service_ports", bool(service.service_ports)),
+        ("session_affinity", service.session_affinity),
+        ("peer_names", service.peer_names),
+        ("expose_on", bool(service.expose_on)),
+        ("allow", service.allow is not None),
+    ):
+        if said:
+            return f"x-shipyard.{key} of {service.name}"
+    return ""
+
+
+def unfit(situation: Situation, network: str) -> str:
+    """Why one of the nodes that the network's services may be on can't take part, "" where all can."""
+    seen = situation.seen()
+    for stack in situation.stacks:
+        eligible = dict(stack.eligible)
+        for service in () if stack.removing else stack.revision.spec.services:
+            if any(each.network == network for each in service.container.networks):
+                for node in eligible.get(service.name, ()):
+                    if node in seen and (why := incapable(seen[node])):
+                        return why
+    return ""
+
+
+def _before(situation: Situation, networks: Mapping[str, NetworkSpec]) -> dict[str, str]:
+    """What was there before it was remembered: made by a shipyard that knew no such choice, or the store was lost."""
+    found = {block.network: DEFAULT for block in situation.memory.blocks if block.network in networks}
+    for node in situation.seen().values():
+        for there in node.networks:
+            if there.name in networks and any(is_block(situation.ranges, subnet) for subnet in there.subnets):
+                found[there.name] = DEFAULT
+    placed = {(each.stack, each.service) for each in situation.memory.placements}
+    for stack in situation.stacks:
+        for service in stack.revision.spec.services:
+            if (stack.revision.stack, service.name) in placed:
+                for attachment in service.container.networks:
+                    if attachment.network in networks:
+                        found.setdefault(attachment.network, OWN)
+    return found
+
+
+def incapable(seen: ObservedNode) -> str:
+    """Why a node can't have networks that span nodes, or ""."""
+    name = seen.name
+    if seen.facts.rootless:
+        return f"the {seen.facts.runtime} of {name} is rootless, so its containers can't be reached from other nodes"
+    if seen.facts.runtime == "nerdctl":
+        return f"{name} runs nerdctl, which can't join containers to networks later"
+    if seen.wiring is None:
+        return ""
+    if not seen.wiring.privileged:
+        return f"on {name} shipyard is neither root nor may use sudo, so it can't set routes and rules"
+    if lacking := sorted({"ip", "bridge", "nft"} - set(seen.wiring.tools)):
+        packages = [package for package, tool in (("iproute2", "ip"), ("nftables", "nft")) if tool in lacking]
+        return f"{name} lacks {', '.join(lacking)} (in the packages {', '.join(packages or ['iproute2'])})"
+    return ""
