@@ -23,6 +23,9 @@ from shipyard.model.wire import ACCEPT_MARK
 
 AFFINITY_SLOTS = 251
 """Shares of clients, given to replicas where a client is to stay with one: many for each of a few."""
+AFFINITY_SEED = 0x5079
+"""By which clients are shared out. Without one the kernel draws its own, another on each node and each time that rules
+are loaded."""
 
 
 class Backends(Struct, frozen=True):
@@ -140,7 +143,7 @@ def choice(replicas: Sequence[str], affinity: bool) -> str:
         return replicas[0]
     if affinity:
         slots = ", ".join(f"{index} : {address}" for index, address in enumerate(_slots(tuple(replicas))))
-        return f"jhash ip saddr mod {AFFINITY_SLOTS} map {{ {slots} }}"
+        return f"jhash ip saddr mod {AFFINITY_SLOTS} seed {AFFINITY_SEED:#x} map {{ {slots} }}"
     entries = ", ".join(f"{index} : {address}" for index, address in enumerate(replicas))
     return f"numgen random mod {len(replicas)} map {{ {entries} }}"
 

@@ -228,7 +228,9 @@ def test_the_order_of_nodes_and_containers_makes_no_difference_to_addresses() ->
 
 
 def test_a_client_stays_with_its_replica_while_others_come_and_go() -> None:
-    before = dict(enumerate(choice(["10.0.0.1", "10.0.0.2", "10.0.0.3"], affinity=True).split("{")[1].split(",")))
+    whole = choice(["10.0.0.1", "10.0.0.2", "10.0.0.3"], affinity=True)
+    assert " seed 0x" in whole, "the same on every node, and each time that rules are loaded"
+    before = dict(enumerate(whole.split("{")[1].split(",")))
     after = dict(enumerate(choice(["10.0.0.1", "10.0.0.3"], affinity=True).split("{")[1].split(",")))
     moved = [number for number in before if before[number].strip(" }") != after[number].strip(" }")]
     assert all("10.0.0.2" in before[number] for number in moved)
