@@ -18,6 +18,7 @@ from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision, StackSpec
 from shipyard.planner import revising
+from shipyard.planner.network import choosing
 from shipyard.planner.plan import plan
 from shipyard.reconcile import images
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
@@ -72,6 +73,8 @@ def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wai
                 sealed=prepared.sealed.get(revision.stack, ()),
             )
         stored = replace(prepared.situation, stacks=session.stacks(), memory=session.store.memory())
+        for notice in choosing.apart(stored):
+            progress.on_notice(notice)
         seen = (prepared.membership, with_revisions(stored, session))
         return converge(session, keeper, wish if wait else replace(wish, once=True), progress, seen)
 

@@ -104,7 +104,8 @@ def _ask(
             node,
             wirings.get(node.name, WiringRequest() if tools else None),
             tuple(sorted(images.get(node.name, ()))),
-            version=node.name not in versioned,
+            # one that is upgraded may need other networks: asked again together with all else of its network
+            version=node.name not in versioned or node.name in details,
             closely=closely is None or node.name in closely,
             usage=node.name in measured,
             containers=there.get(node.name, ()),

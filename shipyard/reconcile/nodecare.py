@@ -16,7 +16,7 @@ from shipyard.model.progress import Unwatched
 from shipyard.model.request import HostKey, NodeCheck
 from shipyard.planner.network import choosing
 from shipyard.reconcile.keeper import LeaseKeeper
-from shipyard.reconcile.looking import look
+from shipyard.reconcile.looking import look, remember_nodes
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.run import Wish, converge
 from shipyard.reconcile.session import Session
@@ -46,6 +46,8 @@ def check(session: Session, pattern: str) -> list[NodeCheck]:
     situation = look(
         session, membership, session.situation(membership, session.stacks()), images={}, versions=True, tools=True
     )
+    known = {record.node.name for record in session.store.nodes()}
+    remember_nodes(session, membership, replace(situation, nodes=tuple(n for n in situation.nodes if n.name in known)))
     return [_seen(answer) if isinstance(answer, ObservedNode) else _silent(answer) for answer in situation.observed]
 
 

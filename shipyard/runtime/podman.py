@@ -39,6 +39,14 @@ _LISTS = frozenset(
     }
 )
 
+_REMOVE_NETWORK = r"""
+device=$(podman network inspect --format '{{.NetworkInterface}}' "$1" 2>/dev/null)
+podman network rm "$1" || exit
+set -- "/sys/class/net/$device"
+[ -n "$device" ] && [ -d "$1/bridge" ] && [ -z "$(ls "$1/brif")" ] || exit 0
+ip link del dev "$device" 2>/dev/null || :
+"""
+
 _KEYWORDS = {"CMD", "CMD-SHELL", "none", "NONE"}
 
 
@@ -59,6 +67,12 @@ class Podman(Client):
         },
         all_gpus="--device=nvidia.com/gpu=all",
     )
+
+    def remove_network(self, network: str) -> tuple[Command, ...]:
+        """With its bridge, which goes with the last container on it: one that was made beforehand, or whose containers
+        ended without podman's knowledge, would stay, and its route with it."""
+        gone = ("No such network", "not found", "no such network")
+        return (Command(("sh", "-c", _REMOVE_NETWORK, "sh", network), already=gone),)
 
     def create_container(
         self, name: str, spec: ContainerSpec, labels: Pairs, config_paths: Mapping[str, str]

@@ -36,7 +36,7 @@ _UNWIRE = """
         for table in $(nft list tables 2>/dev/null | grep -o 'ip shipyard_.*' | cut -c4-); do
             nft delete table ip "$table"; nft delete table bridge "$table" 2>/dev/null
         done
-        for device in /sys/class/net/sy??????[vwb]*; do
+        for device in /sys/class/net/sy??????[vwb]* /sys/class/net/podman[1-9]*; do
             [ ! -e "$device" ] || ip link del dev "${device##*/}"
         done
         ip route flush proto 190

@@ -158,7 +158,7 @@ def test_a_lost_volume_is_reported_and_not_begun_anew(fleet: Fleet) -> None:
 
 def test_a_container_that_crashes_again_and_again_is_held_back(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB.replace('[httpd, -f, -p, "8080", -h, /]', '[sh, -c, "echo last words; exit 3"]'))
-    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "15").expect(2)
+    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "25").expect(2)
     said = ran.stdout + ran.stderr
     assert "last words" in said or "last words" in fleet.shipyard("events").stdout
     reasons = {replica["reason"] for replica in replicas(fleet).values()}

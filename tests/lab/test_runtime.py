@@ -285,6 +285,14 @@ def test_networks_of_its_own(node: RuntimeNode) -> None:
     assert [network.name for network in node.probe().networks] == ["t_n2", "t_n3"]
 
 
+def test_a_network_takes_its_bridge_along_also_where_that_was_made_before_any_container(node: RuntimeNode) -> None:
+    node.must(node.dialect.create_network(NetworkSpec("t_b", "b", subnet="10.213.8.0/24"), LABELS))
+    (made,) = node.probe().networks
+    node.sh(f"ip link add {made.device} type bridge; ip address add 10.213.8.1/24 dev {made.device}; :")
+    node.must(node.dialect.remove_network("t_b"))
+    assert "10.213.8." not in node.sh("ip -o -4 address").stdout.decode()
+
+
 def test_a_mac_address_and_one_network(node: RuntimeNode) -> None:
     node.must(node.dialect.create_network(NetworkSpec("t_m", "m", subnet="10.213.9.0/24"), LABELS))
     node.create("mac", sleeper(networks=(Attachment("t_m", ("x",), "10.213.9.9", mac_address="02:42:0a:d5:09:09"),)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from shipyard.base.record import replace
 from shipyard.model.memory import Placement
-from shipyard.model.observed import Container
+from shipyard.model.observed import Container, Facts
 from shipyard.model.plan import Blocked
-from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec
+from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs
 from shipyard.model.wire import names_of
 from shipyard.planner.network.book import RangeExhaustedError, gateway_of, mac_of, parsed
 from shipyard.planner.network.hosts import hostname_of
@@ -21,7 +23,34 @@ def on_node(world: World, network: NetworkSpec, node: str) -> NetworkSpec:
     """
     block = world.net.block(network.name, node)
     device = bridge_name(names_of(world.situation.cluster), network.name)
-    return replace(network, internal=False, subnet=block, gateway=gateway_of(block), device=device)
+    made = replace(network, internal=False, subnet=block, gateway=gateway_of(block), device=device)
+    written = dict(made.driver_opts)
+    let_in = [pair for pair in _let_in(world, network.driver or "", node) if pair[0] not in written]
+    return replace(made, driver_opts=(*made.driver_opts, *let_in)) if let_in else made
+
+
+def _let_in(world: World, driver: str, node: str) -> Pairs:
+    """Options without which docker 28 and later drops what other nodes send straight to a container, before any rule of
+    ours sees it. Who may connect is for our own rules to say.
+
+    Since 28.2 one device can be let in; before that, and where packets come by the node's own device, which may become
+    another one, all are. Up to 27 docker has no such rule, and does not know the options.
+    """
+    facts = world.seen[node].facts if node in world.seen else Facts()
+    since = _version(facts.runtime_version) if facts.runtime == "docker" else (0, 0)
+    if since < (28, 0):
+        return ()
+    names = names_of(world.situation.cluster)
+    devices = {"vxlan": names.vxlan, "wireguard": names.wireguard}
+    if since >= (28, 2) and driver in devices:
+        return (("com.docker.network.bridge.trusted_host_interfaces", devices[driver]),)
+    return (("com.docker.network.bridge.gateway_mode_ipv4", "nat-unprotected"),)
+
+
+def _version(text: str) -> tuple[int, int]:
+    """`28.2.1+dfsg1` as (28, 2); (0, 0) where it is no version."""
+    found = re.match(r"(\d{1,6})\.(\d{1,6})", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def addressed(world: World, placement: Placement, spec: ContainerSpec) -> ContainerSpec:

@@ -8,10 +8,11 @@ shipyard takes down what runs. Who wants the other writes `driver:`, and sees in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from shipyard.base.record import Struct
 from shipyard.model.observed import ObservedNode
+from shipyard.model.plan import Notice
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import NetworkSpec, ServiceSpec
 from shipyard.planner.network.book import is_block
@@ -43,7 +44,9 @@ def chosen(situation: Situation) -> dict[str, str]:
     found: dict[str, str] = {}
     for stack in situation.stacks:
         for network in undeclared(stack):
-            if network.name in remembered:
+            if configured(network):
+                found[network.name] = OWN
+            elif network.name in remembered:
                 found[network.name] = remembered[network.name]
             else:
                 open_ones[network.name] = network
@@ -57,7 +60,7 @@ def chosen(situation: Situation) -> dict[str, str]:
 
 def _anew(situation: Situation, network: NetworkSpec, of: Users) -> str:
     """For one that was never made."""
-    if configured(network) or not wanted_across(of):
+    if not wanted_across(of):
         return OWN
     return DEFAULT if of.asks or not unfit(situation, network.name) else OWN
 
@@ -120,6 +123,31 @@ def unfit(situation: Situation, network: str) -> str:
                     if node in seen and (why := incapable(seen[node])):
                         return why
     return ""
+
+
+def apart(situation: Situation) -> Iterator[Notice]:
+    """Of networks that one would take for one across nodes, and that are not."""
+    declared = {
+        network.name: network for stack in situation.stacks if not stack.removing for network in undeclared(stack)
+    }
+    if not declared:
+        return
+    drivers = chosen(situation)
+    own = {name: network for name, network in declared.items() if drivers.get(name) == OWN}
+    for name, of in sorted(users(situation.stacks, own).items()):
+        if not wanted_across(of):
+            continue
+        without = f", and {of.asks} has no effect" if of.asks else ""
+        what = f"{name} is each node's own: services on different nodes don't reach each other on it{without}"
+        meant = "`driver: bridge` says that this is meant"
+        if key := configured(own[name]):
+            why = f"its {key} is for the runtime's own networks; {meant}"
+        elif found := unfit(situation, name):
+            why = f"{found}; {meant}"
+        else:
+            change = "`driver: vxlan` makes it one across nodes, and its containers anew"
+            why = f"it was so when its first replica came, and stays so; {change}, {meant}"
+        yield Notice(name, "EachNodesOwn", f"{what} ({why})")
 
 
 def _before(situation: Situation, networks: Mapping[str, NetworkSpec]) -> dict[str, str]:

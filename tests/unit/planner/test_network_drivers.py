@@ -133,7 +133,8 @@ def test_a_node_that_can_not_take_part_keeps_it_each_nodes_own_and_is_named(flee
     assert "on n2 shipyard is neither root nor may use sudo" in said(first)
     fleet.nodes["n2"].wiring = wiring
     assert not changed(fleet.one_pass(stack(NODES))), "what was decided holds while something is on it"
-    fleet.converge(())
+    (removed,) = stack(NODES)
+    fleet.converge((replace(removed, removing=True),))
     assert not fleet.memory.network_drivers
     assert made(converge(fleet, stack(NODES, 2))) == {"vxlan"}
 
@@ -180,6 +181,11 @@ def test_what_only_the_runtimes_own_networks_carry_out_keeps_it_so(
     first = converge(fleet, stack(NODES, **network))
     assert made(first) == {None}
     assert f"its {key} is for the runtime's own networks" in said(first)
+    across = SimulatedFleet(NODES)
+    for name in NODES:
+        across.nodes[name].wiring = fleet.nodes[name].wiring
+    converge(across, stack(NODES))
+    assert made(across.one_pass(stack(NODES, 2, **network))) == {None}, "also where it was one across nodes"
 
 
 def test_nodes_are_asked_nothing_more_where_networks_are_each_nodes_own(fleet: SimulatedFleet) -> None:
