@@ -105,8 +105,7 @@ class Dialer:
             handshake.abandon()
 
     def _attempt(self, node: str, target: Target) -> paramiko.Transport:
-        order = key_order(self.known_hosts.types(target.known_hosts, target.known_as))
-        handshake = self.begin(node, target, order)
+        handshake = self.begin(node, target, key_order(target, self.known_hosts))
         try:
             exchange_keys(handshake, target.timeout)
             verdict = check_host_key(node, target, handshake.transport.get_remote_server_key(), self.known_hosts)

@@ -62,6 +62,11 @@ class _Transport(paramiko.Transport):
         usual = paramiko.Transport._channel_handler_table  # type: ignore[attr-defined]  # the only place to listen at
         self._channel_handler_table = {**usual, MSG_CHANNEL_REQUEST: _channel_request}
 
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """As they were asked for: paramiko would put certificates behind all keys, whoever wants them."""
+        return tuple(self.get_security_options().key_types)
+
 
 def _channel_request(channel: paramiko.Channel, message: Message) -> None:
     start = message.packet.tell()

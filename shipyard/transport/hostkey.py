@@ -13,17 +13,21 @@ from pathlib import Path
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct
-from shipyard.transport.knownhosts import Line, Verdict, parse_line
+from shipyard.transport.knownhosts import Line, Verdict, hashed_name, parse_line
 
 
 class HostKey(Struct, frozen=True):
-    """`host`: as known_hosts spells it. `verdict`: what known_hosts says about it now. `file`: where to record it."""
+    """`host`: as known_hosts spells it. `verdict`: what known_hosts says about it now. `file`: where to record it.
+
+    `hashed`: there under a name that nobody can read off.
+    """
 
     host: str
     type: str
     blob: bytes
     verdict: Verdict = Verdict.UNKNOWN
     file: str | None = None
+    hashed: bool = False
 
     @property
     def known(self) -> bool:
@@ -38,7 +42,9 @@ class HostKey(Struct, frozen=True):
     @property
     def line(self) -> str:
         """For known_hosts, without a line end."""
-        return f"{self.host} {self.type} {base64.b64encode(self.blob).decode()}"
+        return (
+            f"{hashed_name(self.host) if self.hashed else self.host} {self.type} {base64.b64encode(self.blob).decode()}"
+        )
 
 
 def fingerprint(blob: bytes) -> str:
@@ -68,8 +74,8 @@ def remember(path: str | Path, keys: Iterable[HostKey], *, replace: bool = False
         with _locked(file):
             old = file.read_text(errors="surrogateescape").splitlines() if file.exists() else []
             kept = [line for text in old for line in _without(text, keys)] if replace else old
-            present = set(kept)
-            new = [key.line for key in dict.fromkeys(keys) if key.line not in present]
+            present = [line for line in (parse_line(text, "") for text in kept) if line is not None]
+            new = [key.line for key in dict.fromkeys(keys) if not any(_says(line, key) for line in present)]
             if new or kept != old:
                 _write(file, [*kept, *new])
     except OSError as error:
@@ -84,6 +90,10 @@ def _without(text: str, keys: tuple[HostKey, ...]) -> list[str]:
     names = {key.host for key in keys}
     rest = [name for name in line.names.split(",") if name.lower() not in names]
     return [text.replace(line.names, ",".join(rest), 1)] if rest and not line.names.startswith("|1|") else []
+
+
+def _says(line: Line, key: HostKey) -> bool:
+    return not line.marker and (line.type, line.blob) == (key.type, key.blob) and _names(line, key.host)
 
 
 def _names(line: Line, name: str) -> bool:

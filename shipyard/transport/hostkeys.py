@@ -9,6 +9,7 @@ from shipyard.model.inventory import Connection
 from shipyard.transport.dialer import Dialer, handshake_failed, refused
 from shipyard.transport.handshake import DroppedError, HandshakeError, exchange_keys
 from shipyard.transport.hostkey import HostKey, fingerprint, record, remember
+from shipyard.transport.hostkey_check import certified, judge
 from shipyard.transport.options import SshOptions
 from shipyard.transport.resolve import Resolver
 from shipyard.transport.target import Target
@@ -70,12 +71,12 @@ def _scan(dialer: Dialer, node: str, target: Target, timeout: float) -> tuple[Ho
 
 
 def _key(dialer: Dialer, node: str, target: Target, algorithms: tuple[str, ...], timeout: float) -> HostKey:
-    handshake = dialer.begin(node, target, algorithms)
+    wanted = (*certified(target, dialer.known_hosts, algorithms), *algorithms)
+    handshake = dialer.begin(node, target, wanted)
     try:
         exchange_keys(handshake, timeout)
         key = handshake.transport.get_remote_server_key()
     finally:
         dialer.forget(handshake.transport)
-    type_, blob = key.get_name(), key.asbytes()
-    verdict, _ = dialer.known_hosts.verdict(target.known_hosts, target.known_as, type_, blob)
-    return HostKey(target.known_as, type_, blob, verdict, target.record_in)
+    verdict = judge(target, key, dialer.known_hosts).verdict
+    return HostKey(target.known_as, key.get_name(), key.asbytes(), verdict, target.record_in, target.hashed)

@@ -32,6 +32,7 @@ SHOWN = {
     "port": "Port",
     "proxycommand": "ProxyCommand",
     "proxyjump": "ProxyJump",
+    "revokedhostkeys": "RevokedHostKeys",
     "stricthostkeychecking": "StrictHostKeyChecking",
     "user": "User",
     "userknownhostsfile": "UserKnownHostsFile",

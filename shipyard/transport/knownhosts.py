@@ -10,6 +10,7 @@ import base64
 import binascii
 import fnmatch
 import hmac
+import os
 import threading
 from enum import StrEnum
 from pathlib import Path
@@ -86,22 +87,30 @@ class KnownHosts:
                 return Verdict.KNOWN, line.where
         if own:
             return Verdict.CHANGED, own[0].where
-        without_port = _without_port(name)
-        if without_port is not None:
-            verdict, where = self.verdict(files, without_port, type_, blob)
+        bare = without_port(name)
+        if bare is not None:
+            verdict, where = self.verdict(files, bare, type_, blob)
             if verdict in {Verdict.KNOWN, Verdict.REVOKED}:  # as OpenSSH: another service's key changes nothing
                 return verdict, where
         return Verdict.UNKNOWN, ""
 
     def types(self, files: tuple[str, ...], name: str) -> tuple[str, ...]:
         """Types of the keys known for this host: to be asked for first, so that a further key is not `changed`."""
-        lines = self.lines(files, name) or self.lines(files, _without_port(name) or name)
+        lines = self.lines(files, name) or self.lines(files, without_port(name) or name)
         return tuple(dict.fromkeys(line.type for line in lines if not line.marker))
 
-    def only_authority(self, files: tuple[str, ...], name: str) -> bool:
-        """Whether the host is known by a certificate authority alone, which is not supported."""
+    def authorities(self, files: tuple[str, ...], name: str) -> tuple[Line, ...]:
+        """Who may sign a certificate of that host; by the name without its port where nobody may for the port."""
+        for one in (name, without_port(name)):
+            lines = self.lines(files, one) if one is not None else ()
+            if found := tuple(line for line in lines if line.marker == "@cert-authority"):
+                return found
+        return ()
+
+    def revoked(self, files: tuple[str, ...], name: str, blob: bytes) -> str:
+        """The `file:line` that revokes a key, of an authority too; empty where none does."""
         lines = self.lines(files, name)
-        return bool(lines) and all(line.marker == "@cert-authority" for line in lines)
+        return next((line.where for line in lines if line.marker == "@revoked" and line.blob == blob), "")
 
     def _file(self, path: str) -> _File:
         try:
@@ -162,6 +171,13 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
+def hashed_name(name: str) -> str:
+    """As ssh writes it under HashKnownHosts, with a salt of its own."""
+    salt = os.urandom(20)
+    digest = hmac.digest(salt, name.encode(errors="surrogateescape"), "sha1")
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+
+
 def _hash_matches(hashed: str, name: str) -> bool:
     try:
         salt, digest = (base64.b64decode(part, validate=True) for part in hashed[3:].split("|"))
@@ -170,6 +186,7 @@ def _hash_matches(hashed: str, name: str) -> bool:
     return hmac.compare_digest(hmac.digest(salt, name.encode(errors="surrogateescape"), "sha1"), digest)
 
 
-def _without_port(name: str) -> str | None:
+def without_port(name: str) -> str | None:
+    """The host of `[host]:port`; None for a name without a port."""
     host, bracket, port = name.partition("]:")
     return host[1:] if bracket and host.startswith("[") and port.isdigit() else None

@@ -75,6 +75,7 @@ class Resolver:
         identities, usual = reading.identities(wanted.key_file)
         via, command = self._proxy(wanted, found, reading.tokens, behind)
         user_files = reading.user_known_hosts()
+        revoked = found.first("revokedhostkeys")
         checking = _CHECKING.get(found.first("stricthostkeychecking") or "ask", Checking.YES)
         return Target(
             host=host,
@@ -84,6 +85,7 @@ class Resolver:
             known_hosts=(*user_files, *reading.system_known_hosts()),
             record_in=user_files[0] if user_files else None,
             hashed=found.first("hashknownhosts") in _YES,
+            revoked=None if revoked is None or revoked.lower() == "none" else revoked,
             checking=Checking.NO if wanted.unchecked else checking,
             password=wanted.password,
             identities=identities,

@@ -115,11 +115,12 @@ def dial(host: str, port: int, timeout: float, family: int = socket.AF_UNSPEC) -
 
 
 def by_command(command: str) -> Stream:
-    """Start a ProxyCommand; its standard input and output are the connection."""
+    """Start a ProxyCommand in the user's shell, as ssh does; its standard input and output are the connection."""
+    shell = os.environ.get("SHELL") or "/bin/sh"
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", "exec " + command], stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
+            [shell, "-c", "exec " + command], stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
         )
     _limit_sending(ours)
     return Stream(ours, process)

@@ -20,10 +20,10 @@ class Target:
     """One sshd. Equal targets share a connection where they are jump hosts.
 
     `known_as`: the name to look for in known_hosts, with the port where it is not 22. `known_hosts`: those files;
-    `record_in`: the one that takes new keys, by hashed names where `hashed`. `identities`: key files to offer, in
-    order; `default_identities`: they are only those that every user may have. `certificates`: files that somebody
-    named; where there are none, each key's own (`KEY-cert.pub`) is looked for. `agent`: socket of the agent, None
-    without one. `via`: the jump host.
+    `record_in`: the one that takes new keys, by hashed names where `hashed`. `revoked`: a file of keys that no host may
+    show. `identities`: key files to offer, in order; `default_identities`: they are only those that every user may
+    have. `certificates`: files that somebody named; where there are none, each key's own (`KEY-cert.pub`) is tried.
+    `agent`: socket of the agent, None without one. `via`: the jump host.
     """
 
     host: str
@@ -33,6 +33,7 @@ class Target:
     known_hosts: tuple[str, ...]
     record_in: str | None = None
     hashed: bool = False
+    revoked: str | None = None
     checking: Checking = Checking.YES
     password: str | None = field(default=None, repr=False)
     identities: tuple[str, ...] = ()

@@ -40,6 +40,11 @@ def _host_key(role: str, kind: str) -> tuple[bytes, bytes]:
         return key.read_bytes(), key.with_suffix(".pub").read_bytes()
 
 
+def host_public(role: str, kind: str = "ed25519") -> bytes:
+    """The public half of a daemon's key, known before it runs. `role`: the name of its folder."""
+    return _host_key(role, kind)[1]
+
+
 def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
     """Whether it holds before the time is over."""
     until = time.monotonic() + seconds

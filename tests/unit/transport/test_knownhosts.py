@@ -11,6 +11,7 @@ import pytest
 from shipyard.transport.hostkey import HostKey, record, remember
 from shipyard.transport.hostkey_check import key_order
 from shipyard.transport.knownhosts import KnownHosts, Verdict
+from shipyard.transport.target import Target
 
 BLOB, OTHER = b"key one", b"key two"
 ONE, TWO = (base64.b64encode(blob).decode() for blob in (BLOB, OTHER))
@@ -83,10 +84,16 @@ def test_several_files_and_one_that_is_missing(tmp_path: Path) -> None:
 def test_known_types_are_asked_for_first(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"web ssh-rsa {ONE}\nweb ecdsa-sha2-nistp256 {ONE}\n")
-    order = key_order(KnownHosts().types((str(file),), "web"))
+    target = Target("web", 22, "me", "web", (str(file),))
+    order = key_order(target, KnownHosts())
     assert order[:3] == ("rsa-sha2-512", "rsa-sha2-256", "ecdsa-sha2-nistp256")
     assert "ssh-ed25519" in order
     assert len(order) == len(set(order))
+    file.write_text(f"@cert-authority * ssh-ed25519 {ONE}\nweb ssh-rsa {ONE}\n")
+    assert key_order(target, KnownHosts())[:2] == (
+        "rsa-sha2-512-cert-v01@openssh.com",
+        "rsa-sha2-256-cert-v01@openssh.com",
+    )
 
 
 def test_recording_makes_a_private_file_and_writes_each_key_once(tmp_path: Path) -> None:

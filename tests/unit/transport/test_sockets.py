@@ -1,0 +1,27 @@
+"""The byte streams under ssh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shipyard.transport import sockets
+
+
+def read_all(stream: sockets.Stream) -> bytes:
+    pieces = []
+    while piece := stream.recv(100):
+        pieces.append(piece)
+    stream.close()
+    return b"".join(pieces)
+
+
+def test_a_proxycommand_runs_in_the_users_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = tmp_path / "shell"
+    shell.write_text('#!/bin/sh\necho "$1|$2"\n')
+    shell.chmod(0o755)
+    monkeypatch.setenv("SHELL", str(shell))
+    assert read_all(sockets.by_command("relay a 'b c'")) == b"-c|exec relay a 'b c'\n"
+    monkeypatch.setenv("SHELL", "")
+    assert read_all(sockets.by_command("echo a 'b  c'")) == b"a b  c\n"
