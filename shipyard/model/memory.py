@@ -332,6 +332,18 @@ class FailedFencing(Struct, frozen=True):
         return (self.node,)
 
 
+class Tainted(Struct, frozen=True):
+    """A node has a taint that moves what is there, first seen at `since` (unix seconds)."""
+
+    node: str
+    taint: str
+    since: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.node, self.taint)
+
+
 class Stuck(Struct, frozen=True):
     """Something was blocked when it was last looked at, for this reason since `since` (unix seconds)."""
 
@@ -376,6 +388,7 @@ class Memory(Struct, frozen=True):
     draining: tuple[Draining, ...] = ()
     stuck: tuple[Stuck, ...] = ()
     network_drivers: tuple[NetworkDriver, ...] = ()
+    tainted: tuple[Tainted, ...] = ()
 
     def placement_of(self) -> Mapping[SlotKey, Placement]:
         """Placements by slot."""

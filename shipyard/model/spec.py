@@ -162,11 +162,15 @@ class Limits(Struct, frozen=True):
 
 
 class DeviceRequest(Struct, frozen=True):
-    """An entry of `deploy.resources.reservations.devices`. `count` None: all that the node has."""
+    """An entry of `deploy.resources.reservations.devices`. `count` None: all that the node has.
+
+    `ids`: these and no others (`device_ids`); `count` is how many they are.
+    """
 
     capabilities: tuple[str, ...]
     driver: str = ""
     count: int | None = 1
+    ids: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -301,11 +305,15 @@ class Canary(Struct, frozen=True):
 
 
 class Toleration(Struct, frozen=True):
-    """Of a taint, as Kubernetes has it. `key` "": of all. `value` None: of any value. `effect` "": of each effect."""
+    """Of a taint, as Kubernetes has it. `key` "": of all. `value` None: of any value. `effect` "": of each effect.
+
+    `seconds`: with `NoExecute`, how long what is there stays (tolerationSeconds); None for ever.
+    """
 
     key: str = ""
     value: str | None = None
     effect: str = ""
+    seconds: float | None = None
 
 
 class Neighbour(Struct, frozen=True):

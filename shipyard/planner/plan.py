@@ -39,7 +39,7 @@ from shipyard.planner import (
 from shipyard.planner.assume import assume
 from shipyard.planner.network import kept, members, spanning, wire
 from shipyard.planner.nodes import Judgement, judge
-from shipyard.planner.scheduling import Ledger
+from shipyard.planner.scheduling import Ledger, taints
 from shipyard.planner.world import World, build
 
 MAX_WAVES = 10_000
@@ -70,7 +70,8 @@ def _without_collection() -> Iterator[None]:
 def _plan(situation: Situation, waves: int) -> Plan:
     situation = spanning.resolved(in_order(situation))
     judgement = judge(situation)
-    situation = scaling.scaled(replace(situation, memory=replace(situation.memory, nodes=judgement.nodes)))
+    memory = replace(situation.memory, nodes=judgement.nodes, tainted=taints.seen(situation))
+    situation = scaling.scaled(replace(situation, memory=memory))
     done: list[tuple[Action, ...]] = []
     first, memory = _step(situation, judgement)
     world, now = first, memory

@@ -101,6 +101,7 @@ class World(Struct):
     rollbacks: list[Rollback] = field(default_factory=list)
     history: dict[tuple[str, int], Revision] = field(default_factory=dict)
     following: dict[SlotKey, tuple[DesiredStack, ServiceSpec]] = field(default_factory=dict)
+    tainted: dict[tuple[str, str], float] = field(default_factory=dict)
     _stocks: dict[str, Stock] = field(default_factory=dict)
     _spanning: dict[str, tuple[DesiredStack, NetworkSpec]] | None = None
     _made: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -224,6 +225,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         jobs={job.key: job for job in memory.jobs},
         rollouts={rollout.key: rollout for rollout in memory.rollouts},
         relocations={each.key: each for each in memory.relocations},
+        tainted={each.key: each.since for each in memory.tainted},
         declared=_declared(situation.stacks),
         probed={probed.container: probed for probed in memory.probed},
         history={(revision.stack, revision.number): revision for revision in situation.history},

@@ -92,12 +92,17 @@ def _rights(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
 
 def _gpus(spec: ContainerSpec, traits: Traits) -> Iterator[str]:
     for request in spec.gpus:
+        if traits.all_gpus and request.ids:
+            yield from (traits.all_gpus.removesuffix("all") + each for each in request.ids)
+            continue
         if traits.all_gpus:
             if request.count is not None:
                 traits.refuse("gpus")
             yield traits.all_gpus
             continue
         words = [f"count={'all' if request.count is None else request.count}"]
+        if request.ids:
+            words = [f'"device={",".join(request.ids)}"']
         words += [f"driver={request.driver}"] if request.driver else []
         words.append(f'"capabilities={",".join(request.capabilities)}"')
         yield f"--gpus={','.join(words)}"

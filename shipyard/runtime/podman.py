@@ -63,7 +63,7 @@ class Podman(Client):
         refused={
             "domainname": "it has no option for it; write the whole name as `hostname`",
             "healthcheck.start_interval": "it has no option for it",
-            "gpus": "it can't be asked for so many; reserve them with count: all, or name them under devices",
+            "gpus": "it can't be asked for so many; reserve them with count: all, or by device_ids",
         },
         all_gpus="--device=nvidia.com/gpu=all",
     )

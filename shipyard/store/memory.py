@@ -34,6 +34,7 @@ from shipyard.model.memory import (
     Scale,
     Stuck,
     Stumbles,
+    Tainted,
 )
 from shipyard.model.netbook import (
     AddressLease,
@@ -160,6 +161,7 @@ _BODIES: tuple[_Bodies[Any], ...] = (
     _Bodies("draining", Draining),
     _Bodies("stuck", Stuck),
     _Bodies("network_drivers", NetworkDriver),
+    _Bodies("tainted", Tainted),
 )
 
 

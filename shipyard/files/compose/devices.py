@@ -9,6 +9,8 @@ from shipyard.model.spec import DeviceRequest
 
 _word = pattern(r"[A-Za-z0-9_.-]+", "a name of letters, digits, _ . and -")
 
+_id = pattern(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*", "a device's number or UUID, such as 0")
+
 
 def _count(value: Value) -> int | None:
     """None: all of the node's."""
@@ -25,7 +27,12 @@ DEVICES = Table(
     ),
     Key("driver", "text", "Only this driver's: of nodes that have `nvidia/gpu`, not just `gpu`.", _word),
     Key("count", "number or `all`", "How many; `all` takes a node's devices whole.", _count, "`all`"),
-    not_yet("device_ids", "say how many with count"),
+    Key(
+        "device_ids",
+        "list",
+        "These and no others, by number or UUID, instead of `count`; each goes to one replica of the node.",
+        lambda value: listed(value, _id),
+    ),
     not_yet("options"),
 )
 
@@ -37,5 +44,9 @@ def devices(value: Value) -> tuple[DeviceRequest, ...]:
             got = DEVICES.read(item)
             if not item.data.get("capabilities"):
                 raise item.error("has no capabilities", hint="such as capabilities: [gpu]")
-            found.append(DeviceRequest(got.get("capabilities", ()), got.get("driver", ""), got.get("count")))
+            ids = got.get("device_ids", ())
+            if ids and item.data.get("count") is not None:
+                raise item.error("says both count and device_ids", hint="leave one of them out")
+            count = len(ids) if ids else got.get("count")
+            found.append(DeviceRequest(got.get("capabilities", ()), got.get("driver", ""), count, ids))
     return tuple(found)

@@ -131,6 +131,18 @@ VOLUME = Table(
     Key("driver", "text", "The runtime's volume driver.", text, "`local`"),
     Key(OWN, "mapping", "What Compose has no word for: `per_replica`.", OWN_OF_VOLUME.read),
 )
+
+
+def _inside(value: Value) -> None:
+    """Where Swarm would look for what `docker config create` made, shipyard has nothing."""
+    if external(value)["external"]:
+        raise value.error(
+            "can't be: there is no config outside of a stack",
+            hint="give it file:, content: or environment:; or declare it under secrets with external: true, which "
+            "`shipyard secret set` stores, and mount that",
+        )
+
+
 CONFIG = Table(
     "a config",
     Key("name", "text", "Its name.", text, "`STACK_KEY`"),
@@ -138,7 +150,13 @@ CONFIG = Table(
     Key("content", "text", "Its content.", lambda value: value.scalar()),
     Key("environment", "name", "Its content, from a variable of shipyard's own environment.", text),
     Key("labels", "mapping or list", "Accepted, and of no effect.", label_pairs),
-    not_yet("external"),
+    Key(
+        "external",
+        "`false`",
+        "Accepted; `true` is an error: no configs are kept outside of stacks.",
+        _inside,
+        "`false`",
+    ),
     refused("template_driver", "is not known", "content is a Jinja template already"),
 )
 
@@ -175,7 +193,10 @@ def config(value: Value, stack: str, key: str) -> ConfigSpec | None:
     """None where its content could not be read, which is noted."""
     if value.data is None:
         raise value.error("has no content", hint="give it file:, content: or environment:")
+    before = len(value.reading.problems)
     got = CONFIG.read(value)
+    if "external" not in got and value.data.get("external") is not None and len(value.reading.problems) > before:
+        return None
     sources = [source for source in ("file", "content", "environment") if value.data.get(source) is not None]
     if len(sources) != 1:
         raise value.error(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shipyard.files.compose.keys import Key, Table
-from shipyard.files.compose.scalars import text, whole, word
+from shipyard.files.compose.scalars import duration, text, whole, word
 from shipyard.files.compose.value import Value
 from shipyard.model.spec import Neighbour, Toleration
 
@@ -19,6 +19,13 @@ TOLERATION = Table(
     Key("operator", "`Equal`, `Exists`", "`Exists` takes any value.", word("Equal", "Exists"), "as `value` asks"),
     Key("value", "text", "Of the taint.", lambda value: value.scalar(), "any value"),
     Key("effect", "`NoSchedule`, `PreferNoSchedule`, `NoExecute`", "Of the taint.", word(*EFFECTS), "each effect"),
+    Key(
+        "seconds",
+        "duration",
+        "With `effect: NoExecute`: replicas that are there move this long after a pass first saw the taint.",
+        duration,
+        "they stay",
+    ),
 )
 
 
@@ -65,8 +72,10 @@ def _toleration(value: Value) -> Toleration:
         raise value.error("has no key", hint="operator: Exists without a key tolerates all taints")
     if got.get("operator") == "Exists" and "value" in got:
         raise value.error("says a value that operator: Exists does not look at", hint="leave one of them out")
+    if "seconds" in got and got.get("effect") != "NoExecute":
+        raise value.error("says seconds, which only effect: NoExecute knows", hint="write effect: NoExecute")
     missing = "" if got.get("operator") == "Equal" else None
-    return Toleration(got.get("key", ""), got.get("value", missing), got.get("effect", ""))
+    return Toleration(got.get("key", ""), got.get("value", missing), got.get("effect", ""), got.get("seconds"))
 
 
 def _neighbours(*, apart: bool) -> Callable[[Value], tuple[Neighbour, ...]]:

@@ -301,4 +301,8 @@ def _where(made: Pod, got: Mapping[str, Any]) -> None:
             made.deploy["placement"] = node(spec, placement)
     if "tolerations" in got:
         with spec.reading.collect():
-            made.own["tolerations"] = node(spec.child("tolerations", None), scheduling.tolerations(got["tolerations"]))
+            tolerated, moved = scheduling.tolerations(got["tolerations"])
+            if tolerated:
+                made.own["tolerations"] = node(spec.child("tolerations", None), tolerated)
+            if moved is not None:
+                made.own["reschedule"] = moved

@@ -83,13 +83,25 @@ SPREAD = Fields(
     said("nodeAffinityPolicy", "has no effect here", "Honor"),
     said("nodeTaintsPolicy", "has no effect here"),
 )
+
+
+def _seconds(value: Value) -> int:
+    """What is less than nothing is nothing, as in Kubernetes."""
+    if isinstance(value.data, int) and value.data < 0:
+        return 0
+    return int(whole()(value))
+
+
+UNREACHABLE = "node.kubernetes.io/unreachable"
+UNREADY = "node.kubernetes.io/not-ready"
+"""What Kubernetes itself taints nodes with. Here a node is ready, or it does not answer."""
 TOLERATION = Fields(
     "a toleration",
     done("key", "`key`", text),
     done("operator", "`operator`", word("Equal", "Exists")),
     done("value", "`value`", text),
     done("effect", "`effect`", word("NoSchedule", "PreferNoSchedule", "NoExecute")),
-    said("tolerationSeconds", "has no effect: it is tolerated without limit"),
+    done("tolerationSeconds", "`seconds`; of unreachable nodes `x-shipyard.reschedule.after`", _seconds),
 )
 Find = Callable[[Callable[[Mapping[str, str]], bool]], list[str]]
 """The services whose pods' labels fit."""
@@ -215,15 +227,25 @@ def spread(value: Value) -> list[Node]:
     return made
 
 
-def tolerations(value: Value) -> list[Node]:
-    made = []
+def tolerations(value: Value) -> tuple[list[Node], Node | None]:
+    """The tolerations; and when replicas of an unreachable node move, where one of them says it."""
+    made, moved = [], None
     for item in value.items("a list of tolerations"):
         with item.reading.collect():
             got = TOLERATION.read(item)
             if got.get("operator") != "Exists" and not got.get("key"):
                 raise item.error("has no key", hint="operator: Exists without a key tolerates all taints")
+            seconds = got.pop("tolerationSeconds", None)
+            if seconds is not None and got.get("effect") != "NoExecute":
+                raise item.error("says tolerationSeconds, which only effect: NoExecute knows")
+            if got.get("key") in (UNREACHABLE, UNREADY) and got.get("effect", "") in ("", "NoExecute"):
+                if got["key"] == UNREACHABLE:
+                    moved = node(item, {"never": True} if seconds is None else {"after": f"{seconds}s"})
+                continue
+            if seconds is not None:
+                got["seconds"] = f"{seconds}s"
             kept = {key: said_ for key, said_ in got.items() if said_ != ""}
             if got.get("operator", "Equal") == "Equal":
                 kept["operator"] = "Equal"
             made.append(node(item, kept))
-    return made
+    return made, moved

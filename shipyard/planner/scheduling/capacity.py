@@ -60,6 +60,11 @@ def _kinds(request: DeviceRequest) -> set[str]:
     return {request.kind, request.kind.rpartition("/")[2]}
 
 
+def _single(request: DeviceRequest) -> list[str]:
+    """Devices that must be these and no others, as they count beside their kind."""
+    return [f"{request.kind.rpartition('/')[2]}={each}" for each in request.ids]
+
+
 def shortage(wants: Demand, used: Used, offers: Capacity) -> Refusal | None:
     """What the node has not enough of, if anything."""
     if wants.memory and offers.memory and used.memory + wants.memory > offers.memory:
@@ -67,6 +72,8 @@ def shortage(wants: Demand, used: Used, offers: Capacity) -> Refusal | None:
     if wants.cpus and offers.cpus and used.cpus + wants.cpus > offers.cpus:
         return lacking(f"cpus (needs {wants.cpus / CORE:g})")
     for request in wants.devices:
+        if gone := next((each for each in _single(request) if used.devices.get(each, 0)), None):
+            return lacking(f"devices (needs {gone.replace('=', ' ', 1)})")
         least = 1 if request.count is None else request.count
         free = min(offers.devices.get(kind, 0) - used.devices.get(kind, 0) for kind in _kinds(request))
         if free < max(least, offers.wanted(request)):
@@ -87,5 +94,7 @@ class Used(Struct):
         self.cpus += sign * wants.cpus
         self.memory += sign * wants.memory
         for request in wants.devices:
+            for each in _single(request):
+                self.devices[each] = self.devices.get(each, 0) + sign
             for kind in _kinds(request):
                 self.devices[kind] = self.devices.get(kind, 0) + sign * offers.wanted(request)

@@ -21,7 +21,7 @@ from shipyard.planner.scheduling.explain import Refusal, being, explain, lacking
 from shipyard.planner.scheduling.ledger import Attributes, Ledger, Load
 from shipyard.planner.scheduling.neighbours import HOST, neighbours_of
 from shipyard.planner.scheduling.packing import room, tightness
-from shipyard.planner.scheduling.taints import FORBIDDING, untolerated, unwelcome
+from shipyard.planner.scheduling.taints import executed, unwelcome
 from shipyard.planner.stumbling import stumbled
 from shipyard.planner.world import World
 
@@ -284,8 +284,8 @@ def standing_refusal(world: World, ledger: Ledger, service: ServiceSpec, placeme
     """Why a replica that is already placed may not stay. What merely keeps new ones away does not count."""
     node = world.nodes[placement.node]
     refusal = filters.constraints(world, node, service)
-    if refusal is None and node.taints and (taint := untolerated(node, service, FORBIDDING[1:])):
-        refusal = Refusal(f"has the taint {taint}", "")
+    if refusal is None and node.taints:
+        refusal = executed(world, node, service, placement)
     wanted = filters.ports_of(ledger, placement.stack, service, node.name)
     if refusal is None and wanted:
         mine = f"{placement.stack}/{placement.service}.{placement.slot}"

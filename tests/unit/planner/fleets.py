@@ -113,7 +113,12 @@ def service(name: str, said: dict[str, Any], on: list[str]) -> ServiceSpec:
             said.get("cpus", 0.0),
             int(said.get("memory", 0) * GIB),
             tuple(
-                DeviceRequest(tuple(each["capabilities"]), each.get("driver", ""), each.get("count", 1))
+                DeviceRequest(
+                    tuple(each["capabilities"]),
+                    each.get("driver", ""),
+                    each.get("count", 1),
+                    tuple(each.get("ids", [])),
+                )
                 for each in said.get("devices", [])
             ),
         ),

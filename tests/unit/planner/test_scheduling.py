@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shipyard.base.record import replace
 from shipyard.planner.plan import plan
 from tests.unit.planner.fleets import situation_of
 
@@ -48,6 +49,30 @@ def test_a_taint_that_executes_moves_what_is_there_and_another_does_not() -> Non
     nodes = {"a": {"taints": ["x:NoExecute"]}, "b": {"taints": ["x:NoSchedule"]}, "c": {}}
     where, why_not = decided({"nodes": nodes, "others": {"web": {"at": ["a", "b"]}}, "web": {"replicas": 2}})
     assert (where, why_not) == (["c", "b"], [])
+
+
+def test_what_tolerates_a_taint_for_a_time_moves_when_it_is_over() -> None:
+    """Counted from the pass that first saw the taint; the shortest of several counts, as in Kubernetes."""
+    bounded = [{"key": "x", "effect": "NoExecute", "seconds": 300}, {"seconds": 900, "effect": "NoExecute"}]
+    case = {
+        "nodes": {"a": {"taints": ["x:NoExecute"]}, "b": {}},
+        "others": {"web": {"at": ["a"]}},
+        "web": {"tolerations": bounded},
+    }
+    situation = situation_of(case)
+
+    def after(seconds: float) -> tuple[list[str], list[tuple[str, str]]]:
+        nonlocal situation
+        made = plan(replace(situation, now=situation.now + seconds), waves=1)
+        situation = replace(situation, now=situation.now + seconds, memory=made.memory)
+        where = [placed.node for placed in made.memory.placements if placed.service == "web"]
+        return where, [(notice.target, notice.reason) for notice in made.notices if notice.reason == "Tainted"]
+
+    assert after(0) == (["a"], [("s/web.1", "Tainted")])
+    assert after(299) == (["a"], [("s/web.1", "Tainted")])
+    untainted = replace(situation, nodes=tuple(replace(node, taints=()) for node in situation.nodes))
+    assert plan(untainted, waves=1).memory.tainted == (), "a taint that is taken away counts anew"
+    assert after(1) == (["b"], [])
 
 
 def test_what_can_not_stay_and_finds_nothing_says_both() -> None:

@@ -382,6 +382,15 @@ def test_limits_of_single_devices() -> None:
         assert wanted <= set(argv(name, limits=Limits(devices=devices)))
 
 
+def test_gpus_by_number() -> None:
+    """Commas stand between docker's words, so what has some of its own is in quotes there."""
+    wanted = (DeviceRequest(("gpu", "utility"), "nvidia", 2, ("0", "GPU-3a")),)
+    docker = '--gpus="device=0,GPU-3a",driver=nvidia,"capabilities=gpu,utility"'
+    assert docker in argv("docker", gpus=wanted)
+    assert {"--device=nvidia.com/gpu=0", "--device=nvidia.com/gpu=GPU-3a"} <= set(argv("podman", gpus=wanted))
+    assert '--gpus=count=2,"capabilities=gpu"' in argv("docker", gpus=(DeviceRequest(("gpu",), count=2),))
+
+
 def test_numbers_have_no_exponent() -> None:
     assert "--cpus=0.00001" in argv("docker", limits=Limits(cpus=1e-5))
     assert "--stop-timeout=2" in argv("docker", stop_grace_period=1.2)
