@@ -1,18 +1,26 @@
-"""`environment` and `env_file`: what they come to together, names without a value read from here."""
+"""`environment` and `env_file`: what they come to together, names without a value read from here.
+
+Secrets among them are carried out and said, since `inspect` shows them; `x-shipyard.hidden` says it for the file.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Iterable
 
 from shipyard.base.record import Struct
 from shipyard.files.compose import dotenv, nearby
 from shipyard.files.compose.keys import Key, Table
-from shipyard.files.compose.scalars import boolean, pairs, sorted_pairs, text, word
+from shipyard.files.compose.scalars import boolean, pairs, sorted_pairs, text, texts, word
 from shipyard.files.compose.substitution import Lookup
 from shipyard.files.compose.value import MAX_TEXT, Value
+from shipyard.model.hiding import looks_secret
 from shipyard.model.spec import Pairs
 
 MAX_FILE = 1024 * 1024
+SHORTEST = 6
+"""Characters of a secret in this process's environment that is looked for within variables of containers."""
 _ODD_NAME = re.compile(r"[\s=\x00-\x1f\x7f]")
 
 
@@ -25,6 +33,12 @@ class EnvFile(Struct, frozen=True):
     raw: bool = False
 
 
+HIDDEN = Key(
+    "hidden",
+    "list",
+    "Variables that hold secrets: the revision is encrypted, whatever they are called, and nothing is said of them.",
+    texts,
+)
 FILE = Table(
     "an env_file",
     Key("path", "path", "The file, relative to this one and inside the project. Required.", text),
@@ -82,6 +96,44 @@ def resolve(service: Value, written: dict[str, str | None], files: tuple[EnvFile
         if len(service.checked(value, empty=True)) + len(name) > MAX_TEXT // 4 and _size(name, value) > MAX_TEXT:
             raise service.error(f"the value of {name} is longer than 128 KiB, which Linux does not take")
     return sorted_pairs(result)
+
+
+def hidden(service: Value, variables: Pairs, said: Iterable[str]) -> tuple[str, ...]:
+    """Which of the variables hold secrets though their names don't tell: those `said`, and those with one within.
+
+    What looks like a secret and was not said to be one is noted.
+    """
+    told, known = frozenset(said), _secrets(tuple(service.reading.environ.items()))
+    for name in sorted(told - {name for name, _ in variables}):
+        service.notice(f"x-shipyard.hidden names {name}, which the container does not get")
+    found = {name for name, _ in variables if name in told}
+    for name, value in variables:
+        looks, within = looks_secret(name, value), any(each in value for each in known)
+        if within and not looks:
+            found.add(name)
+        if (looks or within) and name not in told:
+            _place(service, name).notice(
+                f"{name} stands in the environment, where inspect shows it; secrets: would hide it"
+            )
+    return tuple(sorted(found))
+
+
+@functools.lru_cache(maxsize=8)
+def _secrets(environ: Pairs) -> tuple[str, ...]:
+    """Values here that look like secrets: where a file puts one into another text, that is no less one."""
+    return tuple(value for name, value in environ if len(value) >= SHORTEST and looks_secret(name, value))
+
+
+def _place(service: Value, name: str) -> Value:
+    """Where a variable is written."""
+    said = service.data.get("environment")
+    at = service.child("environment", said)
+    if isinstance(said, dict) and name in said:
+        return at.child(name, said[name])
+    for index, item in enumerate(said if isinstance(said, list) else ()):
+        if str(item).partition("=")[0] == name:
+            return at.child(index, item)
+    return service.child("env_file", None)
 
 
 def _size(name: str, value: str) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from shipyard.base.record import Struct
-from shipyard.files.compose import basics, health, kernel, limits, mounts
+from shipyard.files.compose import basics, environment, health, kernel, limits, mounts
 from shipyard.files.compose.keys import OWN, Key, Reader, Table, refused
 from shipyard.files.compose.scalars import pattern
 from shipyard.files.compose.value import Value
@@ -39,6 +39,7 @@ _OTHERS = ("deploy", "scale", "depends_on", OWN)
 MEMBER = Table(
     "a container of a replica",
     Key("name", "text", "Its name in the replica, for `--container`. Required.", pattern(NAME.pattern, "a name")),
+    environment.HIDDEN,
     *(refused(name, _WHOLE, "write it on the service") for name in (*_NETWORK, *_OTHERS)),
 )
 """Beside the keys of a service that are about one container."""
@@ -122,7 +123,7 @@ def check_sidecar(service: Value, mode: str, got: Mapping[str, Any]) -> None:
         if key != "network_mode" and service.data.get(key) is not None:
             with service.reading.collect():
                 raise service.child(key, None).error(why)
-    for section, allowed in (("deploy", ("resources", "restart_policy")), (OWN, ("tags",))):
+    for section, allowed in (("deploy", ("resources", "restart_policy")), (OWN, ("hidden", "tags"))):
         for key in sorted({*got.get(section, {})} - {*allowed}):
             with service.reading.collect():
                 raise service.child(section, None).child(key, None).error(why)

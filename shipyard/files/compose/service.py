@@ -56,6 +56,7 @@ SHIPYARD = Table(
     *autoscale.KEYS,
     *rollout.KEYS,
     *members.KEYS,
+    environment.HIDDEN,
 )
 SERVICE = Table(
     "a service",
@@ -106,7 +107,7 @@ def service(value: Value, name: str) -> Service | None:
     spec = ServiceSpec(
         name=name,
         container=replace(
-            _container(value, name, got, deployed, most, restarting=mode not in JOB_MODES),
+            _container(value, name, got, deployed, most, own.get("hidden", ()), restarting=mode not in JOB_MODES),
             gpus=_gpus(aside),
             networks=networks,
             members=tuple(member for member, _ in others),
@@ -143,7 +144,8 @@ def _others(value: Value, name: str, wishes: tuple[members.Wish, ...]) -> list[t
     for wish in wishes:
         with value.reading.collect():
             most, aside = limits.limits(wish.value, wish.got, {})
-            spec = _container(wish.value, f"{name}.{wish.name}", wish.got, {}, most, restarting=True)
+            hidden = wish.got.get("hidden", ())
+            spec = _container(wish.value, f"{name}.{wish.name}", wish.got, {}, most, hidden, restarting=True)
             found.append((Member(wish.name, wish.kind, replace(spec, gpus=_gpus(aside))), aside))
     return found
 
@@ -157,7 +159,14 @@ def _policy(policy: UpdatePolicy, own: dict[str, Any]) -> UpdatePolicy:
 
 
 def _container(
-    value: Value, name: str, got: dict[str, Any], deployed: dict[str, Any], most: Limits, *, restarting: bool
+    value: Value,
+    name: str,
+    got: dict[str, Any],
+    deployed: dict[str, Any],
+    most: Limits,
+    hidden: tuple[str, ...],
+    *,
+    restarting: bool,
 ) -> ContainerSpec:
     volumes = got.get("volumes", ())
     sent = [mount for mount in volumes if isinstance(mount, ConfigMount)]
@@ -174,10 +183,12 @@ def _container(
         raise value.child("ports", None).error("can't be mapped with network_mode host, where ports are the node's own")
     if got.get("privileged"):
         power.tell(value.child("privileged", None), f"{name} is privileged")
+    variables = environment.resolve(value, got.get("environment", {}), got.get("env_file", ()))
     return ContainerSpec(
         **{key: got[key] for key in _AS_READ if key in got},
         configs=configs,
-        environment=environment.resolve(value, got.get("environment", {}), got.get("env_file", ())),
+        environment=variables,
+        hidden=environment.hidden(value, variables, hidden),
         ports=tuple(sorted(got.get("ports", ()), key=_port_order)),
         mounts=tuple(mounted[target] for target in sorted(mounted)),
         network_mode=mode,

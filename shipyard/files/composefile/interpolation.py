@@ -12,7 +12,6 @@ from shipyard.files.composefile.nodes import Node
 from shipyard.files.yamldoc import Path
 
 _PLAIN = re.compile(r"\$(?:(\$)|\{([_A-Za-z][_A-Za-z0-9]*)\}|([_A-Za-z][_A-Za-z0-9]*)|(?=[^{]|$)())")
-_SECRET = re.compile(r"PASS|SECRET|TOKEN|PRIVATE_?KEY|API_?KEY|CREDENTIAL", re.IGNORECASE)
 _WHOLE = re.compile(r"[-+]?[0-9]+")
 _FRACTION = re.compile(r"[-+]?(?:[0-9_]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _TRUE = ("true", "y", "yes", "on")
@@ -86,7 +85,7 @@ _NONE: Mapping[str, Any] = {}
 
 
 class Interpolation:
-    """One file's variables. `notices`: what people should know of those that are not set, or that inspect shows."""
+    """One file's variables. `notices`: what people should know of those that are not set."""
 
     def __init__(self, environ: Mapping[str, str], notices: list[str]) -> None:
         self._environ, self._notices = environ, notices
@@ -123,10 +122,6 @@ class Interpolation:
             said = substitute(text, self._environ.get)
         except ValueError as error:
             raise node.error(str(error), path=path) from error
-        if len(path) >= 4 and path[0] == "services" and path[2] == "environment" and said:
-            name = path[3] if isinstance(path[3], str) else text.partition("=")[0]
-            if _SECRET.search(name) and "$" in text.replace("$$", ""):
-                self._say(node, f"{name} stands in the environment, where inspect shows it; secrets: would hide it")
         return said
 
     def _say(self, node: Node, words: str) -> None:

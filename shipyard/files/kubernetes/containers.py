@@ -79,7 +79,10 @@ _PULL = {"Always": "always", "Never": "never", "IfNotPresent": "missing"}
 
 
 class Made(Struct, frozen=True):
-    """A container as read. `keys`: those that a service and a member both have. `ports`: published ones."""
+    """A container as read. `keys`: those that a service and a member both have. `ports`: published ones.
+
+    `hidden`: names of variables that hold Secrets' contents.
+    """
 
     value: Value
     name: str
@@ -87,6 +90,7 @@ class Made(Struct, frozen=True):
     keys: dict[str, Any]
     ports: list[Node]
     amounts: Mapping[str, Value]
+    hidden: tuple[str, ...] = ()
 
 
 def named_ports(containers: list[Value]) -> dict[str, int]:
@@ -133,9 +137,10 @@ def container(value: Value, scope: Scope, facts: Facts, volumes: Volumes, contex
         return None
     name = got["name"]
     keys: dict[str, Any] = {"image": node(value.child("image", None), got["image"])}
-    variables: dict[str, Node] = {}
+    found = environment.Variables()
     with value.reading.collect():
-        variables = environment.environment(value, got, scope, facts, name)
+        found = environment.environment(value, got, scope, facts, name)
+    variables = found.made
     for field, key in (("command", "entrypoint"), ("args", "command")):
         if got.get(field):
             keys[key] = node(value.child(field, None), [environment.expanded(each, variables) for each in got[field]])
@@ -165,7 +170,7 @@ def container(value: Value, scope: Scope, facts: Facts, volumes: Volumes, contex
     if "resources" in got:
         with value.reading.collect():
             _check(got["resources"])
-    return Made(value, name, got, keys, ports, amounts(value))
+    return Made(value, name, got, keys, ports, amounts(value), tuple(sorted(found.hidden)))
 
 
 def _port(item: Value) -> list[Node]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shipyard.base.record import Struct
+from shipyard.base.record import field as field_
 from shipyard.files.compose.value import Value
 from shipyard.files.composefile.nodes import Node
 from shipyard.files.kubernetes.data import Data, Scope
@@ -76,12 +77,29 @@ class Facts(Struct, frozen=True):
     resources: Mapping[str, Mapping[str, Value]]
 
 
-def environment(container: Value, got: Mapping[str, Any], scope: Scope, facts: Facts, name: str) -> dict[str, Node]:
-    """All variables by name."""
-    made: dict[str, Node] = {}
+class Variables(Struct):
+    """A container's variables by name. `hidden`: those that hold a Secret's content, also within a text."""
+
+    made: dict[str, Node] = field_(default_factory=dict)
+    hidden: set[str] = field_(default_factory=set)
+
+    def put(self, more: Mapping[str, Node], *, hidden: bool) -> None:
+        """In place of those that were called so."""
+        self.made |= more
+        self.hidden = self.hidden | more.keys() if hidden else self.hidden - more.keys()
+
+    def refers(self, said: str) -> bool:
+        """Whether `$(NAME)` in a text puts a Secret's content there."""
+        return any(match[2] in self.hidden for match in _REFERENCE.finditer(said))
+
+
+def environment(container: Value, got: Mapping[str, Any], scope: Scope, facts: Facts, name: str) -> Variables:
+    """All variables."""
+    made = Variables()
     for item in got["envFrom"].items("a list of sources") if "envFrom" in got else ():
         with container.reading.collect():
-            made |= _all_of(item, scope)
+            data, found = _all_of(item, scope)
+            made.put(found, hidden=data is not None and data.kind == "Secret")
     for item in got["env"].items("a list of variables") if "env" in got else ():
         with container.reading.collect():
             said = VARIABLE.read(item)
@@ -93,11 +111,13 @@ def environment(container: Value, got: Mapping[str, Any], scope: Scope, facts: F
             if said.get("value") and "valueFrom" in said:
                 raise item.child("valueFrom", None).error("can't be said together with value")
             if "valueFrom" in said:
-                found = _from(said["valueFrom"], scope, facts, name)
-                if found is not None:
-                    made[said["name"]] = node(item, found)
+                value = _from(said["valueFrom"], scope, facts, name)
+                if value is not None:
+                    made.put({said["name"]: node(item, value)}, hidden="secretKeyRef" in said["valueFrom"].data)
             else:
-                made[said["name"]] = node(item.child("value", None), expanded(said.get("value", ""), made))
+                value = said.get("value", "")
+                there = node(item.child("value", None), expanded(value, made.made))
+                made.put({said["name"]: there}, hidden=made.refers(value))
     return made
 
 
@@ -118,7 +138,7 @@ def expanded(said: str, known: Mapping[str, Node]) -> str:
     return Template(made) if per_node and "{{" not in said else made
 
 
-def _all_of(item: Value, scope: Scope) -> dict[str, Node]:
+def _all_of(item: Value, scope: Scope) -> tuple[Data | None, dict[str, Node]]:
     got = FROM.read(item)
     references = [name for name in ("configMapRef", "secretRef") if name in got]
     if len(references) != 1:
@@ -126,7 +146,7 @@ def _all_of(item: Value, scope: Scope) -> dict[str, Node]:
     value: Value = got[references[0]]
     data = _referred(value, "ConfigMap" if references[0] == "configMapRef" else "Secret", scope, REF)
     if data is None:
-        return {}
+        return None, {}
     if data.kind == "Secret":
         _tell_shown(value, data)
     made = {}
@@ -136,7 +156,7 @@ def _all_of(item: Value, scope: Scope) -> dict[str, Node]:
             warn(value, f"{name} of {data.item.shown()} is no name of a variable, and is left out")
             continue
         made[name] = node(place, content)
-    return made
+    return data, made
 
 
 def _referred(value: Value, kind: Any, scope: Scope, table: Fields) -> Data | None:

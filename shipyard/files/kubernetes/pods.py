@@ -223,6 +223,8 @@ def _compose(
         ],
     }
     made.own |= {name: items for name, items in members.items() if items}
+    if main.hidden:
+        made.own["hidden"] = node(main.value.child("env", None), list(main.hidden))
     for each in (*sidecars, *first):
         for name in probes.KINDS:
             if name in each.got:
@@ -253,6 +255,8 @@ def _member(made: Made, more: Mapping[str, Any]) -> Node:
     limits: dict[str, Any] = {}
     with made.value.reading.collect():
         limits = containers.of_member(made)
+    if made.hidden:
+        limits["hidden"] = node(made.value.child("env", None), list(made.hidden))
     return node(made.value, {"name": node(made.value.child("name", None), made.name), **made.keys, **limits, **more})
 
 

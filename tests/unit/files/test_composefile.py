@@ -19,6 +19,7 @@ from shipyard.base.record import replace
 from shipyard.files import composefile, kinds
 from shipyard.files.composefile import writing
 from shipyard.files.playbook import LoadedFiles
+from shipyard.model.hiding import holds_secrets
 from tests.playbook_project import INVENTORY
 
 CASES = Path(__file__).parents[2] / "cases" / "compose"
@@ -206,8 +207,53 @@ def test_what_needs_no_place_on_a_fleet_is_said(tmp_path: Path) -> None:
     case = {"web": {"container_name": "front", "develop": {"watch": []}, "environment": {"DB_PASSWORD": "${P}"}}}
     loaded = load(written(case, tmp_path), {"env": {"P": "x"}})
     assert [notice.partition(": ")[2] for notice in loaded.notices] == [
-        "DB_PASSWORD stands in the environment, where inspect shows it; secrets: would hide it",
         "web: develop is for work on one machine, and has no effect",
         "web: containers are named STACK-SERVICE-SLOT-…; front is an alias on its networks",
+        "DB_PASSWORD stands in the environment, where inspect shows it; secrets: would hide it",
     ]
     assert loaded.stacks[0].services[0].container.networks[0].aliases == ("web", "front")
+
+
+SHOWN = "stands in the environment, where inspect shows it; secrets: would hide it"
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ("{DB_PASSWORD: '${P}'}", 4),
+        ("{DB_PASSWORD: hunter2}", 4),
+        ("\n      - MODE=fast\n      - DB_PASSWORD=hunter2", 6),
+        ("[DB_PASSWORD]", 4),
+        ("\n      URL: postgres://shop:hunter2@db", 5),
+        ("\n      MODE: fast\n      OPTIONS: --level=3 --pass=${API_TOKEN}", 6),
+    ],
+)
+def test_secrets_in_the_environment_are_said_where_they_stand_and_refused_when_strict(
+    tmp_path: Path, environment: str, line: int
+) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(f"services:\n  web:\n    image: nginx\n    environment: {environment}\n")
+    environ = {"P": "x", "API_TOKEN": "canary", "DB_PASSWORD": "from here"}
+    around: Any = {"inventory": INVENTORY, "project": tmp_path, "environ": environ}
+    loaded = kinds.load([file], kinds.Wish(stack="shop"), **around)
+    (notice,) = loaded.notices
+    assert f"compose.yaml:{line}: " in notice
+    assert notice.endswith(SHOWN)
+    assert "canary" not in notice
+    assert holds_secrets(loaded.stacks[0])
+    with pytest.raises(FileErrors, match=SHOWN):
+        kinds.load([file], kinds.Wish(stack="shop", strict=True), **around)
+    name = notice.split(": ")[1].split()[0]
+    file.write_text(f"{file.read_text()}    x-shipyard: {{hidden: [{name}]}}\n")
+    said = kinds.load([file], kinds.Wish(stack="shop", strict=True), **around)
+    assert said.notices == ()
+    assert said.stacks[0].services[0].container.hidden == (name,)
+
+
+def test_what_is_said_to_be_hidden_and_is_not_there_is_a_slip_of_the_pen(tmp_path: Path) -> None:
+    case = {"web": {"environment": {"A": "1"}, "x-shipyard": {"hidden": ["A", "B"]}}}
+    loaded = load(written(case, tmp_path), {})
+    assert [notice.partition(": ")[2] for notice in loaded.notices] == [
+        "x-shipyard.hidden names B, which the container does not get"
+    ]
+    assert loaded.stacks[0].services[0].container.hidden == ("A",)

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,40 @@ def test_strict_takes_what_is_said_for_errors(tmp_path: Path) -> None:
         "app.yaml:9: spec.containers[0].envFrom[0].secretRef: puts the Secret keys into the environment"
     )
     assert "hunter2" not in shown
+
+
+def test_variables_with_a_secrets_content_are_hidden_whatever_they_are_called(tmp_path: Path) -> None:
+    """Also in a container beside the first, and where `$(NAME)` puts the content into another text."""
+    text = """
+        apiVersion: v1
+        kind: Secret
+        metadata: {name: keys}
+        stringData: {one: canary-1, two: canary-2}
+        ---
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: web}
+        spec:
+          containers:
+          - name: main
+            image: a
+            envFrom: [{secretRef: {name: keys}}]
+            env:
+            - {name: two, value: plain}
+            - {name: USER, valueFrom: {secretKeyRef: {name: keys, key: one}}}
+            - {name: OPTIONS, value: "--user=$(USER)"}
+            - {name: AGAIN, value: "$(OPTIONS) $$(USER)"}
+            - {name: LITERAL, value: "$$(USER) $(two)"}
+          - name: beside
+            image: b
+            env: [{name: USER, valueFrom: {secretKeyRef: {name: keys, key: one}}}]
+    """
+    path = tmp_path / "app.yaml"
+    path.write_text(textwrap.dedent(text))
+    (stack,) = load([path]).stacks
+    main, beside = stack.services[0].containers()
+    assert main.hidden == ("AGAIN", "OPTIONS", "USER", "one")
+    assert beside.hidden == ("USER",)
 
 
 def test_contents_of_secrets_are_in_no_message(tmp_path: Path) -> None:

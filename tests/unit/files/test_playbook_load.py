@@ -258,3 +258,41 @@ def test_what_is_no_text_in_the_environment_is_refused(project: Project) -> None
     playbook.write_text(NODE1 + "  services: {web: {image: nginx, configs: [a]}}\n  configs: {a: {environment: A}}\n")
     (config,) = load([playbook], inventory=INVENTORY, project=project.folder, environ={"A": "\udcff"}).stacks[0].configs
     assert config.content == b"\xff"
+
+
+def test_secrets_in_the_environment_are_said_where_they_stand(project: Project) -> None:
+    """Written out, from a variable of the play or the host, or a file of variables; not what is said to be one."""
+    (project.folder / "playbooks" / "secret.env").write_text("API_TOKEN=hunter2\n")
+    loaded = project.load(
+        """- hosts: web
+  stack: shop
+  vars: {word: hunter2}
+  services:
+    web:
+      image: nginx
+      environment:
+        DB_PASSWORD: "{{ word }}-{{ inventory_hostname }}"
+        MODE: fast
+        SIGNING_KEY: hunter2
+      env_file: secret.env
+      x-shipyard:
+        hidden: [SIGNING_KEY]
+        sidecars:
+          - {name: side, image: b, hidden: [A], environment: {A: hunter2, PASSWORD: hunter2}}
+    joined:
+      image: c
+      network_mode: service:web
+      environment: {A: hunter2}
+      x-shipyard: {hidden: [A]}
+"""
+    )
+    folder = project.folder / "playbooks"
+    shown = "stands in the environment, where inspect shows it; secrets: would hide it"
+    assert sorted(loaded.notices) == [
+        f"{folder}/play.yml:11: API_TOKEN {shown}",
+        f"{folder}/play.yml:15: PASSWORD {shown}",
+        f"{folder}/play.yml:8: DB_PASSWORD {shown}",
+    ]
+    (service,) = loaded.stack("shop").services
+    containers = [each for node in ("node1", "node2") for each in service.container_on(node).containers()]
+    assert [each.hidden for each in containers] == [("SIGNING_KEY",), ("A",), ("A",)] * 2
