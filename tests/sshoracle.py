@@ -55,7 +55,7 @@ def ask(config: Path, host: str, words: Sequence[str] = ()) -> Said:
         said.values.setdefault(key, []).append(value)
     nowhere = () if "proxycommand" in said.values else ("-o", "ProxyCommand=false")
     alone = [word for before, word in zip(("", *words), words, strict=False) if "-J" not in (before, word)]
-    tried = _run("-v", "-F", str(config), "-o", "BatchMode=yes", *nowhere, *alone, "--", host, "true").stderr
+    tried = _run("-v", "-F", str(config), "-o", "BatchMode=yes", *nowhere, *alone, "--", host).stderr
     if _EXPANDING_FAILED.search(tried):
         return Said(tried)
     said.identities = _files("identity", tried)

@@ -83,6 +83,8 @@ def delimited(text: str | None) -> tuple[str | None, str | None]:
 
 def matches(name: str, pattern: str) -> bool:
     """`*` and `?`; nothing else means anything, and case counts. Takes length times length at most."""
+    if not ("*" in pattern or "?" in pattern):
+        return name == pattern
     at, place, star, behind = 0, 0, -1, 0
     while place < len(name):
         if at < len(pattern) and pattern[at] == "*":

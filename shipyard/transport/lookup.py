@@ -22,6 +22,8 @@ TRUST = "look at it, then allow it with: shipyard trust-project"
 
 _USUAL_FILES = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa")
 _READ = frozenset({*keywords.SHOWN, "proxyusefdpass"}) - {"ignoreunknown"}
+_NAMES = frozenset({"hostname", "hostkeyalias", "proxyjump", "user"})
+_OF_A_SHELL = frozenset(" '`\"$;&<>|(){}#*?~!")
 _LISTS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 
 
@@ -50,7 +52,7 @@ class Lookup:
         if question.user is not None:
             found.add("user", (question.user,), "inventory")  # `Match user` asks for it
         for key, text in question.arguments.options:
-            found.add(*keywords.read(key, text), WHERE)
+            found.add(*_words(key, text), WHERE)
         configs = self._files(question.arguments.config)
         subject = Subject(question.alias, self.local_user)
         try:
@@ -115,7 +117,7 @@ class Lookup:
         ssh = shutil.which("ssh")
         if ssh is None:
             raise ConfigError(str(needs) if needs.wrong else f"{needs}: only ssh can read this, and there is none here")
-        names.check_name("host", question.alias)
+        _check_names(question)
         argv = [ssh, "-G"]
         if question.arguments.config is not None:
             config = question.arguments.config
@@ -146,6 +148,23 @@ def host_of(found: Found, alias: str) -> str:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     return names.address(host, keywords.family(found.first("addressfamily") or "any"))
+
+
+def _words(key: str, text: str) -> tuple[str, tuple[str, ...]]:
+    try:
+        return keywords.read(key, text)
+    except ValueError as error:
+        raise ConfigError(f"{WHERE}: {keywords.shown(key)}: {error}") from None
+
+
+def _check_names(question: Question) -> None:
+    """Raises ConfigError for names that are none: tokens put them into the commands of `Match exec`, unquoted."""
+    names.check_name("host", question.alias)
+    said = [("user", question.user)] if question.user is not None else []
+    said += [(key, word) for key, text in question.arguments.options if key in _NAMES for word in _words(key, text)[1]]
+    for key, word in said:
+        if word.startswith("-") or word.endswith("\\") or not word.isprintable() or set(word) & _OF_A_SHELL:
+            raise ConfigError(f"{keywords.shown(key)}: `{one_line(word)}` can't become a word of a `Match exec`")
 
 
 def _need_no_names(found: Found) -> None:

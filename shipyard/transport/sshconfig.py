@@ -103,7 +103,7 @@ class SshConfig:
 
     def _read(self, path: Path, block: Block | None, depth: int, *, guarded: bool) -> None:
         current = block
-        for number, text in enumerate(_text(path, guarded=guarded).split("\n"), 1):
+        for number, text in enumerate(_text(path, self._home if guarded else None).split("\n"), 1):
             where = f"{path}:{number}"
             said = lexing.keyword(text)
             if said is None:
@@ -169,10 +169,11 @@ class SshConfig:
         return known
 
 
-def _text(path: Path, *, guarded: bool) -> str:
+def _text(path: Path, home: Path | None) -> str:
+    """`home`: of those who may have written it; None where anybody may."""
     try:
         with path.open("rb") as file:
-            why = why_insecure(file.fileno()) if guarded else None
+            why = None if home is None else why_insecure(file.fileno(), home)
             if why is not None:
                 raise ConfigError(f"{path}: {why}, and ssh reads no such file", hint=f"chmod go-w {path}")
             return file.read(_MAX_FILE).decode(errors="surrogateescape")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -200,6 +201,35 @@ def test_a_config_of_the_project_runs_nothing_before_it_is_trusted(home: Home, t
     assert ran.exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        (("-o", "HostName=$(touch${IFS}RAN)"), {}),
+        (("-o", "HostName=`touch${IFS}RAN`"), {}),
+        (("-o", "User=a;touch${IFS}RAN;"), {}),
+        (("-l", "a;touch${IFS}RAN;"), {}),
+        (("-o", "HostKeyAlias=a|touch${IFS}RAN"), {}),
+        (("-J", "a;touch${IFS}RAN;@gate"), {}),
+        ((), {"user": "a;touch${IFS}RAN;"}),
+        ((), {"address": "a;touch${IFS}RAN;"}),
+        (("-o", "HostName=-oProxyCommand=touch${IFS}RAN"), {}),
+    ],
+)
+def test_names_of_the_project_do_not_run_in_a_match_of_the_user(
+    home: Home, tmp_path: Path, words: tuple[str, ...], changes: dict[str, object]
+) -> None:
+    ran = tmp_path / "ran"
+    # of the user's own, so that it may run
+    home.config('Match exec "true %h %n %r %k"\n  Port 9\n')
+    named = [word.replace("RAN", str(ran)) for word in words]
+    said = {key: str(value).replace("RAN", str(ran)) for key, value in changes.items()}
+    address = said.pop("address", "web")
+    config = ("-F", str(home.ssh / "config"))
+    assert home.target("web", *config).port == 9
+    assert "can't" in home.error(address, *config, *named, **said)
+    assert not ran.exists()
+
+
 def test_a_proxycommand_of_the_user_needs_no_trust(home: Home) -> None:
     home.config("Host web\n  ProxyCommand relay %h\n")
     assert home.target().proxy_command == "relay web"
@@ -228,6 +258,48 @@ def test_a_user_can_not_add_to_a_proxycommand(home: Home) -> None:
 def test_bad_settings_say_what_is_wrong(home: Home, config: str, message: str) -> None:
     home.config(config + "\n")
     assert message in home.error()
+
+
+def test_a_file_that_others_may_write_is_not_read(home: Home) -> None:
+    home.config("User ann\n")
+    (home.ssh / "config").chmod(0o666)
+    assert "everybody may write it" in home.error()
+    (home.ssh / "config").chmod(0o600)
+    os.chown(home.ssh / "config", 12345, -1)
+    assert "belongs to another user" in home.error()
+    os.chown(home.ssh.parent, 12345, -1)  # HOME is theirs, as some sudo leaves it
+    assert home.target().user == "ann"
+
+
+def test_the_systems_file_comes_after_the_users_and_includes_from_its_own_folder(home: Home) -> None:
+    folder = home.options.system_config.parent
+    (folder / "conf.d").mkdir(parents=True)
+    home.config("IgnoreUnknown UseKeychain\nPort 1\n")
+    home.options.system_config.write_text("Include conf.d/*.conf\nPort 2\nUseKeychain yes\n")
+    (folder / "conf.d" / "a.conf").write_text("Host web\n  User ann\n  Port 3\n")
+    assert (home.target().user, home.target().port) == ("ann", 1)
+    home.options.system_config.write_text("\nInclude ~/x\n")
+    assert f"{home.options.system_config}:2: Include: `~/x`" in home.error()
+
+
+def test_a_match_final_in_one_file_reads_both_again(home: Home) -> None:
+    home.options.system_config.parent.mkdir()
+    home.config("Match final host real\n  User ann\n")
+    home.options.system_config.write_text("Match final\n  Port 4\nHost web\n  HostName real\n")
+    assert (home.target().host, home.target().user, home.target().port) == ("real", "ann", 4)
+
+
+def test_a_project_that_is_not_trusted_may_match_the_final_pass(home: Home, tmp_path: Path) -> None:
+    named = tmp_path / "ssh.cfg"
+    named.write_text("HostName real\nMatch final host real\n  User fleet\n")
+    assert home.target("web", "-F", str(named)).user == "fleet"
+    named.write_text("User fleet\nFrobnicate yes\n")
+    assert f"{named}:2: ssh_config has no keyword `frobnicate`" in home.error("web", "-F", str(named))
+
+
+def test_a_command_that_hands_over_a_descriptor(home: Home) -> None:
+    home.config("ProxyCommand relay\nProxyUseFdpass yes\n")
+    assert "config:2: a ProxyCommand that hands over a descriptor" in home.error()
 
 
 def test_addresses(home: Home) -> None:
