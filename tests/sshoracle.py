@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shipyard.base.errors import NotObserved
+from shipyard.base.trust import Trust
 from shipyard.model.inventory import Connection
 from shipyard.transport.options import SshOptions
 from shipyard.transport.resolve import Resolver
@@ -77,7 +78,7 @@ def _run(*argv: str) -> subprocess.CompletedProcess[str]:
 
 def resolve(config: Path, host: str, words: Sequence[str] = ()) -> Target:
     """Shipyard's own reading."""
-    options = SshOptions(home=HOME, trusted=True)
+    options = SshOptions(home=HOME, trusted=Trust.all())
     return Resolver(options).target("node1", Connection(address=host, common_args=("-F", str(config), *words)))
 
 

@@ -81,7 +81,7 @@ def _load(app: App, playbook_dirs: tuple[Path, ...], *, beside: bool = True) -> 
     from shipyard.cli.fleet import asking
     from shipyard.files.inventory import load
     from shipyard.reconcile.early import vault_keys
-    from shipyard.reconcile.trust import is_trusted
+    from shipyard.reconcile.trust import trust_of
 
     settings = app.settings
     if not settings.inventory:
@@ -89,7 +89,7 @@ def _load(app: App, playbook_dirs: tuple[Path, ...], *, beside: bool = True) -> 
             "there is no inventory", hint="say which with -i PATH, or make a project with `shipyard init`"
         )
     folders = [app.cwd / folder for folder in playbook_dirs]
-    trusted = is_trusted(settings.root)
+    trusted = trust_of(settings.root)
     keys = vault_keys(settings, app.environ, trusted=trusted, ask=asking())
     found = load(
         settings.inventory,

@@ -17,6 +17,7 @@ from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct
 from shipyard.base.secret import SecretBytes
 from shipyard.base.text import printable
+from shipyard.base.trust import HINT, Trust
 from shipyard.files import program
 from shipyard.files.config import KeySource
 
@@ -36,18 +37,16 @@ class Found(Struct, frozen=True):
     file: Path | None = None
 
 
-def find(source: KeySource, environ: Mapping[str, str], *, trusted: bool, folder: Path) -> Found | None:
-    """None where there is no key yet. Raises ConfigError. `trusted`: whether the project's programs may run."""
+def find(source: KeySource, environ: Mapping[str, str], *, trusted: Trust, folder: Path) -> Found | None:
+    """None where there is no key yet. Raises ConfigError. `trusted`: which programs may run."""
     if environ.get(source.variable):
         origin = f"in ${source.variable}"
         return Found(_parsed(environ[source.variable].encode(errors="replace"), origin), origin)
     if source.command:
         origin = f"that {printable(source.command[0])} tells"
-        if not trusted:
-            raise ConfigError(
-                f"secrets.key_command runs a program ({printable(source.command[0])}), and this project may run none",
-                hint="look at it, then `shipyard trust-project`",
-            )
+        if not trusted.allows(source.command):
+            why = f"secrets.key_command ({printable(source.command[0])}) {trusted.refusal}"
+            raise ConfigError(why, hint=HINT)
         said = program.ask(source.command, environ=environ, folder=folder, limit=MAX_BYTES)
         return Found(_parsed(said.reveal(), origin), origin)
     keys = read_file(source.file)

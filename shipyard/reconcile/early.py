@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct, replace
+from shipyard.base.trust import Trust
 from shipyard.files.ansiblevault import Ask, Keys
 from shipyard.files.config import Settings
 from shipyard.files.inventory import connection_of
 from shipyard.files.inventory import load as load_inventory
 from shipyard.model.inventory import Connection, Inventory
-from shipyard.reconcile.trust import is_trusted
+from shipyard.reconcile.trust import trust_of
 from shipyard.store.glance import Glance, glance
 from shipyard.transport.fleet import Fleet, SshOptions
 
@@ -41,19 +42,19 @@ class Opening(Struct, frozen=True):
     beforehand: Beforehand | None = None
 
     @property
-    def trusted(self) -> bool:
-        """Whether the project's own programs may run."""
+    def trusted(self) -> Trust:
+        """Which of the project's own programs may run."""
         return self.options.trusted
 
 
-def vault_keys(settings: Settings, environ: Mapping[str, str] | None, *, trusted: bool, ask: Ask | None) -> Keys:
+def vault_keys(settings: Settings, environ: Mapping[str, str] | None, *, trusted: Trust, ask: Ask | None) -> Keys:
     """What opens what ansible-vault encrypted, by the passwords that the settings name."""
     known = os.environ if environ is None else environ
     told = {name: said for name, said in known.items() if name != settings.secrets.variable}  # no key of secrets
     return Keys(settings.vault, environ=told, root=settings.root, trusted=trusted, ask=ask)
 
 
-def read_inventory(settings: Settings, playbook_dirs: Sequence[Path], *, trusted: bool, keys: Keys) -> Inventory:
+def read_inventory(settings: Settings, playbook_dirs: Sequence[Path], *, trusted: Trust, keys: Keys) -> Inventory:
     """The inventory that the settings name. Raises FileError."""
     found = load_inventory(
         settings.inventory, cwd=settings.root, playbook_dirs=playbook_dirs, trusted=trusted, keys=keys
@@ -82,7 +83,7 @@ def begin(
             "there is no inventory", hint="say where it is with -i, or make a project with `shipyard init`"
         )
     folders = tuple(sorted({(settings.root / Path(name)).absolute().parent for name in playbooks}))
-    options = SshOptions(trusted=is_trusted(settings.root), passphrase=passphrase)
+    options = SshOptions(trusted=trust_of(settings.root), passphrase=passphrase)
     keys = vault_keys(settings, environ, trusted=options.trusted, ask=passphrase)
     inventory = read_inventory(settings, folders, trusted=options.trusted, keys=keys)
     hosts = {host.name: host for host in inventory.hosts} if call else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import replace
 from shipyard.base.text import one_line
+from shipyard.base.trust import HINT
 from shipyard.files.program import ask
 from shipyard.model.event import Event
 from shipyard.model.memory import FailedFencing
@@ -46,8 +47,9 @@ def fence(session: Session, situation: Situation, names: tuple[str, ...]) -> Sit
 
 def _switch_off(session: Session, node: Node) -> str:
     """Run the command; "" when it ended with 0, else why not."""
-    if not session.opening.trusted:
-        return "it runs only in a trusted project: `shipyard trust-project`"
+    trusted = session.opening.trusted
+    if not trusted.allows(session.settings.fence):
+        return f"it {trusted.refusal}: {HINT}"
     fields = {"{node}": node.name, "{address}": node.address}
     argv = tuple(_filled(word, fields) for word in session.settings.fence)
     environ = {**session.environ, "SHIPYARD_NODE": node.name, "SHIPYARD_ADDRESS": node.address}

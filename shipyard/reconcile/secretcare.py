@@ -15,7 +15,7 @@ from shipyard.files.config import Settings
 from shipyard.model.event import Event
 from shipyard.model.labels import SECRET_NAME
 from shipyard.reconcile.keeper import whoami
-from shipyard.reconcile.trust import is_trusted
+from shipyard.reconcile.trust import trust_of
 from shipyard.reconcile.vault import MAX_SECRET, Vault
 from shipyard.store.records import SealedSecret, SecretRow
 from shipyard.store.sealing import Keyring, new_key
@@ -57,7 +57,7 @@ class SecretCare:
     def open(cls, settings: Settings, environ: Mapping[str, str]) -> SecretCare:
         """Opens the store, which is made where there is none."""
         store = Store.open(settings.database, create=True, cluster=settings.cluster)
-        trusted = is_trusted(settings.root)
+        trusted = trust_of(settings.root)
         return cls(Vault(store, settings.secrets, environ, trusted=trusted, folder=settings.root), settings)
 
     def put(self, name: str, content: SecretBytes) -> tuple[bool, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from shipyard.base import clock
 from shipyard.base.errors import FileError, FileErrors, ShipyardError, StoreError
 from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
+from shipyard.base.trust import HINT, Trust
 from shipyard.model.spec import ConfigMount, ContainerSpec, SecretSpec, ServiceSpec, StackSpec
 from shipyard.reconcile.keeper import whoami
 from shipyard.store.records import SealedSecret, SecretRow
@@ -27,14 +28,14 @@ MAX_SECRET = 500 * 1024
 
 
 class Vault:
-    """The store's secrets, with the key that opens them. `trusted`: whether programs of the project may run.
+    """The store's secrets, with the key that opens them. `trusted`: which programs of the project may run.
 
     The key is read when it is needed first, and again where the store turns out to need another: `rotate-key` may have
     been at work since.
     """
 
     def __init__(
-        self, store: Store, source: KeySource, environ: Mapping[str, str], *, trusted: bool, folder: Path
+        self, store: Store, source: KeySource, environ: Mapping[str, str], *, trusted: Trust, folder: Path
     ) -> None:
         self.store, self._source, self._environ = store, source, environ
         self._trusted, self._folder = trusted, folder
@@ -180,11 +181,10 @@ class Vault:
         """By the password manager."""
         from shipyard.files import program
 
-        if not self._trusted:
-            raise declared.error(
-                f"runs a program ({declared.command[0]}), and this project may run none",
-                hint="look at what it runs, then `shipyard trust-project`",
-            )
+        if not self._trusted.allows(declared.command):
+            at = f" {declared.mark.file}" if declared.mark.file else ""
+            why = f"runs a program ({declared.command[0]}), which {self._trusted.refusal.partition(' ')[2]}"
+            raise declared.error(why, hint=f"{HINT}{at}")
         try:
             said = program.ask(
                 declared.command,

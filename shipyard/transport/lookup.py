@@ -11,14 +11,13 @@ from pathlib import Path
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct
 from shipyard.base.text import one_line
-from shipyard.transport import keywords, lexing, names
+from shipyard.base.trust import HINT
+from shipyard.transport import keywords, lexing, names, programs
 from shipyard.transport.arguments import WHERE, Arguments
 from shipyard.transport.local import this_user
 from shipyard.transport.matching import NeedsOpenSshError, Subject
 from shipyard.transport.options import SshOptions
 from shipyard.transport.sshconfig import Found, SshConfig, Value
-
-TRUST = "look at it, then allow it with: shipyard trust-project"
 
 _USUAL_FILES = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa")
 _READ = frozenset({*keywords.SHOWN, "proxyusefdpass"}) - {"ignoreunknown"}
@@ -69,20 +68,6 @@ class Lookup:
             return found, found.first("hostname") or question.alias
         return found, host
 
-    def of_project(self, config: str | None) -> bool:
-        """Whether that -F file is anything but the user's or the system's own."""
-        if config is None or config.lower() == "none":
-            return False
-        folder = self._path(config).resolve().parent
-        own = (self._options.home / ".ssh", self._options.system_config.parent)
-        return not any(folder.is_relative_to(place.resolve()) for place in own)
-
-    def _path(self, config: str) -> Path:
-        try:
-            return Path(names.expand(names.tilde(config, self._options.home), _PLAIN, variables=True))
-        except ValueError as error:
-            raise ConfigError(f"{WHERE}: -F: {error}") from None
-
     def _files(self, named: str | None) -> tuple[SshConfig, ...]:
         home, system = self._options.home, self._options.system_config
         with self._lock:
@@ -100,19 +85,21 @@ class Lookup:
             return found
         if named.lower() == "none":
             return []
-        path = self._path(named)
+        path = programs.config_path(named, home)
         if not path.exists() or path.is_dir():
             raise ConfigError(f"{WHERE}: -F {named}: there is no such file")
         return [SshConfig(path, home / ".ssh", home)]
 
     def _ask_openssh(self, question: Question, needs: NeedsOpenSshError) -> Found:
         # ssh evaluates all of the file, and `Match exec` anywhere in it, or in what it includes, runs a program
-        if not self._options.trusted and self.of_project(question.arguments.config):
+        named, trusted = programs.config(question.arguments, self._options), self._options.trusted
+        if named and not trusted.allows(named):
             if needs.wrong:
                 raise ConfigError(str(needs))
             raise ConfigError(
-                f"{needs}: only ssh itself can read this, and it runs the programs that a file of this project names",
-                hint=TRUST,
+                f"{needs}: only ssh itself can read this, and it runs the programs that this file names. It"
+                f" {trusted.refusal}",
+                hint=HINT,
             )
         ssh = shutil.which("ssh")
         if ssh is None:
@@ -121,7 +108,10 @@ class Lookup:
         argv = [ssh, "-G"]
         if question.arguments.config is not None:
             config = question.arguments.config
-            argv += ["-F", config if config.lower() == "none" else str(self._path(config))]
+            argv += [
+                "-F",
+                config if config.lower() == "none" else str(programs.config_path(config, self._options.home)),
+            ]
         if question.port is not None:
             argv += ["-p", str(question.port)]
         if question.user is not None:
@@ -133,9 +123,6 @@ class Lookup:
             if tuple(argv) not in self._asked:
                 self._asked[tuple(argv)] = _openssh(argv, needs)
             return self._asked[tuple(argv)]
-
-
-_PLAIN: dict[str, str] = {"": "%"}
 
 
 def host_of(found: Found, alias: str) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 from shipyard.base.errors import ConfigError, NotObserved
 from shipyard.base.record import Struct
+from shipyard.base.trust import HINT
 from shipyard.model.inventory import Connection
-from shipyard.transport import arguments, keywords, names
+from shipyard.transport import arguments, keywords, names, programs
 from shipyard.transport.arguments import Arguments
-from shipyard.transport.lookup import TRUST, Lookup, Question
+from shipyard.transport.lookup import Lookup, Question
 from shipyard.transport.options import SYSTEM_KNOWN_HOSTS, SshOptions
 from shipyard.transport.sshconfig import Found
 from shipyard.transport.target import Checking, Target, known_name
@@ -145,9 +146,11 @@ class Resolver:
         )
 
     def _check_trust(self, wanted: _Wanted) -> None:
-        named_here = any(key == "proxycommand" for key, _ in wanted.arguments.options)
-        if not self._options.trusted and (named_here or self._lookup.of_project(wanted.arguments.config)):
-            raise ConfigError("ProxyCommand runs a program that this project's files name", hint=TRUST)
+        named, trusted = wanted.arguments, self._options.trusted
+        words = programs.command(named) or programs.config(named, self._options)
+        if words and not trusted.allows(words):
+            said = f"ProxyCommand runs a program that this project's files name. It {trusted.refusal}"
+            raise ConfigError(said, hint=HINT)
 
     def _tokens(
         self, alias: str, host: str, port: int, user: str, key_alias: str | None, found: Found

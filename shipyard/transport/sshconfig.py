@@ -80,7 +80,7 @@ class SshConfig:
     """One file with what it includes.
 
     `folder`: against which relative Include paths are taken. `user`: it is a user's file, where `~` may be included.
-    `guarded`: others may not be able to write it.
+    `guarded`: others may not be able to write it. `files`: all that were read, this one first.
     """
 
     def __init__(self, path: Path, folder: Path, home: Path, *, user: bool = True, guarded: bool = False) -> None:
@@ -89,6 +89,7 @@ class SshConfig:
         self._user = user
         self._lines: list[_Line] = []
         self.final = False
+        self.files: list[Path] = []
         self._read(path, None, 0, guarded=guarded)
 
     def apply(self, subject: Subject, found: Found) -> None:
@@ -102,6 +103,7 @@ class SshConfig:
                 found.add(line.key, line.words, line.where)
 
     def _read(self, path: Path, block: Block | None, depth: int, *, guarded: bool) -> None:
+        self.files.append(path)
         current = block
         for number, text in enumerate(_text(path, self._home if guarded else None).split("\n"), 1):
             where = f"{path}:{number}"

@@ -26,6 +26,7 @@ from shipyard.base.errors import (
     Unreachable,
 )
 from shipyard.base.record import replace
+from shipyard.base.trust import Trust
 from shipyard.model.inventory import Connection
 from shipyard.transport import hostkeys
 from shipyard.transport.fleet import Fleet, SshOptions
@@ -347,7 +348,7 @@ def test_a_proxycommand_of_the_project_runs_only_once_it_is_trusted(place: Place
     assert type(error) is NotObserved
     assert "trust-project" in str(error)
     assert not marker.exists()
-    assert said(place.fleet(host, trusted=True)) == b"fine\n"
+    assert said(place.fleet(host, trusted=Trust.all())) == b"fine\n"
     assert marker.exists()
     assert eventually(lambda: not running(f"{relay} 127.0.0.1 {place.sshd.port} {marker}"))
 

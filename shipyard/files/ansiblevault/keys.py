@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shipyard.base.errors import ConfigError, FileError
 from shipyard.base.secret import SecretBytes
+from shipyard.base.trust import NOTHING, Trust
 from shipyard.files.ansiblevault.identities import DEFAULT, Ask, Identity
 
 HEADER = b"$ANSIBLE_VAULT;"
@@ -33,7 +34,7 @@ class Keys:
         *,
         environ: Mapping[str, str] | None = None,
         root: Path = Path(),
-        trusted: bool = False,
+        trusted: Trust = NOTHING,
         ask: Ask | None = None,
     ) -> None:
         self._identities = tuple(identities)

@@ -9,6 +9,7 @@ from pathlib import Path
 from shipyard.base.errors import ConfigError
 from shipyard.base.secret import SecretBytes
 from shipyard.base.text import printable
+from shipyard.base.trust import HINT, Trust
 from shipyard.files import program
 from shipyard.files.ansiblevault.identities import PROMPT, Ask, Identity
 
@@ -18,9 +19,9 @@ UNKNOWN_ID = 2
 
 
 class Reader:
-    """Reads passwords. `root`: the project, whose own programs run only where it is `trusted`."""
+    """Reads passwords. `root`: the project, whose own programs run where they are `trusted`."""
 
-    def __init__(self, environ: Mapping[str, str], root: Path, *, trusted: bool, ask: Ask | None) -> None:
+    def __init__(self, environ: Mapping[str, str], root: Path, *, trusted: Trust, ask: Ask | None) -> None:
         self._environ, self._root, self._trusted, self._ask = environ, root, trusted, ask
 
     def password(self, identity: Identity, unsealed: Callable[[bytes], bytes]) -> SecretBytes:
@@ -44,20 +45,18 @@ class Reader:
         """By a program; one whose name ends with -client is told the label, as Ansible tells it."""
         path = Path(identity.source)
         inside = path.resolve().is_relative_to(self._root.resolve())
-        if not self._trusted and (inside or not identity.own):
-            raise ConfigError(
-                "is a program, and programs of this project are not run until it is trusted:"
-                " look at it, then `shipyard trust-project`; a file with just a password must not be executable"
-            )
+        if (inside or not identity.own) and not self._trusted.allows((identity.source,)):
+            said = f"{self._trusted.refusal}: {HINT}"
+            raise ConfigError(f"{said}; a file that just holds a password must not be executable")
         client = path.stem.endswith("-client")
         argv = (str(path), "--vault-id", identity.label) if client else (str(path),)
         try:
-            said = program.ask(argv, environ=self._environ, folder=self._root, limit=MAX_PASSWORD)
+            told = program.ask(argv, environ=self._environ, folder=self._root, limit=MAX_PASSWORD)
         except ConfigError as error:
             if client and f"status {UNKNOWN_ID}:" in error.message:
                 raise ConfigError(f"{printable(path.name)} knows no password of this label") from None
             raise
-        return said.reveal().strip(b"\r\n")
+        return told.reveal().strip(b"\r\n")
 
 
 def _read(source: str) -> bytes:

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shipyard.base.errors import FileError
+from shipyard.base.trust import NOTHING, Trust
 from shipyard.files.ansiblevault import Keys
 from shipyard.files.inventory.connection import NodeSettings, connection_of, node_settings
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError
 from shipyard.files.inventory.merge import finished
-from shipyard.files.inventory.sources import Reading, is_host_list, read
+from shipyard.files.inventory.sources import Reading, executables, is_host_list, read
 from shipyard.files.inventory.varfiles import VarFiles
 from shipyard.files.values import user_path
 from shipyard.model.inventory import Inventory
 
-__all__ = ["NodeSettings", "connection_of", "load", "node_settings"]
+__all__ = ["NodeSettings", "connection_of", "executables", "load", "node_settings"]
 
 
 def load(
@@ -24,14 +25,14 @@ def load(
     *,
     cwd: Path,
     playbook_dirs: Sequence[Path] = (),
-    trusted: bool = False,
+    trusted: Trust = NOTHING,
     keys: Keys | None = None,
     beside: bool = True,
 ) -> Inventory:
     """All sources as one inventory; the later overrides the earlier. Raises FileError.
 
     `sources`: paths as given with `-i` (relative to `cwd`), or host lists with a comma. `playbook_dirs`: where
-    group_vars and host_vars are looked up besides. `trusted`: executable inventories may be run. `keys`: what opens
+    group_vars and host_vars are looked up besides. `trusted`: which programs may be run. `keys`: what opens
     encrypted files and values. `beside` False: no group_vars and host_vars, where nobody asks for variables.
     """
     draft = Draft()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shipyard.base.errors import FileError
 from shipyard.base.record import Struct
+from shipyard.base.trust import HINT, NOTHING, Trust
 from shipyard.files.ansiblevault import Keys
 from shipyard.files.inventory import ini, script, structured, tables
 from shipyard.files.inventory.draft import Draft
 from shipyard.files.inventory.hostnames import BadNameError, parse_address
 from shipyard.files.inventory.varfiles import read_bytes
+from shipyard.files.values import user_path
 
 _IGNORED = re.compile(
     r"^\.|^(?:host_vars|group_vars|vars_plugins)$|\.(?:pyc|pyo|swp|bak|rpm|md|txt|rst|orig|cfg|retry)$|~$"
@@ -23,10 +26,10 @@ MAX_FOLDERS = 16
 
 
 class Reading(Struct, frozen=True):
-    """How sources are read. `trusted`: programs may be run. `keys`: what opens encrypted files and values."""
+    """How sources are read. `trusted`: which programs may be run. `keys`: what opens encrypted files and values."""
 
     keys: Keys
-    trusted: bool = False
+    trusted: Trust = NOTHING
 
 
 def is_host_list(source: str, path: Path) -> bool:
@@ -75,13 +78,10 @@ def _folder(source: str, path: Path, draft: Draft, *, reading: Reading, depth: i
 
 
 def _file(source: str, path: Path, draft: Draft, *, reading: Reading) -> None:
-    if os.access(path, os.X_OK) and _is_program(path, source):
-        if not reading.trusted:
-            raise FileError(
-                "is a program, and programs in this folder are not run until the folder is trusted",
-                file=source,
-                hint="look at it, then run `shipyard trust-project`; a plain inventory must not be executable",
-            )
+    if os.access(path, os.X_OK) and _is_program(path):
+        if not reading.trusted.allows((str(path),)):
+            hint = f"{HINT}; a plain inventory must not be executable"
+            raise FileError(reading.trusted.refusal, file=source, hint=hint)
         script.read(path, source, draft, reading.keys)
         return
     data = read_bytes(path, source, reading.keys)
@@ -93,7 +93,26 @@ def _file(source: str, path: Path, draft: Draft, *, reading: Reading) -> None:
     ini.read(data, source, draft)
 
 
-def _is_program(path: Path, source: str) -> bool:
+def executables(sources: Iterable[str], cwd: Path) -> Iterator[Path]:
+    """The programs among these sources, in the order in which they would be run."""
+    for source in filter(None, sources):
+        path = cwd.absolute() / user_path(source)
+        if not is_host_list(source, path):
+            yield from _executables(path, 0)
+
+
+def _executables(path: Path, depth: int) -> Iterator[Path]:
+    try:
+        if path.is_dir() and depth <= MAX_FOLDERS:
+            for name in sorted(entry.name for entry in path.iterdir() if not _IGNORED.search(entry.name)):
+                yield from _executables(path / name, depth + 1)
+        elif path.is_file() and os.access(path, os.X_OK) and _is_program(path):
+            yield path
+    except OSError:
+        return  # whoever reads it is told
+
+
+def _is_program(path: Path) -> bool:
     """A file with the execute bit that the system can't execute (a copy from Windows) is read like any other."""
     with path.open("rb") as stream:
         start = stream.read(4)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipyard.base.errors import ConfigError, FileError
+from shipyard.base.trust import NOTHING, Trust
 from shipyard.files.ansiblevault import Identity, Keys, identities
 from shipyard.files.config import Options, load_settings
 from shipyard.files.inventory import connection_of, load
@@ -27,7 +28,9 @@ $ANSIBLE_VAULT;1.2;AES256;prod
 
 def keys(folder: Path, *said: str, trusted: bool = False, **options: object) -> Keys:
     named = identities(said, folder, "--vault-id")
-    return Keys(named, environ={"PATH": "/usr/bin:/bin"}, root=folder, trusted=trusted, **options)  # type: ignore[arg-type]
+    return Keys(
+        named, environ={"PATH": "/usr/bin:/bin"}, root=folder, trusted=Trust.all() if trusted else NOTHING, **options
+    )  # type: ignore[arg-type]
 
 
 def passwords(folder: Path, **files: str) -> None:
@@ -150,13 +153,13 @@ def test_programs_of_the_project_run_only_when_it_is_trusted(tmp_path: Path) -> 
     project.mkdir()
     program(project / "tell", "touch ran; echo secret2\n")
     told = said(project, ANSIBLES, "tell")
-    assert "is a program, and programs of this project are not run until it is trusted" in told
+    assert "is a program of this project, and those are not run until the project is trusted" in told
     assert not (project / "ran").exists()
     assert keys(project, "tell", trusted=True).plain(ANSIBLES.encode(), "f") == b"plain 2"
     outside = program(tmp_path / "tell", "echo secret2\n")
     assert keys(project, str(outside)).plain(ANSIBLES.encode(), "f") == b"plain 2"
     named_by_the_project = Identity("default", str(outside), "shipyard.toml", own=False)
-    with pytest.raises(FileError, match="are not run until it is trusted"):
+    with pytest.raises(FileError, match="are not run until the project is trusted"):
         Keys([named_by_the_project], root=project).plain(ANSIBLES.encode(), "f")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shipyard.base.errors import FileError, UsageError
+from shipyard.base.trust import Trust
 from shipyard.files.inventory import load, show
 from shipyard.files.patterns import match
 from shipyard.model.inventory import Inventory
@@ -21,7 +22,7 @@ ANSWERS = {theme: expected(theme) for theme in {case.theme for case in CASES}}
 def read(case: Case, folder: Path) -> Inventory:
     case.write(folder)
     playbook = () if case.playbook_dir is None else (Path(case.playbook_dir),)
-    return load(case.sources, cwd=folder, playbook_dirs=playbook, trusted=True, keys=keys(case))
+    return load(case.sources, cwd=folder, playbook_dirs=playbook, trusted=Trust.all(), keys=keys(case))
 
 
 def hosts(pattern: str, inventory: Inventory, folder: Path) -> list[str]:
@@ -74,7 +75,7 @@ def test_names_lead_to_no_files_elsewhere(tmp_path: Path) -> None:
 
 def test_programs_run_only_when_trusted(tmp_path: Path) -> None:
     write(tmp_path, {"inv/hosts.sh*": "#!/bin/sh\ntouch ran\necho '{}'\n"})
-    with pytest.raises(FileError, match="not run until the folder is trusted"):
+    with pytest.raises(FileError, match="not run until the project is trusted"):
         load(["inv"], cwd=tmp_path)
     assert not (tmp_path / "ran").exists()
 

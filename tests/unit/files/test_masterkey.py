@@ -9,6 +9,7 @@ import pytest
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.secret import SecretBytes
+from shipyard.base.trust import NOTHING, Trust
 from shipyard.files import masterkey
 from shipyard.files.config import KeySource
 
@@ -21,7 +22,7 @@ def find(path: Path, **given: object) -> masterkey.Found | None:
     command = tuple(given.get("command", ()))  # type: ignore[arg-type]  # a list of words
     environ = dict(given.get("environ", {"PATH": "/usr/bin:/bin"}))  # type: ignore[call-overload]  # a mapping of texts
     source = KeySource(path / "secrets.key", "THE_KEY", command)
-    return masterkey.find(source, environ, trusted=bool(given.get("trusted", True)), folder=path)
+    return masterkey.find(source, environ, trusted=Trust.all() if given.get("trusted", True) else NOTHING, folder=path)
 
 
 def test_there_is_none_at_first_and_one_of_its_owner_alone_once_it_was_made(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_variable_counts_before_a_program_and_that_before_the_file(tmp_path: P
 
 
 def test_a_program_needs_a_trusted_project(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="this project may run none") as caught:
+    with pytest.raises(ConfigError, match="not run until the project is trusted") as caught:
         find(tmp_path, command=["touch", "here"], trusted=False)
     assert "trust-project" in str(caught.value)
     assert not (tmp_path / "here").exists()

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from shipyard.base.record import replace
+from shipyard.base.trust import NOTHING, Trust
 from shipyard.model.event import Event
 from shipyard.model.node import Node
 from shipyard.model.situation import Situation
@@ -40,7 +41,7 @@ def session(folder: Path, status: int, *, trusted: bool = True) -> Session:
     argv = (sys.executable, "-c", SAYS.format(status), "off", "{node}@{address}")
     made: Any = SimpleNamespace(
         settings=SimpleNamespace(fence=argv, root=folder),
-        opening=SimpleNamespace(trusted=trusted),
+        opening=SimpleNamespace(trusted=Trust.all() if trusted else NOTHING),
         environ=dict(os.environ),
         store=Kept(),
     )

@@ -14,6 +14,7 @@ import pytest
 from shipyard.base.errors import StoreError
 from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
+from shipyard.base.trust import Trust
 from shipyard.files import masterkey
 from shipyard.files.config import KeySource, Options, load_settings
 from shipyard.model import canonical
@@ -54,7 +55,7 @@ def vault(store: Store, tmp_path: Path) -> Vault:
 
 
 def opened_again(store: Store, folder: Path) -> Vault:
-    return Vault(store, KeySource(key_file(folder), "THE_KEY"), {}, trusted=True, folder=folder)
+    return Vault(store, KeySource(key_file(folder), "THE_KEY"), {}, trusted=Trust.all(), folder=folder)
 
 
 def care(store: Store, folder: Path) -> SecretCare:

@@ -9,6 +9,7 @@ import pytest
 
 from shipyard.base.errors import ConfigError, FileErrors, ShipyardError, StoreError, UsageError
 from shipyard.base.secret import SecretBytes
+from shipyard.base.trust import NOTHING, Trust
 from shipyard.files import masterkey
 from shipyard.files.config import KeySource, Options, load_settings
 from shipyard.model.spec import StackSpec
@@ -56,7 +57,9 @@ def vault(store: Store, tmp_path: Path) -> Vault:
 def opened_again(store: Store, folder: Path, *, trusted: bool = True, environ: dict[str, str] | None = None) -> Vault:
     """As another process would."""
     source = KeySource(key_file(folder), "THE_KEY")
-    return Vault(store, source, environ or {"PATH": "/usr/bin:/bin"}, trusted=trusted, folder=folder)
+    return Vault(
+        store, source, environ or {"PATH": "/usr/bin:/bin"}, trusted=Trust.all() if trusted else NOTHING, folder=folder
+    )
 
 
 def key_file(folder: Path) -> Path:
@@ -159,7 +162,7 @@ def test_a_password_manager_is_asked_in_a_trusted_project_alone(project: Project
     stack, _ = applied(project, vault, TOLD)
     assert contents(vault, stack) == {"a": b"told"}
     stranger = opened_again(vault.store, tmp_path, trusted=False)
-    with pytest.raises(FileErrors, match="this project may run none"):
+    with pytest.raises(FileErrors, match="not run until the project is trusted"):
         applied(project, stranger, TOLD)
     for script, words in (("exit 3", "ended with status 3"), (":", "printed nothing")):
         with pytest.raises(FileErrors, match=rf"play.yml:8:.*{words}"):

@@ -11,6 +11,7 @@ import pytest
 
 from shipyard.base.errors import NotObserved
 from shipyard.base.record import replace
+from shipyard.base.trust import NOTHING, Trust
 from shipyard.model.inventory import Connection
 from shipyard.transport.local import this_user
 from shipyard.transport.options import SshOptions
@@ -30,7 +31,7 @@ class Home:
         (self.ssh / "config").write_text(text)
 
     def target(self, address: str = "web", *words: str, **changes: object) -> Target:
-        trusted = bool(changes.pop("trusted", False))
+        trusted = Trust.all() if changes.pop("trusted", False) else NOTHING
         host = replace(Connection(address=address, common_args=words), **changes)  # type: ignore[arg-type]  # by name
         return Resolver(replace(self.options, trusted=trusted)).target("node1", host)
 
