@@ -78,7 +78,7 @@ def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wai
         seen = (prepared.membership, with_revisions(stored, session))
         return converge(session, keeper, wish if wait else replace(wish, once=True), progress, seen)
 
-    return with_lease(session, work)
+    return with_lease(session, work, progress, wait=wish.timeout)
 
 
 def preview(session: Session, given: Given | None, wish: Wish) -> tuple[Situation, Plan]:

@@ -48,12 +48,16 @@ def _unmet(session: Session, name: str) -> StoredNode:
 
 
 def drain(session: Session, request: DrainRequest, progress: Progress) -> Ending:
-    """Give all work of some nodes to others, and see to it. Raises LeaseHeld where another pass will."""
+    """Give all work of some nodes to others, and see to it. Raises LeaseHeld where another pass will.
+
+    That pass has the decision before it ends, so without waiting (`--no-wait`) it is not waited for, either.
+    """
     until = session.now() + request.deadline
     names = decide(session, request.pattern, Availability.DRAIN, until=until)
     wish = Wish(kind="drain", timeout=request.timeout, once=not request.wait)
     try:
-        return with_lease(session, lambda keeper: converge(session, keeper, wish, progress))
+        wait = request.timeout if request.wait else 0.0
+        return with_lease(session, lambda keeper: converge(session, keeper, wish, progress), progress, wait=wait)
     except LeaseHeld as held:
         hint = f"{', '.join(names)}: the decision is kept, and that pass carries it out"
         raise LeaseHeld(held.message, hint=hint) from held

@@ -6,10 +6,11 @@ import getpass
 import os
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from shipyard.base import clock
-from shipyard.base.errors import ShipyardError
+from shipyard.base.errors import LeaseHeld, ShipyardError
 from shipyard.store.records import Lease
 from shipyard.store.store import Store
 
@@ -26,11 +27,22 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-class LeaseKeeper:
-    """Acquired on entry, renewed by a thread, released on exit. Raises LeaseHeld on entry."""
+POLL = 0.1
+"""Seconds between two tries to get it; a watch leaves more than that between two of its rounds."""
 
-    def __init__(self, store: Store) -> None:
+
+class LeaseKeeper:
+    """Acquired on entry, renewed by a thread, released on exit. Raises LeaseHeld on entry.
+
+    `wait`: seconds for which another pass is waited for; `on_wait` is told of it once. `waited`: how long it was.
+    """
+
+    def __init__(
+        self, store: Store, *, wait: float = 0.0, on_wait: Callable[[LeaseHeld], None] = lambda held: None
+    ) -> None:
         self._store = store
+        self._wait, self._on_wait = wait, on_wait
+        self.waited = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._lost: ShipyardError | None = None
@@ -48,7 +60,7 @@ class LeaseKeeper:
             raise self._lost
 
     def __enter__(self) -> LeaseKeeper:
-        self.lease = self._store.acquire(whoami(), self._store.now(clock.now()), TTL)
+        self.lease = self._acquired()
         self._thread.start()
         return self
 
@@ -59,6 +71,21 @@ class LeaseKeeper:
         self._thread.join()
         if self.lease is not None and self._lost is None:
             self._store.release(self.lease)
+
+    def _acquired(self) -> Lease:
+        began = clock.monotonic()
+        told = False
+        while True:
+            try:
+                return self._store.acquire(whoami(), self._store.now(clock.now()), TTL)
+            except LeaseHeld as held:
+                self.waited = clock.monotonic() - began
+                if self.waited >= self._wait:
+                    raise
+                if not told:
+                    self._on_wait(held)
+                told = True
+                clock.sleep(POLL)
 
     def _renew(self) -> None:
         while not self._stop.wait(TTL / 4):

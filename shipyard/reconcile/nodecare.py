@@ -137,7 +137,7 @@ def remove(session: Session, name: str) -> None:
         raise StoreError(f"{name} is not a known node")
     if session.inventory.host(name) is not None:
         raise UsageError(f"{name} is still in the inventory; take it out there first")
-    with LeaseKeeper(session.store) as keeper:
+    with LeaseKeeper(session.store, wait=session.settings.timeouts.converge) as keeper:
         session.store.save_nodes((replace(record, node=replace(record.node, orphaned=True)),))
         session.store.decide(replace(record.node, availability=Availability.DRAIN))
         ending = converge(session, keeper, Wish(kind="nodes remove"), Unwatched())

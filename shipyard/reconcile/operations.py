@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
-from shipyard.base.errors import StoreError, UsageError
+from shipyard.base.errors import LeaseHeld, StoreError, UsageError
 from shipyard.base.record import replace
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from shipyard.reconcile.applying import Given
     from shipyard.reconcile.rebalancing import Proposal
     from shipyard.reconcile.rebuilding import Rebuilt
+
+
+TURN = 0.3
+"""Seconds that a watch leaves between two rounds at least, for others who wait for the lease."""
 
 
 class Operations:
@@ -99,7 +103,7 @@ class Operations:
             pace.tell(self._session.store, progress, self._session.now())
         if not request.watch:
             return with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress))
-        return with_lease(self._session, lambda keeper: self._watch(keeper, wish, request.interval, progress))
+        return self._watch(wish, request.interval, progress)
 
     def _something_applied(self) -> None:
         """A store without a stack keeps nothing running; whoever believes otherwise has lost the store they mean."""
@@ -126,12 +130,22 @@ class Operations:
         progress.done(ending)
         return ending
 
-    def _watch(self, keeper: LeaseKeeper, wish: Wish, interval: float, progress: Progress) -> Ending:
-        """Until interrupted. The inventory is read again for every round, since hosts come and go."""
+    def _watch(self, wish: Wish, interval: float, progress: Progress) -> Ending:
+        """Until interrupted. The inventory is read again for every round, since hosts come and go.
+
+        Between its rounds the lease is free, so that whoever gives a command beside it has a turn; a round that finds
+        another pass at work leaves the fleet to it. Only who is there first is waited for by nobody: LeaseHeld.
+        """
+        wish, rounds = replace(wish, timeout=interval), 0
         while True:
             began = clock.monotonic()
-            converge(self._session, keeper, replace(wish, timeout=interval), progress)
-            clock.sleep(interval - (clock.monotonic() - began))
+            try:
+                with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress))
+            except LeaseHeld:
+                if not rounds:
+                    raise
+            rounds += 1
+            clock.sleep(max(interval - (clock.monotonic() - began), TURN))
             self._session.reload_inventory()
 
     def remove(self, request: RemoveRequest, progress: Progress) -> Ending:
@@ -144,13 +158,13 @@ class Operations:
             self._session.store.mark_removing(request.stack, self._session.now())
             return converge(self._session, keeper, wish, progress)
 
-        return with_lease(self._session, work)
+        return with_lease(self._session, work, progress, wait=request.timeout)
 
     def run_job(self, request: JobRequest, progress: Progress) -> tuple[Ending, JobRun]:
         """Run a job now; returns what became of the run, too."""
         from shipyard.reconcile import requested
 
-        return requested.run(self._session, request, self.revision(request.stack), progress)
+        return requested.run(self._session, request, progress)
 
     def rollback(self, stack: str, number: int | None, timeout: float, progress: Progress) -> Ending:
         """Store what an earlier revision said as a new one, and run passes."""
@@ -189,7 +203,7 @@ class Operations:
             change()
             return converge(self._session, keeper, Wish(kind=kind, timeout=timeout), progress)
 
-        return with_lease(self._session, work)
+        return with_lease(self._session, work, progress, wait=timeout)
 
     def _given(self, request: ApplyRequest) -> Given:
         from shipyard.files import kinds, playbook

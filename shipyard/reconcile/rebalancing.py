@@ -48,4 +48,4 @@ def carry_out(session: Session, proposal: Proposal, progress: Progress, timeout:
         )
         return converge(session, keeper, Wish(kind="rebalance", timeout=timeout), progress)
 
-    return with_lease(session, work)
+    return with_lease(session, work, progress, wait=timeout)

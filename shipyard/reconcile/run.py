@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from shipyard.base import clock
 from shipyard.base.errors import LeaseHeld, ShipyardError
 from shipyard.base.record import Struct, replace
-from shipyard.model.plan import Blocked, Outcome, Plan, Status, Waiting
+from shipyard.model.plan import Blocked, Notice, Outcome, Plan, Status, Waiting
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.situation import Situation
 from shipyard.planner import probes, scaling, stuck
@@ -244,9 +244,9 @@ def converge(
 ) -> Ending:
     """Passes until one plans nothing and nothing is left that time would end, or until the time limit.
 
-    `seen`: what the first pass need not observe again.
+    The time in which the lease was waited for counts. `seen`: what the first pass need not observe again.
     """
-    deadline = clock.monotonic() + wish.timeout
+    deadline = clock.monotonic() + wish.timeout - keeper.waited
     tally, idle = Tally(), 0
     while True:
         tally.passes += 1
@@ -298,9 +298,19 @@ def _finish(progress: Progress, tally: Tally, decided: Plan, wish: Wish, *, time
     return ending
 
 
-def with_lease(session: Session, work: Callable[[LeaseKeeper], Ending]) -> Ending:
-    """Do something while holding the lease. Raises LeaseHeld."""
-    with LeaseKeeper(session.store) as keeper:
+def with_lease(
+    session: Session, work: Callable[[LeaseKeeper], Ending], progress: Progress | None = None, *, wait: float = 0.0
+) -> Ending:
+    """Do something while holding the lease. Raises LeaseHeld.
+
+    `wait`: seconds for which a pass at work is waited for, as whoever gives a command expects, and cron does not.
+    """
+
+    def tell(held: LeaseHeld) -> None:
+        if progress is not None:
+            progress.on_notice(Notice("lease", "Note", f"{held.message}; waiting for it to end"))
+
+    with LeaseKeeper(session.store, wait=wait, on_wait=tell) as keeper:
         session.holds(keeper.epoch)
         return work(keeper)
 

@@ -48,6 +48,7 @@ class Session:
     expected: Mapping[str, NodeRequest] = field(default_factory=dict)
     found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _beforehand: Beforehand | None = None
+    _epoch: int | None = None
     _vault: Vault | None = None
 
     @classmethod
@@ -153,8 +154,10 @@ class Session:
 
     def holds(self, epoch: int) -> None:
         """This command holds the lease now. What somebody may have changed since it was asked does not count."""
-        if self._beforehand is not None and epoch != self._beforehand.epoch + 1:
+        before = self._beforehand.epoch if self._beforehand is not None else self._epoch
+        if before is not None and epoch != before + 1:
             self._beforehand, self.expected, self.found = None, {}, {}
+        self._epoch = epoch
 
     def close(self) -> None:
         """Close all connections and the store."""

@@ -32,27 +32,80 @@ def holder(fleet: Fleet) -> str:
 
 
 def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet) -> None:
-    fleet.write("shop.yml", WEB)
+    fleet.write("shop.yml", SLOW)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    before = ids(fleet)
-    fleet.runtime_cli("node1", "rm", "-f", next(iter(fleet.containers("node1"))))
-    with fleet.start("reconcile", "--watch", "--interval", "300") as watching:
+    fleet.write("shop.yml", SLOW.replace("GREETING", "WELCOME"))
+    with fleet.start("apply", "shop.yml") as applying:
         try:
-            until(lambda: holder(fleet) != "", watching)
-            for command in (("reconcile",), ("reconcile", "--once"), ("rm", "shop", "--yes")):
+            until(lambda: at_work(fleet), applying)
+            fleet.write("shop.yml", SLOW.replace("GREETING", "FAREWELL"))
+            for command in (
+                ("reconcile",),
+                ("reconcile", "--once"),
+                ("apply", "shop.yml", "--timeout", "0"),
+                ("rm", "shop", "--yes", "--timeout", "0"),
+            ):
                 refused = fleet.shipyard(*command).expect(75)
                 assert whoami() in refused.stderr
-                assert f"pid {watching.pid}" in refused.stderr
-            fleet.write("shop.yml", WEB.replace("GREETING", "WELCOME"))
-            fleet.shipyard("apply", "shop.yml").expect(75)
+                assert f"pid {applying.pid}" in refused.stderr
             silent = fleet.shipyard("reconcile", "--cron").expect(75)
             assert (silent.stdout, silent.stderr) == ("", "")
-            assert len(fleet.shipyard("history", "shop", "-o", "json").expect(0).json) == 1
+            assert len(fleet.shipyard("history", "shop", "-o", "json").expect(0).json) == 2
+        finally:
+            applying.kill()
+    fleet.shipyard("reconcile").expect(0)
+    assert len(ids(fleet)) == 3
+
+
+def test_who_gives_a_command_waits_for_the_pass_at_work(fleet: Fleet) -> None:
+    fleet.write("shop.yml", SLOW)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    fleet.write("shop.yml", SLOW.replace("GREETING", "WELCOME"))
+    with fleet.start("apply", "shop.yml") as applying:
+        until(lambda: at_work(fleet), applying)
+        scaled = fleet.shipyard("scale", "shop/web=2").expect(0)
+        assert f"pid {applying.pid}" in scaled.stdout
+        assert "waiting for it to end" in scaled.stdout
+        assert applying.wait() == 0, "it was not disturbed"
+        applying.communicate()
+    assert [row["revision"] for row in fleet.shipyard("history", "shop", "-o", "json").json] == [3, 2, 1]
+    assert len(ids(fleet)) == 2
+
+
+BESIDE = (
+    WEB
+    + """
+    greet:
+      image: shipyard.test/busybox:1
+      command: [echo, hello]
+      deploy: {mode: replicated-job}
+"""
+)
+
+
+def test_a_watch_lets_others_in_between_its_rounds_and_sees_what_they_did(fleet: Fleet) -> None:
+    fleet.write("shop.yml", BESIDE)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    with fleet.start("reconcile", "--watch", "--interval", "1") as watching:
+        try:
+            until(lambda: holder(fleet) != "", watching)
+            ran = fleet.shipyard("job", "run", "shop/greet").expect(0)
+            assert "Run 2 of shop/greet: succeeded" in ran.stdout
+            fleet.shipyard("scale", "shop/web=4").expect(0)
+            fleet.shipyard("restart", "shop/web").expect(0)
+            fleet.write("shop.yml", BESIDE.replace("GREETING", "WELCOME"))
+            fleet.shipyard("apply", "shop.yml").expect(0)
+            served = {name: each for name, each in ids(fleet).items() if name.startswith("shop-web-")}
+            assert len(served) == 3
+            gone, identity = next(iter(served.items()))
+            node = next(name for name in fleet.names if gone in fleet.containers(name))
+            fleet.runtime_cli(node, "rm", "-f", identity)
+            until(lambda: len([name for name in ids(fleet) if name.startswith("shop-web-")]) == 3, watching)
+            after = {name: each for name, each in ids(fleet).items() if name.startswith("shop-web-")}
+            assert len(set(served.values()) & set(after.values())) == 2, "what the others made is not made once more"
         finally:
             watching.kill()
-    fleet.shipyard("reconcile").expect(0)
-    assert len(set(before.values()) & set(ids(fleet).values())) == 2
-    assert len(ids(fleet)) == 3
+            watching.communicate()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

@@ -53,7 +53,7 @@ def test_a_node_that_nobody_knows_is_an_error(session: Session) -> None:
 def test_a_drain_is_decided_although_another_pass_is_at_work(session: Session) -> None:
     session.store.acquire("ann@bastion", clock.now(), 60.0)
     with pytest.raises(LeaseHeld, match="another pass is at work") as held:
-        draining.drain(session, DrainRequest("n3", deadline=60.0), Unwatched())
+        draining.drain(session, DrainRequest("n3", deadline=60.0, wait=False), Unwatched())
     assert "that pass carries it out" in (held.value.hint or "")
     assert kept(session)["n3"] == Node("n3", availability=Availability.DRAIN, drain_until=1060.0)
 
