@@ -18,6 +18,11 @@ ROUTE_PROTOCOL = 190
 ACCEPT_MARK = 0x00200000
 """The bit of the packet mark by which our forward chain tells the runtime's that a packet may pass."""
 
+REFUSE_MARK = 0x00400000
+"""The bit by which our chains of iptables tell the one that can refuse a packet which one it should be."""
+IPTABLES = "# iptables"
+"""How rules begin that are for iptables-restore; the prefix of our chains comes after it. Others are for nft."""
+
 ItemKind = Literal["sysctl", "link", "address", "bridge", "forwarding", "neighbour", "route", "peer", "accept", "boot"]
 
 

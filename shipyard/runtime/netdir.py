@@ -2,7 +2,7 @@
 
 | file | holds |
 |---|---|
-| `net/rules.nft` | the rules as loaded last, for the next boot |
+| `net/rules.nft` | the rules as loaded last, for the next boot; `net/rules.ipt` where there is no nft |
 | `net/loaded` | their sha256 |
 | `net/list` | how the kernel listed them right after loading: what is altered by hand shows against it |
 | `net/up` | the script that brings all of it back at boot |
@@ -21,13 +21,15 @@ import re
 
 from shipyard.base import shell
 from shipyard.model.plan import ArmRevert, LeaveBoot, LoadRules, WriteHosts
-from shipyard.runtime import netitems
+from shipyard.model.wire import IPTABLES
+from shipyard.runtime import netiptables, netitems
 
 CONFIRM_WITHIN = 30
 """Seconds in which a fresh connection has to confirm a change of routes or rules."""
 
 FUNCTIONS = (
     netitems.FUNCTIONS
+    + netiptables.FUNCTIONS
     + r"""
 sy_net_make() { (umask 077 && mkdir -p "$sy_dir/net"); }
 sy_net_list() { nft -s list table ip "$1" && { nft -s list table bridge "$1" 2>/dev/null || :; }; }
@@ -37,12 +39,24 @@ sy_net_load() {
   nft -f "$sy_dir/net/rules.new" || return
   mv -f "$sy_dir/net/rules.new" "$sy_dir/net/rules.nft" &&
     (umask 077 && sy_net_list "$1" >"$sy_dir/net/list") &&
+    printf '%s\n' "$2" | sy_keep "$sy_dir/net/loaded" || return
+  # it had no nft before
+  [ ! -e "$sy_dir/net/rules.ipt" ] || { sy_ipt_unload "$1" && rm -f "$sy_dir/net/rules.ipt"; }
+}
+sy_net_load_ipt() {
+  sy_net_make || return
+  (umask 077 && base64 -d >"$sy_dir/net/rules.new") || return
+  sy_ipt_load "$sy_dir/net/rules.new" || return
+  rm -f "$sy_dir/net/rules.nft"
+  mv -f "$sy_dir/net/rules.new" "$sy_dir/net/rules.ipt" &&
+    (umask 077 && sy_ipt_list "$1" >"$sy_dir/net/list") &&
     printf '%s\n' "$2" | sy_keep "$sy_dir/net/loaded"
 }
 sy_net_unload() {
   nft delete table ip "$1" 2>/dev/null
   nft delete table bridge "$1" 2>/dev/null
-  rm -f "$sy_dir/net/rules.nft" "$sy_dir/net/list" "$sy_dir/net/loaded"
+  sy_ipt_unload "$1"
+  rm -f "$sy_dir/net/rules.nft" "$sy_dir/net/rules.ipt" "$sy_dir/net/list" "$sy_dir/net/loaded"
 }
 sy_net_forget() {
   command -v conntrack >/dev/null 2>&1 || return 0
@@ -65,7 +79,7 @@ sy_net_arm() {
   [ ! -e "$sy_dir/net/confirmed" ] || read -r sy_confirmed <"$sy_dir/net/confirmed"
   if [ "$sy_armed" = "$sy_confirmed" ]; then
     # the state to go back to is one that was confirmed
-    for sy_file in rules.nft up; do
+    for sy_file in rules.nft rules.ipt up; do
       rm -f "$sy_dir/net/$sy_file.before"
       [ ! -e "$sy_dir/net/$sy_file" ] || cp -p "$sy_dir/net/$sy_file" "$sy_dir/net/$sy_file.before" || return
     done
@@ -92,6 +106,7 @@ sy_hosts_put() {
 _REVERT = r"""#!/bin/sh
 # Undoes a change of the cluster's network that nobody confirmed.
 sy_dir=$1
+@FUNCTIONS@
 # first the script that makes the change has to end: it may have other things to do
 while kill -0 "$3" 2>/dev/null; do sleep 1; done
 sleep @SECONDS@
@@ -99,10 +114,11 @@ sleep @SECONDS@
 [ "$(cat "$sy_dir/net/confirmed" 2>/dev/null)" != "$2" ] || exit 0
 nft delete table ip @TABLE@ 2>/dev/null
 nft delete table bridge @TABLE@ 2>/dev/null
+sy_ipt_unload @TABLE@
 for sy_device in @DEVICES@; do ip link del dev "$sy_device" 2>/dev/null; done
 for sy_range in @RANGES@; do ip route flush root "$sy_range" proto 190 2>/dev/null; done
-rm -f "$sy_dir/net/rules.nft" "$sy_dir/net/up" "$sy_dir/net/loaded" "$sy_dir/net/list"
-for sy_file in rules.nft up; do
+rm -f "$sy_dir/net/rules.nft" "$sy_dir/net/rules.ipt" "$sy_dir/net/up" "$sy_dir/net/loaded" "$sy_dir/net/list"
+for sy_file in rules.nft rules.ipt up; do
   [ ! -e "$sy_dir/net/$sy_file.before" ] || mv -f "$sy_dir/net/$sy_file.before" "$sy_dir/net/$sy_file"
 done
 [ ! -e "$sy_dir/net/up" ] || sh "$sy_dir/net/up"
@@ -120,6 +136,7 @@ sy_dir=${0%/net/up}
 @FUNCTIONS@
 @CALLS@
 if [ -s "$sy_dir/net/rules.nft" ]; then nft -f "$sy_dir/net/rules.nft"; fi
+if [ -s "$sy_dir/net/rules.ipt" ]; then sy_ipt_load "$sy_dir/net/rules.ipt"; fi
 exit 0
 """
 
@@ -145,6 +162,7 @@ def arm(step: ArmRevert) -> str:
     """Undo what follows, unless it is confirmed."""
     text = _REVERT
     for mark, value in (
+        ("FUNCTIONS", netiptables.FUNCTIONS),
         ("SECONDS", str(CONFIRM_WITHIN)),
         ("TABLE", _checked(step.table)),
         ("DEVICES", shell.join(step.devices)),
@@ -163,7 +181,8 @@ def load(step: LoadRules) -> str:
     forget = f"sy_net_forget {shell.join(step.gone)}" if step.gone else ":"
     if not step.text:
         return f"sy_net_unload {_checked(step.table)} && {forget}"
-    return f"{{ sy_net_load {_checked(step.table)} {step.digest} {_document(step.text)}\n}} &&\n{forget}"
+    load = "sy_net_load_ipt" if step.text.startswith(IPTABLES) else "sy_net_load"
+    return f"{{ {load} {_checked(step.table)} {step.digest} {_document(step.text)}\n}} &&\n{forget}"
 
 
 def make_key() -> str:
@@ -187,7 +206,8 @@ def write_hosts(step: WriteHosts) -> str:
 def leave_boot(step: LeaveBoot) -> str:
     """Write the script for the next boot, and the unit that runs it where there is systemd."""
     calls = "\n".join(netitems.ensure(item) for item in step.items)
-    text = _UP.replace("@DIGEST@", step.digest).replace("@FUNCTIONS@", netitems.FUNCTIONS).replace("@CALLS@", calls)
+    text = _UP.replace("@DIGEST@", step.digest).replace("@CALLS@", calls)
+    text = text.replace("@FUNCTIONS@", netitems.FUNCTIONS + netiptables.FUNCTIONS)
     return (
         f'sy_net_make && {{ base64 -d {_document(text)}\n}} | sy_keep "$sy_dir/net/up" &&\n'
         'sha256sum <"$sy_dir/net/up" | sy_keep "$sy_dir/net/up.sum" &&\n'

@@ -22,10 +22,13 @@ from shipyard.model.wire import (
     ObservedWiring,
     WiringRequest,
 )
+from shipyard.runtime import netiptables
 
 SECTION = "wiring"
 
-_SCRIPT = r"""
+_SCRIPT = (
+    netiptables.LISTING
+    + r"""
 sy_net_addresses=$(ip -o -4 address show 2>/dev/null)
 sy_net_routes=$(ip -4 route show table main 2>/dev/null)
 sy_net_kernel() {
@@ -82,7 +85,11 @@ sy_net_wiring() {
   printf 'kernel %s\n' "$sy_sum"
   [ "$sy_sum" = '@KERNEL@' ] || { printf 'details\n'; printf '%s\n' "$sy_text" | while IFS= read -r sy_rest; do
     printf ' %s\n' "$sy_rest"; done; }
-  sy_text=$(nft -s list table ip @TABLE@ 2>/dev/null && { nft -s list table bridge @TABLE@ 2>/dev/null || :; })
+  if command -v nft >/dev/null 2>&1; then
+    sy_text=$(nft -s list table ip @TABLE@ 2>/dev/null && { nft -s list table bridge @TABLE@ 2>/dev/null || :; })
+  else
+    sy_text=$(sy_ipt_list @TABLE@)
+  fi
   sy_sum=$(printf '%s\n' "$sy_text" | sha256sum)
   sy_sum=${sy_sum%% *}
   printf 'rules %s\n' "$sy_sum"
@@ -146,6 +153,7 @@ sy_net_wiring() {
 }
 section wiring sy_net_wiring
 """
+)
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 _SHA = re.compile(r"[0-9a-f]{64}")

@@ -178,7 +178,8 @@ def incapable(seen: ObservedNode) -> str:
         return ""
     if not seen.wiring.privileged:
         return f"on {name} shipyard is neither root nor may use sudo, so it can't set routes and rules"
-    if lacking := sorted({"ip", "bridge", "nft"} - set(seen.wiring.tools)):
+    tools = set(seen.wiring.tools)
+    if lacking := sorted(({"ip", "bridge"} | ({"nft"} if "iptables" not in tools else set())) - tools):
         packages = [package for package, tool in (("iproute2", "ip"), ("nftables", "nft")) if tool in lacking]
         return f"{name} lacks {', '.join(lacking)} (in the packages {', '.join(packages or ['iproute2'])})"
     return ""

@@ -14,6 +14,7 @@ from shipyard.model.wire import LocalAddress, ObservedWiring
 from shipyard.planner.network.book import NetBook, RangeExhaustedError, is_block, parsed
 from shipyard.planner.network.choosing import incapable
 from shipyard.planner.network.drivers import DRIVERS, Member
+from shipyard.planner.network.tables import without_nft
 from shipyard.planner.world import World
 
 LEAST_MTU = 1280
@@ -120,9 +121,21 @@ def problem_of(world: World, network: NetworkSpec, node: str) -> tuple[str, str]
     for alternatives in DRIVERS[driver].tools:
         if not set(alternatives) & set(seen.wiring.tools):
             return "NetworkNotPossible", f"{node} lacks {' or '.join(alternatives)}, which the driver {driver} needs"
+    if without_nft(seen.wiring) and (guarded := _guarded(world, network.name)):
+        why = f"{node} lacks nft (in the package nftables)"
+        return "NetworkNotPossible", f"{why}, without which nothing keeps x-shipyard.allow of {guarded} on one bridge"
     if node not in world.net.nodes or not world.net.nodes[node].address:
         return "NoAddress", f"{node} has no IPv4 address of its own by which the other nodes could reach it"
     return collision(world.situation.ranges, seen)
+
+
+def _guarded(world: World, network: str) -> str:
+    """A service on the network that says who may connect to it, "" where there is none."""
+    for stack in world.situation.stacks:
+        for service in () if stack.removing else stack.revision.spec.services:
+            if service.allow is not None and any(each.network == network for each in service.container.networks):
+                return f"{stack.revision.stack}/{service.name}"
+    return ""
 
 
 def collision(ranges: Ranges, seen: ObservedNode) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ else than then is asked for the details first (`World.inspect`), so that only wh
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from shipyard.base.record import replace
@@ -37,6 +37,7 @@ from shipyard.planner.network.book import gateway_of, tunnels
 from shipyard.planner.network.compare import Difference, differences
 from shipyard.planner.network.draining import Drain
 from shipyard.planner.network.mesh import Mesh, mesh
+from shipyard.planner.network.tables import Rules
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World, slot_of
 
@@ -56,7 +57,7 @@ def wire(world: World) -> None:
     found = hosts.directory(world, ready)
     world.wave.blocked += hosts.clashes(found)
     state = _mesh(world)
-    common = _common(world, ready, state)
+    common = Rules(_common(world, ready, state))
     ports = ingress.ports(world, ready)
     gone = tuple(sorted(_addresses(world.net.endpoints) - _addresses(ready)))
     dropped = True
@@ -85,14 +86,14 @@ class _Node:
         self.known = world.net.wired.get(node, Wired(node))
         self.needs: tuple[Draft, ...] = ()
 
-    def plan(self, common: Mapping[str, str], own: rules.Own, gone: tuple[str, ...]) -> bool:
+    def plan(self, common: Rules, own: rules.Own, gone: tuple[str, ...]) -> bool:
         """Whether its rules are as they should be already."""
         world, node, wiring = self.world, self.node, self.wiring
         takes_part = bool(self.state.networks_of(node))
         if takes_part and not wiring.public_key and any(driver.keys for driver in self.state.drivers_of(node)):
             world.wave.add(node, Phase.WIRE, TARGET, "Missing", f"{node} has no key of its own yet", MakeKey())
-        text = rules.text(common, own) if takes_part else ""
-        form = rules.shape(common, own) if takes_part else ""
+        text = common.text(wiring, own) if takes_part else ""
+        form = common.shape(wiring, own) if takes_part else ""
         loads = (text or wiring.loaded) and (wiring.loaded != _digest(text) or bool(wiring.altered))
         bridges = _bridges(world, self.state, node)
         wanted = self.state.digest(node, bridges)
@@ -302,7 +303,7 @@ def _placed_networks(world: World) -> set[tuple[str, str]]:
     return found
 
 
-def _common(world: World, ready: Sequence[Endpoint], state: Mesh) -> dict[str, str]:
+def _common(world: World, ready: Sequence[Endpoint], state: Mesh) -> rules.Common:
     by_service: defaultdict[tuple[str, str], list[Endpoint]] = defaultdict(list)
     for endpoint in ready:
         by_service[endpoint.stack, endpoint.service].append(endpoint)
@@ -316,17 +317,15 @@ def _common(world: World, ready: Sequence[Endpoint], state: Mesh) -> dict[str, s
     peers = {
         state.members[node].address for name in routed for node in state.taking_part[name] if node in state.members
     }
-    return rules.shared(
-        rules.Common(
-            table=names_of(world.situation.cluster).table,
-            containers=ranges.containers,
-            services=ranges.services,
-            tunnels=str(tunnels(ranges)),
-            networks=networks,
-            backends=tuple(_backends(world, by_service)),
-            guards=tuple(ingress.guards(world)),
-            peers=tuple(sorted(peers)),
-        )
+    return rules.Common(
+        table=names_of(world.situation.cluster).table,
+        containers=ranges.containers,
+        services=ranges.services,
+        tunnels=str(tunnels(ranges)),
+        networks=networks,
+        backends=tuple(_backends(world, by_service)),
+        guards=tuple(ingress.guards(world)),
+        peers=tuple(sorted(peers)),
     )
 
 

@@ -1,0 +1,139 @@
+"""Rules for nodes without nft: what they say, which nodes have them, and what is refused there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shipyard.base.record import replace
+from shipyard.model.canonical import stack_digest
+from shipyard.model.plan import CreateContainer, LoadRules, Plan
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import AllowFrom, Attachment, ContainerSpec, NetworkSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.wire import IPTABLES, LocalAddress, ObservedWiring
+from shipyard.planner.network import tables
+from shipyard.planner.network.rules import Backends, Common, Guard, Network, NodePort, Own
+from tests.simulated import SimulatedFleet
+
+OWN = Own(
+    (NodePort("tcp", 8000, 8080, ("10.209.0.2", "10.209.0.66"), only=("192.0.2.0/24", "198.51.100.7")),),
+    ("10.209.0.0/26",),
+    ("sy0v",),
+)
+
+
+def common(**more: Any) -> Common:
+    said: dict[str, Any] = {
+        "networks": (
+            Network("a", ("10.209.0.0/26", "10.209.0.64/26")),
+            Network("b", ("10.209.0.128/26",), internal=True),
+        ),
+        "backends": (
+            Backends("10.224.0.9", ("10.209.0.2", "10.209.0.66", "10.209.0.67"), ports=(("tcp", 80, 8080),)),
+            Backends("10.224.0.10", ()),
+        ),
+    }
+    return Common("shipyard_ab12cd", "10.208.0.0/12", "10.224.0.0/16", "10.208.0.0/16", **{**said, **more})
+
+
+def rules(text: str, chain: str) -> list[str]:
+    """Those of one chain, without its name."""
+    begin = f"-A SY-ab12cd-{chain} "
+    return [line.removeprefix(begin) for line in text.splitlines() if line.startswith(begin)]
+
+
+def test_each_replica_is_as_likely_as_the_others() -> None:
+    text = tables.text(common(), OWN)
+    chain = "T-10.224.0.9"
+    assert f"-d 10.224.0.9 -g SY-ab12cd-{chain}" in rules(text, "to")
+    assert rules(text, chain) == [
+        "-m statistic --mode random --probability 0.33333333 -j DNAT --to-destination 10.209.0.2",
+        "-m statistic --mode random --probability 0.50000000 -j DNAT --to-destination 10.209.0.66",
+        "-j DNAT --to-destination 10.209.0.67",
+    ]
+    (port,) = (rule for rule in rules(text, "to") if "--dport 80 " in rule)
+    assert rules(text, port.rpartition("SY-ab12cd-")[2])[-1] == "-p tcp -j DNAT --to-destination 10.209.0.67:8080"
+    assert rules(text, "to").index(port) == 0, "a port of its own comes before the address as a whole"
+    assert "10.224.0.10" not in text, "of which nothing is ready: refused with all other addresses"
+
+
+def test_ports_answer_where_they_should() -> None:
+    assert [rule.partition(" -p ")[0] for rule in rules(tables.text(common(), OWN), "ports")] == [
+        "-d 192.0.2.0/24",
+        "-d 198.51.100.7",
+    ]
+
+
+def test_a_clients_share_stays_with_its_replica_while_others_come_and_go() -> None:
+    def shares(*replicas: str) -> list[str]:
+        text = tables.text(common(backends=(Backends("10.224.0.9", replicas, affinity=True),)), OWN)
+        return [rule.rpartition(" ")[2] for rule in rules(text, "T-10.224.0.9")]
+
+    before, after = shares("10.0.0.1", "10.0.0.2", "10.0.0.3"), shares("10.0.0.1", "10.0.0.3")
+    assert len(before) == tables.SHARES and set(before) == {"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+    assert {old for old, new in zip(before, after, strict=True) if old != new} == {"10.0.0.2"}
+
+
+def test_networks_are_kept_apart_and_guards_are_asked_first() -> None:
+    guard = Guard(("10.209.0.2",), ((("10.209.0.66",), (("tcp", 5432),)), ((), ())))
+    text = tables.text(common(guards=(guard,)), OWN)
+    assert rules(text, "net-1") == [
+        "-d 10.209.0.128/26 -j SY-ab12cd-guard",
+        "-d 10.209.0.128/26 -g SY-ab12cd-pass",
+        "-g SY-ab12cd-refuse",
+    ]
+    assert rules(text, "guard-0") == ["-s 10.209.0.66 -p tcp --dport 5432 -j RETURN", "-g SY-ab12cd-refuse"]
+    assert "-s 10.209.0.128/26 -m conntrack --ctstate NEW -j DROP" in rules(text, "fwd"), "no way out"
+    longest = max(len(line.split()[0]) for line in text.splitlines() if line.startswith(":"))
+    assert longest <= 29, "the kernel takes 28 letters"
+
+
+def fleet(without: tuple[str, ...]) -> SimulatedFleet:
+    made = SimulatedFleet(("n1", "n2", "n3"))
+    for number, name in enumerate(sorted(made.nodes), 1):
+        tools = ("bridge", "ip", "iptables", *(() if name in without else ("nft",)))
+        address = LocalAddress(f"192.0.2.{number}", 24, "eth0", 1500)
+        made.nodes[name].wiring = ObservedWiring(items=(), altered=(), addresses=(address,), tools=tools)
+    return made
+
+
+def stack(**service: Any) -> tuple[DesiredStack, ...]:
+    web = ServiceSpec("web", ContainerSpec("app:1", networks=(Attachment("s_default"),)), replicas=3, **service)
+    spec = StackSpec("s", (web,), (NetworkSpec("s_default", "default", driver="vxlan"),))
+    return (DesiredStack(Revision("s", 1, spec, stack_digest(spec), 0.0, "me"), (("web", ("n1", "n2", "n3")),)),)
+
+
+def loaded(decided: Plan) -> dict[str, str]:
+    return {each.node: each.step.text for each in decided.actions if isinstance(each.step, LoadRules)}
+
+
+def test_a_node_loads_what_it_can_and_comes_to_rest() -> None:
+    mixed = fleet(("n2",))
+    texts = loaded(mixed.one_pass(stack()))
+    assert [name for name in texts if texts[name].startswith(IPTABLES)] == ["n2"]
+    assert not mixed.converge(stack()).actions
+    wiring = mixed.nodes["n2"].wiring
+    assert wiring is not None
+    mixed.nodes["n2"].wiring = replace(wiring, tools=(*wiring.tools, "nft"))
+    (changed,) = loaded(mixed.one_pass(stack())).values()
+    assert not changed.startswith(IPTABLES), "once it has nft, it takes that"
+    assert not mixed.converge(stack()).actions
+
+
+@pytest.mark.parametrize("without", [(), ("n2",)])
+def test_who_may_connect_is_only_promised_where_it_is_kept(without: tuple[str, ...]) -> None:
+    decided = fleet(without).one_pass(stack(allow=(AllowFrom("api"),)))
+    made = {each.node for each in decided.actions if isinstance(each.step, CreateContainer)}
+    assert made == {"n1", "n2", "n3"} - {*without}
+    assert [each.detail.partition(",")[0] for each in decided.blocked] == [
+        f"{node} lacks nft (in the package nftables)" for node in without
+    ]
+
+
+def test_a_node_with_neither_is_named_with_what_it_lacks() -> None:
+    bare = fleet(())
+    wiring = bare.nodes["n3"].wiring
+    assert wiring is not None
+    bare.nodes["n3"].wiring = replace(wiring, tools=("bridge", "ip"))
+    assert any("n3 lacks nft (in the packages nftables)" in each.detail for each in bare.one_pass(stack()).blocked)
