@@ -57,12 +57,12 @@ _WEB = """
   stack: net
   services:
     web:
-      image: shipyard.test/busybox:1
-      command: [httpd, -f, -p, "8080", -h, /]
+      image: shipyard.test/redis:7
       init: true
       stop_grace_period: 0s
       deploy: {{replicas: {count}}}
 """
+"""It takes connections as quickly as they come; a server that forks for each lets its queue overflow."""
 _ECHO = """
 import socket
 with socket.create_server(("", 5202)) as server:
@@ -216,7 +216,7 @@ def _by_turns(ground: Ground, paths: dict[str, Path], repeat: int) -> tuple[Foun
     finally:
         for end in ends:
             pids = f"/run/iperf3.{end}.pid /run/echo.{end}.pid"
-            run(second, "sh", "-c", f"kill $(cat {pids} | tr -d '\\0')", check=False)
+            run(second, "sh", "-c", f"kill $(cat {pids} | tr '\\0' '\\n')", check=False)
     return {name: tuple(each) for name, each in rates.items()}, {name: tuple(each) for name, each in trips.items()}
 
 
@@ -244,7 +244,7 @@ def _connections(ground: Ground, repeat: int) -> list[Row]:
 
 
 def _connect(ground: Ground, node: str, pid: str, address: str) -> float:
-    words = ("nsenter", "-n", "-t", pid, "/usr/bin/python3", "-c", _ROUNDS, address, "8080", str(CONNECTIONS))
+    words = ("nsenter", "-n", "-t", pid, "/usr/bin/python3", "-c", _ROUNDS, address, "6379", str(CONNECTIONS))
     return float(ground.fleet.run(node, *words))
 
 
