@@ -424,7 +424,9 @@ class ServiceSpec(Struct, frozen=True):
     path that declared it (what pruning goes by). `container`: the template; `variants`: the nodes (sorted) on which
     host variables make it differ. `tags`: the play's and the service's, for `--tags`.
     `per_replica`: full names of the volumes of which each slot has one of its own. `stable_names`: each slot has a host
-    name and an alias of its own. `order`: whether slot 2 starts only once slot 1 is ready, and so on.
+    name and an alias of its own; `names_from`: the number in that of slot 1; `peer_domains`: what may come after it, in
+    names of the slot; `name_token`: what stands for it in variables and commands. `order`: whether slot 2 starts only
+    once slot 1 is ready, and so on.
     `scaled`: `replicas` is what `shipyard scale` said, and not what the file says.
     `endpoint_mode`: its name means one stable address, or those of its replicas. `service_ports`: ports of that address
     that are others in the container; all others are the same. `session_affinity`: a client's connections go to the
@@ -457,6 +459,9 @@ class ServiceSpec(Struct, frozen=True):
     autoscale: Autoscale | None = None
     per_replica: tuple[str, ...] = ()
     stable_names: bool = False
+    names_from: int = 1
+    peer_domains: tuple[str, ...] = ()
+    name_token: str = ""
     order: Literal["parallel", "ordered"] = "parallel"
     scaled: bool = False
     endpoint_mode: Literal["vip", "dnsrr"] = "vip"
@@ -482,7 +487,13 @@ class ServiceSpec(Struct, frozen=True):
         spec = self.container_on(node)
         if not self.per_replica and not self.stable_names:
             return spec
-        return _own_container(spec, self.per_replica, self.name if self.stable_names else "", slot)
+        return _own_container(
+            spec, self.per_replica, self.stable_name(slot) if self.stable_names else "", self.name_token, slot
+        )
+
+    def stable_name(self, slot: int) -> str:
+        """What this slot's replica is called, and is called again when it is replaced."""
+        return f"{self.name}-{slot - 1 + self.names_from}"
 
     def containers(self) -> tuple[ContainerSpec, ...]:
         """Every container that it may come to, on whichever node."""
@@ -500,16 +511,31 @@ def _with_own(spec: ContainerSpec, per_replica: tuple[str, ...], slot: int) -> C
 
 
 @lru_cache(maxsize=65536)
-def _own_container(spec: ContainerSpec, per_replica: tuple[str, ...], name: str, slot: int) -> ContainerSpec:
-    """One replica's. Kept, since every pass asks for it several times. `name`: of the service, if it has its own."""
+def _own_container(
+    spec: ContainerSpec, per_replica: tuple[str, ...], name: str, name_token: str, slot: int
+) -> ContainerSpec:
+    """One replica's. Kept, since every pass asks for it several times. `name`: the replica's own, if it has one."""
     if per_replica:
         members = (replace(each, container=_with_own(each.container, per_replica, slot)) for each in spec.members)
         spec = replace(_with_own(spec, per_replica, slot), members=tuple(members))
     if name:
-        joined = (replace(each, aliases=(*each.aliases, f"{name}-{slot}")) for each in spec.networks)
-        own = None if "host" in (spec.network_mode, spec.uts) else f"{name}-{slot}"
+        joined = (replace(each, aliases=(*each.aliases, name)) for each in spec.networks)
+        own = None if "host" in (spec.network_mode, spec.uts) else name
         spec = replace(spec, hostname=spec.hostname or own, networks=tuple(joined))
+        if name_token:
+            members = (replace(each, container=_told(each.container, name_token, name)) for each in spec.members)
+            spec = replace(_told(spec, name_token, name), members=tuple(members))
     return spec
+
+
+def _told(spec: ContainerSpec, token: str, name: str) -> ContainerSpec:
+    """With the replica's name where its variables and commands ask for it."""
+
+    def words(said: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return said and tuple(each.replace(token, name) for each in said)
+
+    environment = tuple((key, value.replace(token, name)) for key, value in spec.environment)
+    return replace(spec, environment=environment, entrypoint=words(spec.entrypoint), command=words(spec.command))
 
 
 class NetworkSpec(Struct, frozen=True, cache_hash=True):

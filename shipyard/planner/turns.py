@@ -40,7 +40,9 @@ def target(service: ServiceSpec) -> str:
     """A digest of all that the service's containers are made from: an update is on the way from one to another."""
     variants = [f"{node}={spec_hash(spec)}" for node, spec in service.variants]
     rest = (service.per_replica, service.stable_names)
-    return digest("\n".join([spec_hash(service.container), *variants, *map(dumps, rest)]))[:16]
+    named = (service.names_from, service.name_token)
+    names = [] if named == (1, "") else [str(named)]  # a target of before there were these stays the same
+    return digest("\n".join([spec_hash(service.container), *variants, *map(dumps, rest), *names]))[:16]
 
 
 def turn_of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> Turn:
@@ -89,6 +91,8 @@ def made_as(service: ServiceSpec, old: ServiceSpec) -> ServiceSpec:
         probes=old.probes,
         per_replica=old.per_replica,
         stable_names=old.stable_names,
+        names_from=old.names_from,
+        name_token=old.name_token,
         images=old.images,
         rendered=old.rendered,
     )

@@ -71,3 +71,44 @@ def test_the_guestbook_serves_as_it_is(retagged: Fleet) -> None:
     before = ids(fleet, "default")
     assert "Nothing to do" in fleet.shipyard("apply", "guestbook", "--hosts", "lab").expect(0).stdout
     assert ids(fleet, "default") == before
+
+
+PEERS = """\
+apiVersion: v1
+kind: Service
+metadata: {name: nginx}
+spec: {clusterIP: None, selector: {app: nginx}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web}
+spec:
+  serviceName: nginx
+  replicas: 2
+  selector: {matchLabels: {app: nginx}}
+  template:
+    metadata: {labels: {app: nginx}}
+    spec:
+      containers:
+      - name: nginx
+        image: shipyard.test/busybox:1
+        imagePullPolicy: Never
+        command: [sh, -c, "mkdir -p /www && echo $(SELF) >/www/index.html && exec httpd -f -p 80 -h /www"]
+        env: [{name: SELF, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+"""
+
+
+def test_pods_of_a_stateful_set_find_each_other_by_the_names_that_manifests_have(fleet: Fleet) -> None:
+    (fleet.project / "web.yaml").write_text(PEERS)
+    fleet.shipyard("apply", "web.yaml", "--hosts", "lab").expect(0)
+    fleet.shipyard("reconcile").expect(0)
+    assert fleet.shipyard("exec", "default/web.1", "--", "hostname").expect(0).stdout.strip() == "web-0"
+    for slot in (1, 2):
+        for index in (0, 1):
+            for domain in ("", ".nginx", ".nginx.default", ".nginx.default.svc.cluster.local"):
+                url = f"http://web-{index}{domain}/"
+                said = fleet.shipyard("exec", f"default/web.{slot}", "--", "wget", "-q", "-O", "-", url).expect(0)
+                assert said.stdout.strip() == f"web-{index}", url
+    for name in ("nginx", "nginx.default", "nginx.default.svc.cluster.local"):
+        said = fleet.shipyard("exec", "default/web.2", "--", "wget", "-q", "-O", "-", f"http://{name}/").expect(0)
+        assert said.stdout.strip() in ("web-0", "web-1"), name

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from shipyard.files.compose.keys import Key, Table
-from shipyard.files.compose.scalars import boolean, duration, word
+from shipyard.files.compose.scalars import boolean, duration, pattern, text, whole, word
 from shipyard.files.compose.value import Value
 from shipyard.model.spec import Reschedule
 
+_domain = pattern(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9][A-Za-z0-9_-]*)*", "a domain: db.example")
 RESCHEDULE = Table(
     "reschedule",
     Key(
@@ -34,6 +35,10 @@ def _reschedule(value: Value) -> Reschedule:
     return Reschedule(**got)
 
 
+def _domains(value: Value) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_domain(item) for item in value.items("a list of names")))
+
+
 KEYS = (
     Key("reschedule", "mapping", "`after`, `never`, `when_back`: replicas whose node is lost.", _reschedule),
     Key(
@@ -42,6 +47,21 @@ KEYS = (
         "Each replica's host name, and an alias on its networks, is `SERVICE-SLOT`: `db-1`, `db-2`.",
         boolean,
         "`true` with a volume that is `per_replica`, else `false`",
+    ),
+    Key(
+        "names_from", "number", "The number in the name of the first: with 0 they are `db-0`, `db-1`.", whole(0), "`1`"
+    ),
+    Key(
+        "peer_domains",
+        "list",
+        "Each replica is also found as its stable name with each of these after it: `db-1.db.example`.",
+        _domains,
+    ),
+    Key(
+        "name_token",
+        "text",
+        "Stands for the replica's stable name in its variables, command and entrypoint: `@NAME@`.",
+        text,
     ),
     Key(
         "order",

@@ -16,6 +16,9 @@ from shipyard.files.kubernetes.quantity import quantity, whole
 from shipyard.files.kubernetes.scalars import boolean, is_variable, object_name, text
 from shipyard.files.kubernetes.tree import Template, node
 
+NAME = "$(metadata.name)"
+"""Stands for the name of a StatefulSet's replica, which each container is given where it is made."""
+POD_NAME = "statefulset.kubernetes.io/pod-name"
 _REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 
 VARIABLE = Fields(
@@ -53,8 +56,9 @@ FIELD_REF = Fields(
     "a reference to a field",
     done(
         "fieldPath",
-        "`metadata.namespace`, `metadata.labels['NAME']`, `metadata.annotations['NAME']`, `spec.nodeName`, "
-        "`spec.serviceAccountName`; others are known only once a pod runs",
+        "`metadata.namespace`, `metadata.name` of a Pod or StatefulSet, `metadata.labels['NAME']`, "
+        "`metadata.annotations['NAME']`, `spec.nodeName`, `spec.serviceAccountName`; "
+        "others are known only once a pod runs",
         text,
     ),
     passed("apiVersion"),
@@ -68,13 +72,17 @@ RESOURCE_REF = Fields(
 
 
 class Facts(Struct, frozen=True):
-    """What is known of a pod before it runs. `resources`: amounts by `limits.cpu`, of each container."""
+    """What is known of a pod before it runs. `resources`: amounts by `limits.cpu`, of each container.
+
+    `name`: what it is called, "" where that is not known.
+    """
 
     namespace: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     account: str
     resources: Mapping[str, Mapping[str, Value]]
+    name: str = ""
 
 
 class Variables(Struct):
@@ -206,6 +214,8 @@ def _field(value: Value, facts: Facts) -> str:
 def field(value: Value, path: str, facts: Facts) -> str:
     """What a field of the pod is. Raises FileError where only a running pod has it."""
     match = re.fullmatch(r"metadata\.(labels|annotations)\['([^']+)'\]", path)
+    if match is not None and match[2] == POD_NAME and facts.name:
+        return facts.name
     if match is not None:
         return (facts.labels if match[1] == "labels" else facts.annotations).get(match[2], "")
     match path:
@@ -216,8 +226,11 @@ def field(value: Value, path: str, facts: Facts) -> str:
         case "spec.nodeName":
             return Template("{{ inventory_hostname }}")
         case "metadata.name":
+            if facts.name:
+                return facts.name
             raise value.error(
-                "metadata.name is not known before a replica runs", hint="HOSTNAME is the container's own name"
+                "metadata.name is not known before a replica runs",
+                hint="a StatefulSet's is; HOSTNAME is the container's own name",
             )
         case "metadata.uid" | "status.podIP" | "status.podIPs" | "status.hostIP" | "status.hostIPs":
             raise value.error(f"{path} is not known before a replica runs, and is not carried out")

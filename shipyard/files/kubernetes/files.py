@@ -9,7 +9,7 @@ from typing import Any
 from shipyard.files.compose.value import Value
 from shipyard.files.composefile.nodes import Node
 from shipyard.files.kubernetes.data import Data, Scope
-from shipyard.files.kubernetes.environment import FIELD_REF, RESOURCE_REF, Facts, field, resource
+from shipyard.files.kubernetes.environment import FIELD_REF, NAME, RESOURCE_REF, Facts, field, resource
 from shipyard.files.kubernetes.fields import Fields, done, itself, need, refused
 from shipyard.files.kubernetes.scalars import boolean, object_name, text, whole
 from shipyard.files.kubernetes.tree import Template, node
@@ -172,4 +172,9 @@ def _content(item: Value, said: Mapping[str, Any], facts: Facts) -> str:
     for whole_of, pairs in (("metadata.labels", facts.labels), ("metadata.annotations", facts.annotations)):
         if path == whole_of:
             return "".join(f'{key}="{word}"\n' for key, word in sorted(pairs.items()))
-    return field(at.child("fieldPath", None), path, facts)
+    found = field(at.child("fieldPath", None), path, facts)
+    if found == NAME:
+        raise at.child("fieldPath", None).error(
+            f"{path} is another for each replica, and files are the same", hint="a variable can have it"
+        )
+    return found

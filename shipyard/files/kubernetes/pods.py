@@ -112,11 +112,12 @@ def pod(
     *,
     per_node: bool = False,
     job: bool = False,
+    name: str = "",
 ) -> Pod | None:
     """None where no container could be read, which is noted.
 
     `metadata`: of the template. `restarts`: the restart policies that the workload allows, its default first.
-    `own`: keys of volumes by the names of claim templates.
+    `own`: keys of volumes by the names of claim templates. `name`: what it is called, where that is known.
     """
     head = TEMPLATE_METADATA.read(metadata) if metadata is not None else {}
     notes = _annotations(head.get("annotations"))
@@ -134,7 +135,7 @@ def pod(
         for each in (*items, *before)
         if isinstance(each.data, dict)
     }
-    facts = Facts(scope.name, head.get("labels", {}), notes, account or "default", known)
+    facts = Facts(scope.name, head.get("labels", {}), notes, account or "default", known, name)
     volumes = Volumes(scope, facts, owner, per_node, own=dict(own))
     volumes.read(got.get("volumes"), [*items, *before])
     context = security.pod(got.get("securityContext"))

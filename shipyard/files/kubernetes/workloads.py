@@ -7,10 +7,11 @@ from typing import Any
 
 from shipyard.base.record import Struct, field
 from shipyard.files.compose.value import Value
-from shipyard.files.composefile.nodes import Node
+from shipyard.files.composefile.nodes import Node, bare
 from shipyard.files.kubernetes import data, pods, updates
 from shipyard.files.kubernetes.data import Scope
-from shipyard.files.kubernetes.fields import Fields, done, itself, need, passed, refused, said, warn
+from shipyard.files.kubernetes.environment import NAME
+from shipyard.files.kubernetes.fields import Fields, done, itself, need, passed, refused, said
 from shipyard.files.kubernetes.objects import METADATA, Object
 from shipyard.files.kubernetes.pods import TEMPLATE, Pod
 from shipyard.files.kubernetes.scalars import object_name, whole, word
@@ -43,10 +44,10 @@ REPLICA_SET = Fields(
 STATEFUL_SET = Fields(
     "a StatefulSet's spec",
     *_COMMON,
-    done("replicas", "`deploy.replicas`; they are numbered from 1", whole()),
+    done("replicas", "`deploy.replicas`", whole()),
     done(
         "serviceName",
-        "single replicas are found as `NAME-1` and `1.NAME.NAMESPACE`, by the StatefulSet's own name",
+        "replicas are found as `NAME-0.SERVICE` and `NAME-0.SERVICE.NAMESPACE.svc.cluster.local`",
         object_name,
     ),
     done("podManagementPolicy", "`x-shipyard.order`", word("OrderedReady", "Parallel")),
@@ -60,7 +61,7 @@ STATEFUL_SET = Fields(
         {"whenDeleted": "Retain"},
         {"whenScaled": "Retain"},
     ),
-    said("ordinals", "has no effect: replicas are numbered from 1"),
+    done("ordinals", "`x-shipyard.names_from`", itself),
     _HISTORY,
 )
 DAEMON_SET = Fields(
@@ -70,6 +71,7 @@ DAEMON_SET = Fields(
     done("minReadySeconds", "`update_config.monitor`", whole()),
     _HISTORY,
 )
+ORDINALS = Fields("a StatefulSet's ordinals", done("start", "the number of the first replica, else 0", whole()))
 CLAIM_TEMPLATE = Fields(
     "a volume claim template",
     *(passed(name) for name in ("apiVersion", "kind", "status")),
@@ -140,7 +142,7 @@ def _pod(item: Object, scope: Scope) -> Workload | None:
             name: said_ for name, said_ in notes.items() if name.startswith("kubectl.kubernetes.io/")
         }
     own = Value(kept, metadata.path, metadata.reading)
-    made = pods.pod(got["spec"], own, scope, item.name, ("Always", "OnFailure", "Never"), {})
+    made = pods.pod(got["spec"], own, scope, item.name, ("Always", "OnFailure", "Never"), {}, name=item.name)
     if made is not None and made.deadline is not None:
         raise got["spec"].child("activeDeadlineSeconds", None).error("is carried out for jobs only")
     return Workload(item, item.name, made) if made is not None else None
@@ -157,7 +159,8 @@ def template(
     need(got["template"], "spec")
     if "spec" not in head:
         return None
-    pod = pods.pod(head["spec"], head.get("metadata"), scope, item.name, ("Always",), own, per_node=per_node)
+    name = NAME if item.kind == "StatefulSet" else ""
+    pod = pods.pod(head["spec"], head.get("metadata"), scope, item.name, ("Always",), own, per_node=per_node, name=name)
     if pod is None:
         return None
     if pod.deadline is not None:
@@ -211,13 +214,15 @@ def _stateful_set(item: Object, spec: Value, got: Mapping[str, Any], scope: Scop
     order = "parallel" if got.get("podManagementPolicy") == "Parallel" else "ordered"
     pod.own["order"] = node(spec.child("podManagementPolicy", None), order)
     pod.own["stable_names"] = node(at, True)
-    pod.own["peer_names"] = node(spec.child("serviceName", None), True)
-    warn(
-        spec.child("replicas", None),
-        f"replicas are numbered from 1, and found as {item.name}-1 and 1.{item.name}.{scope.name}, where Kubernetes "
-        f"begins with {item.name}-0"
-        + (f", found as {item.name}-0.{got['serviceName']}" if "serviceName" in got else ""),
-    )
+    first = ORDINALS.read(got["ordinals"]).get("start", 0) if "ordinals" in got else 0
+    if first != 1:
+        pod.own["names_from"] = node(spec.child("ordinals", None), first)
+    if "serviceName" in got:
+        name = f"{got['serviceName']}.{scope.name}"
+        domains = [got["serviceName"], name, f"{name}.svc", f"{name}.svc.cluster.local"]
+        pod.own["peer_domains"] = node(spec.child("serviceName", None), domains)
+    if any(NAME in str(bare(each)) for each in (*pod.service.values(), *pod.own.values())):
+        pod.own["name_token"] = node(at, NAME)
     update: dict[str, Any] = {}
     with spec.reading.collect():
         updates.of_set(got)

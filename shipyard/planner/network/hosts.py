@@ -25,9 +25,10 @@ _HEAD = (
 
 
 class Directory(Struct, frozen=True):
-    """Names on each network: (stack whose service is called so, name, addresses)."""
+    """Names on each network: (stack whose service is called so, name, addresses). `full`: first in their lines."""
 
     names: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]]
+    full: frozenset[str] = frozenset()
 
 
 def directory(world: World, ready: Sequence[Endpoint]) -> Directory:
@@ -36,12 +37,14 @@ def directory(world: World, ready: Sequence[Endpoint]) -> Directory:
     for endpoint in ready:
         by_service[endpoint.stack, endpoint.service].append(endpoint)
     names: defaultdict[str, list[tuple[str, str, tuple[str, ...]]]] = defaultdict(list)
+    full: set[str] = set()
     for stack, service, networks in endpoints.served(world):
         name = stack.revision.stack
         replicas = by_service[name, service.name]
+        full |= {called for each in replicas for called in full_names(service, each.slot)[:1]}
         for network in networks:
             names[network] += _of_service(world, name, service, network, replicas)
-    return Directory({network: tuple(sorted(found)) for network, found in names.items()})
+    return Directory({network: tuple(sorted(found)) for network, found in names.items()}, frozenset(full))
 
 
 def _of_service(
@@ -58,9 +61,17 @@ def _of_service(
     yield stack, f"{service.name}.{stack}", addresses
     for slot, address in sorted(own.items()):
         if service.stable_names:
-            yield stack, f"{service.name}-{slot}", (address,)
+            for called in (service.stable_name(slot), *full_names(service, slot)):
+                yield stack, called, (address,)
         if service.peer_names:
             yield stack, f"{slot}.{service.name}.{stack}", (address,)
+
+
+def full_names(service: ServiceSpec, slot: int) -> tuple[str, ...]:
+    """A replica's name with the domains that it is found in, the longest first, which is what `hostname -f` says."""
+    name = service.stable_name(slot)
+    found = sorted(service.peer_domains, key=lambda domain: (-domain.count("."), domain))
+    return tuple(f"{name}.{domain}" for domain in found) if service.stable_names else ()
 
 
 def clashes(found: Directory) -> Iterator[Blocked]:
@@ -87,6 +98,7 @@ class Wanted(Struct, frozen=True):
     addresses: tuple[tuple[str, str], ...]
     hostname: str
     gateway: str
+    full_names: tuple[str, ...] = ()
 
 
 def compose(wanted: Iterable[Wanted], found: Directory) -> WriteHosts:
@@ -114,13 +126,13 @@ def _lines(networks: Sequence[str], found: Directory) -> Iterator[str]:
                     if name not in lines[address]:
                         lines[address].append(name)
     for address, names in sorted(lines.items()):
-        yield f"{address}\t{' '.join(names)}"
+        yield f"{address}\t{' '.join(sorted(names, key=lambda name: name not in found.full))}"
 
 
 def _own(each: Wanted) -> Iterator[str]:
     """What the container itself is called, and what its people wrote."""
     spec = each.spec
-    names = [each.hostname]
+    names = [*each.full_names, each.hostname]
     if spec.domainname:
         names.insert(0, f"{each.hostname}.{spec.domainname}")
     for _, address in each.addresses[:1]:

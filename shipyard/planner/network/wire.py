@@ -9,11 +9,12 @@ else than then is asked for the details first (`World.inspect`), so that only wh
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from shipyard.base.record import replace
 from shipyard.base.text import one_line
+from shipyard.model import labels
 from shipyard.model.netbook import Endpoint, Wired
 from shipyard.model.observed import Container
 from shipyard.model.plan import (
@@ -393,8 +394,16 @@ def _wanted_hosts(world: World, node: str) -> Iterator[hosts.Wanted]:
             if mine and (not member or name not in wanted):
                 gateway = _gateway(world, node, mine[0][0])
                 spec = step.spec
-                wanted[name] = hosts.Wanted(node, name, spec, mine, hosts.hostname_of(spec, name), gateway)
+                called = _called(world, dict(step.labels))
+                wanted[name] = hosts.Wanted(node, name, spec, mine, hosts.hostname_of(spec, name), gateway, called)
     yield from sorted(wanted.values(), key=attrgetter("container"))
+
+
+def _called(world: World, said: Mapping[str, str]) -> tuple[str, ...]:
+    """The full names of a replica that is made now, by its labels."""
+    service = world.service(said.get(labels.STACK, ""), said.get(labels.SERVICE, ""))
+    slot = said.get(labels.SLOT, "")
+    return hosts.full_names(service, int(slot)) if service is not None and slot.isdigit() else ()
 
 
 def _file_of(world: World, node: str, box: Container) -> hosts.Wanted | None:
@@ -410,7 +419,8 @@ def _file_of(world: World, node: str, box: Container) -> hosts.Wanted | None:
         return None
     gateway = _gateway(world, node, addresses[0][0])
     name = box.name.partition(".")[0]
-    return hosts.Wanted(node, name, spec, addresses, hosts.hostname_of(spec, name), gateway)
+    called = hosts.full_names(service, key[2])
+    return hosts.Wanted(node, name, spec, addresses, hosts.hostname_of(spec, name), gateway, called)
 
 
 def _gateway(world: World, node: str, network: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shipyard.model.spec import Attachment, ContainerSpec, Mount, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.base.record import replace
+from shipyard.model.spec import Attachment, ContainerSpec, Member, Mount, ServiceSpec, StackSpec, VolumeSpec
 
 TEMPLATE = ContainerSpec(
     "db:1",
@@ -24,6 +25,20 @@ def test_each_replica_has_its_volume_its_host_name_and_its_alias() -> None:
     assert [mount.source for mount in second.mounts] == ["s_data_2", "s_both"]
     assert second.hostname == "db-2"
     assert second.networks == (Attachment("s_default", ("db", "db-2")),)
+
+
+def test_names_begin_where_they_are_said_to_and_stand_where_their_token_does() -> None:
+    side = Member("side", "sidecar", ContainerSpec("side:1", command=("--of", "@ME@")))
+    inside = replace(
+        TEMPLATE, environment=(("HOST", "@ME@.db"), ("TZ", "UTC")), entrypoint=("run", "@ME@"), members=(side,)
+    )
+    service = ServiceSpec("db", inside, stable_names=True, names_from=0, name_token="@ME@")
+    first = service.container_for("n1", 1)
+    assert first.hostname == "db-0"
+    assert first.networks == (Attachment("s_default", ("db", "db-0")),)
+    assert first.environment == (("HOST", "db-0.db"), ("TZ", "UTC"))
+    assert (first.entrypoint, first.command) == (("run", "db-0"), None)
+    assert first.members[0].container.command == ("--of", "db-0")
 
 
 @pytest.mark.parametrize(

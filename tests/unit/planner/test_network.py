@@ -205,6 +205,37 @@ def test_who_may_connect_is_in_the_rules_of_routed_and_bridged_packets(fleet: Si
     assert table.count("sy_guard_0") == 2 or "sy_guard_0" in text
 
 
+def hosts_files(fleet: SimulatedFleet, declared: tuple[DesiredStack, ...]) -> dict[str, list[str]]:
+    """The last text of each container's hosts file, by the part of the name that stays, and all of its first texts."""
+    written: dict[str, list[str]] = {}
+    for _ in range(6):
+        for step in steps(fleet.one_pass(declared), WriteHosts):
+            for file in step.files:
+                text = step.shared[file.shared] + "".join(f"{line}\n" for line in file.lines)
+                written.setdefault(file.container.rpartition("-")[0], []).append(text)
+    return written
+
+
+def addresses(text: str, name: str) -> list[str]:
+    return [line.split("\t")[0] for line in text.splitlines() if name in line.split("\t")[-1].split()]
+
+
+def test_replicas_are_found_by_name_and_domain_and_know_their_own_before_they_are_ready(fleet: SimulatedFleet) -> None:
+    domains = ("nginx", "nginx.s.svc.cluster.local", "nginx.s")
+    own: dict[str, Any] = {"stable_names": True, "names_from": 0, "peer_domains": domains, "endpoint_mode": "dnsrr"}
+    written = hosts_files(fleet, stacks(web(replicas=2, **own), web("other", replicas=1)))
+    (other,) = (texts[-1] for name, texts in written.items() if "other" in name)
+    zero, one = addresses(other, "web-0"), addresses(other, "web-1")
+    assert len(zero) == len(one) == 1 and zero != one
+    assert addresses(other, "web-2") == []
+    for domain in domains:
+        assert addresses(other, f"web-0.{domain}") == zero, domain
+    line = next(line for line in other.splitlines() if "web-0" in line)
+    assert line.split("\t")[1].split()[0] == "web-0.nginx.s.svc.cluster.local"  # what `hostname -f` says
+    first = written["s-web-1"][0]
+    assert addresses(first, "web-0.nginx") == addresses(first, "web-0") == zero
+
+
 def test_a_store_that_was_lost_finds_the_addresses_as_they_were(fleet: SimulatedFleet) -> None:
     fleet.converge(stacks(web()))
     before = {box.name: box.networks for node in fleet.nodes.values() for box in node.boxes.values()}
