@@ -58,12 +58,11 @@ class Found(Struct):
             self.values[key] = [value]
 
     def _jump(self, value: Value) -> None:
-        """A jump host is also the word that there is no ProxyCommand; `none` leaves it to a later one."""
+        """The first of jump host and command counts; `none` rules out a later jump host, not a later command."""
         if not names.split_jumps(value.words[0]):
             self.values.setdefault("proxyjump", [Value((), value.where)])
         elif not self.values.keys() & {"proxyjump", "proxycommand"}:
             self.values["proxyjump"] = [value]
-            self.values["proxycommand"] = [Value(("none",), value.where)]
 
 
 class _Line(Struct, frozen=True):

@@ -283,6 +283,21 @@ def test_a_certificate_without_names_is_for_all(place: Place) -> None:
     assert place.login() == b"fine\n"
 
 
+def test_an_authority_that_signs_with_sha_1(place: Place) -> None:
+    authority = make_key(place.folder / "old", "rsa")
+    place.show_certificate("-h", "-t", "ssh-rsa", "-n", "127.0.0.1", authority=authority)
+    place.config(f"IdentityFile {place.key()}")
+    place.trust(place.authority(key=authority))
+    assert not place.ssh_logs_in()
+    error = place.login()
+    assert isinstance(error, HostKeyUnknown)
+    assert "is signed with SHA-1" in str(error)
+    place.show_certificate("-h", "-n", "127.0.0.1", authority=authority)
+    place.config(f"IdentityFile {place.folder / 'key'}")
+    assert place.ssh_logs_in()
+    assert place.login() == b"fine\n"
+
+
 def test_an_authority_that_is_revoked(certified: Place) -> None:
     certified.trust(certified.authority(), certified.authority("*", marker="@revoked"))
     assert not certified.ssh_logs_in()
