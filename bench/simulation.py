@@ -109,7 +109,8 @@ def _stack(name: str, services: Iterable[ServiceSpec], names: tuple[str, ...]) -
     spec = StackSpec(
         name,
         own,
-        tuple(NetworkSpec(f"{name}_{key}", key, internal=key == "back") for key in ("back", "default")),
+        # each node's own: so many stacks on so many nodes would take more blocks than the usual range has
+        tuple(NetworkSpec(f"{name}_{key}", key, "bridge", internal=key == "back") for key in ("back", "default")),
         tuple(
             VolumeSpec(mount.source, mount.source)
             for service in own

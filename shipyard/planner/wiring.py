@@ -54,15 +54,14 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
             world.wave.blocked.append(Blocked(target, *problem))
             return None
         try:
-            outdated = there is None or _outdated(world, network, there, node)
+            if there is None or _outdated(world, network, there, node):
+                owner = world.spanning[network.name][0] if network.name in world.spanning else stack
+                draft = _make(world, owner, network, there, node)
+                if draft is not None:
+                    drafts.append(draft)
         except RangeExhaustedError as error:
             world.wave.blocked.append(addressing.blocked(target, error))
             return None
-        if outdated:
-            owner = world.spanning[network.name][0] if network.name in world.spanning else stack
-            draft = _make(world, owner, network, there, node)
-            if draft is not None:
-                drafts.append(draft)
     return tuple(drafts)
 
 
@@ -170,10 +169,16 @@ def _problem(world: World, network: NetworkSpec, there: ObservedNetwork | None, 
 def _make(
     world: World, stack: DesiredStack, network: NetworkSpec, there: ObservedNetwork | None, node: str
 ) -> Draft | None:
-    """A network whose declaration changed is emptied, removed and made again; its containers live on."""
+    """A network whose declaration changed is emptied, removed and made again; its containers live on.
+
+    Raises RangeExhaustedError, before anything is drafted.
+    """
     key = (node, CreateNetwork, network.name)
     if key in world.wave.once:
         return world.wave.once[key]
+    if spans(network):
+        network = addressing.on_node(world, network, node)
+        network = replace(network, mtu=mtu_of(world, network))
     needs: tuple[Draft, ...] = ()
     if there is not None:
         emptied = tuple(
@@ -191,9 +196,6 @@ def _make(
         step = RemoveNetwork(there.id, there.name)
         why = "its declaration changed"
         needs = (world.wave.add(node, Phase.PREPARE, network.name, "NetworkChanged", why, step, emptied),)
-    if spans(network):
-        network = addressing.on_node(world, network, node)
-        network = replace(network, mtu=mtu_of(world, network))
     said = {
         **dict(network.labels),
         labels.CLUSTER: world.situation.cluster,

@@ -34,6 +34,7 @@ from shipyard.model.wire import Item, LocalAddress, ObservedWiring
 from shipyard.planner.network.book import mac_of, open_book
 from shipyard.planner.network.compare import differences
 from shipyard.planner.network.rules import choice
+from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 
 NODES = ("n1", "n2", "n3")
@@ -286,3 +287,13 @@ def test_differences_are_told_in_words_and_only_what_differs_is_mended() -> None
     setting = Item("sysctl", "net.ipv4.conf.v.route_localnet", "1", "setting of v")
     remade = differences((link, setting), (moved, setting))
     assert [each.detail for each in remade][1:] == ["setting of v goes with the device v"]
+
+
+def test_a_range_without_a_block_left_holds_up_who_needs_one_and_nobody_else(fleet: SimulatedFleet) -> None:
+    """Half of the range is a block, and the other half has the nodes' own addresses in it: one node gets one."""
+    wanted = (web(), web("apart", networks=(), network_mode="none"))
+    decided = plan(replace(fleet.situation(stacks(*wanted)), ranges=Ranges(containers="10.208.0.0/16", block=17)))
+    made = [step.name.split("-")[1] for step in steps(decided, CreateContainer)]
+    assert sorted(made) == ["apart", "apart", "apart", "web"]
+    assert [each.reason for each in decided.blocked] == ["RangeExhausted"] * 2
+    assert "network.containers in shipyard.toml" in decided.blocked[0].detail
