@@ -543,6 +543,7 @@ class NetworkSpec(Struct, frozen=True, cache_hash=True):
 
     `driver`: routed, vxlan or wireguard for one that spans nodes, bridge (as None) for one of each node's own, or one
     of the runtime's own (`macvlan`, …). `mtu`, `device` (the bridge's name): chosen by the planner, not by people.
+    `subnet6` and so on: of IPv6, beside those of IPv4 (alone they are `subnet` and so on).
     """
 
     name: str
@@ -559,6 +560,9 @@ class NetworkSpec(Struct, frozen=True, cache_hash=True):
     external: bool = False
     mtu: int | None = None
     device: str | None = None
+    subnet6: str | None = None
+    gateway6: str | None = None
+    ip_range6: str | None = None
 
 
 class VolumeSpec(Struct, frozen=True):

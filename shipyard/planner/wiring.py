@@ -21,6 +21,7 @@ from shipyard.model.plan import (
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec
 from shipyard.planner.network import addressing
+from shipyard.planner.network.addressing import version_of
 from shipyard.planner.network.book import RangeExhaustedError
 from shipyard.planner.network.members import mtu_of, problem_of
 from shipyard.planner.network.spanning import spans
@@ -158,12 +159,34 @@ def _problem(world: World, network: NetworkSpec, there: ObservedNetwork | None, 
     if network.external:
         missing = f"the external network {network.name} does not exist on {node}"
         return ("NetworkMissing", missing) if there is None else None
+    if there is None and (found := _no_ipv6(world, network, node)):
+        return found
     if there is not None and not _ours(world, there):
         return (
             "NetworkForeign",
             f"{node} has a network {network.name} that shipyard did not make; remove it, or declare it external",
         )
     return None
+
+
+DOCKER_WITH_IPV6_POOLS = (27, 0)
+"""Since when docker gives IPv6 addresses from a range of its own choice."""
+
+
+def _no_ipv6(world: World, network: NetworkSpec, node: str) -> tuple[str, str] | None:
+    """Why a node can't make a network that is to have IPv6 as well."""
+    facts = world.seen[node].facts
+    written = any(":" in (subnet or "") for subnet in (network.subnet, network.subnet6))
+    known = version_of(facts.runtime_version)
+    if not network.enable_ipv6 or written or facts.runtime != "docker" or known == (0, 0):
+        return None
+    if known >= DOCKER_WITH_IPV6_POOLS:
+        return None
+    return (
+        "SubnetMissing",
+        f"the docker {facts.runtime_version} of {node} has no IPv6 addresses to give to {network.name}: "
+        "add one of your own to the network's ipam.config, such as {subnet: fd5a:7e11:1::/64}",
+    )
 
 
 def _make(

@@ -61,6 +61,9 @@ class Client:
                 ("subnet", network.subnet),
                 ("gateway", network.gateway),
                 ("ip-range", network.ip_range),
+                ("subnet", network.subnet6),
+                ("gateway", network.gateway6),
+                ("ip-range", network.ip_range6),
             )
             if value
         ]

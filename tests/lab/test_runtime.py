@@ -293,6 +293,16 @@ def test_a_network_takes_its_bridge_along_also_where_that_was_made_before_any_co
     assert "10.213.8." not in node.sh("ip -o -4 address").stdout.decode()
 
 
+def test_a_network_of_both_families(node: RuntimeNode) -> None:
+    network = NetworkSpec("t_six", "six", enable_ipv6=True, subnet="10.213.7.0/24", subnet6="fd5a:7e11:7::/64")
+    node.must(node.dialect.create_network(network, LABELS))
+    (seen,) = node.probe().networks
+    assert set(seen.subnets) == {"10.213.7.0/24", "fd5a:7e11:7::/64"}
+    node.create("six", sleeper(networks=(Attachment("t_six"),)))
+    addresses = node.inside("six", "ip -o addr")
+    assert "10.213.7." in addresses and "fd5a:7e11:7::" in addresses
+
+
 def test_a_mac_address_and_one_network(node: RuntimeNode) -> None:
     node.must(node.dialect.create_network(NetworkSpec("t_m", "m", subnet="10.213.9.0/24"), LABELS))
     node.create("mac", sleeper(networks=(Attachment("t_m", ("x",), "10.213.9.9", mac_address="02:42:0a:d5:09:09"),)))

@@ -67,10 +67,18 @@ ACROSS = ("routed", "vxlan", "wireguard")
 
 
 def _ipam_config(value: Value) -> dict[str, Any]:
-    items = value.items()
-    if len(items) > 1:
-        raise value.error("several address ranges for one network are not carried out yet")
-    return IPAM_CONFIG.read(items[0]) if items else {}
+    """One entry, or one of each family; then what is said of IPv6 has a 6 behind its name."""
+    found = [(item, IPAM_CONFIG.read(item)) for item in value.items()]
+    if len(found) < 2:
+        return found[0][1] if found else {}
+    families = [":" in got.get("subnet", "") for _, got in found]
+    if len(found) > 2 or families[0] == families[1]:
+        raise value.error("several address ranges of one family for one network are not carried out yet")
+    (_, four), (_, six) = sorted(found, key=lambda each: ":" in each[1].get("subnet", ""))
+    if "subnet" not in four or four.keys() != six.keys():
+        # podman tells which gateway is whose by their order alone
+        raise value.error("takes a subnet in each of two ranges, and gateway and ip_range in both or in neither")
+    return {**four, **{f"{key}6": said for key, said in six.items()}}
 
 
 def _ipam_driver(value: Value) -> None:
@@ -80,7 +88,7 @@ def _ipam_driver(value: Value) -> None:
 
 IPAM = Table(
     "ipam",
-    Key("config", "list", "One entry with `subnet`, `gateway`, `ip_range`.", _ipam_config),
+    Key("config", "list", "An entry with `subnet`, `gateway`, `ip_range`; two for IPv4 and IPv6.", _ipam_config),
     Key("driver", "`default`", "The runtime's own.", _ipam_driver, "`default`"),
     not_yet("options"),
 )
@@ -112,7 +120,7 @@ NETWORK = Table(
     Key("internal", "boolean", "No way out of it.", boolean, "`false`"),
     Key("attachable", "boolean", "Others may join it.", boolean, "`false`"),
     Key("enable_ipv4", "`true`", "IPv4 addresses.", _enable_ipv4, "`true`"),
-    Key("enable_ipv6", "boolean", "IPv6 addresses as well.", boolean, "`false`"),
+    Key("enable_ipv6", "boolean", "IPv6 addresses as well, on a network of each node's own.", boolean, "`false`"),
     Key("ipam", "mapping", "Addresses: `config` with `subnet`, `gateway`, `ip_range`.", IPAM.read),
 )
 OWN_OF_VOLUME = Table(
@@ -172,6 +180,11 @@ def network(value: Value, stack: str, key: str) -> NetworkSpec:
         raise value.error(
             f"has driver {kept['driver']}, whose addresses shipyard gives out, so ipam can't be said",
             hint="network.containers in shipyard.toml is the range that they are from",
+        )
+    if kept.get("driver") in ACROSS and kept.get("enable_ipv6"):
+        raise value.child("enable_ipv6", value.data["enable_ipv6"]).error(
+            f"is not carried out with driver {kept['driver']}: networks across nodes have IPv4 addresses alone",
+            hint="driver: bridge gives each node a network of its own, with IPv6",
         )
     return NetworkSpec(name, key, **kept, **ipam)
 

@@ -37,7 +37,7 @@ def _let_in(world: World, driver: str, node: str) -> Pairs:
     another one, all are. Up to 27 docker has no such rule, and does not know the options.
     """
     facts = world.seen[node].facts if node in world.seen else Facts()
-    since = _version(facts.runtime_version) if facts.runtime == "docker" else (0, 0)
+    since = version_of(facts.runtime_version) if facts.runtime == "docker" else (0, 0)
     if since < (28, 0):
         return ()
     names = names_of(world.situation.cluster)
@@ -47,7 +47,7 @@ def _let_in(world: World, driver: str, node: str) -> Pairs:
     return (("com.docker.network.bridge.gateway_mode_ipv4", "nat-unprotected"),)
 
 
-def _version(text: str) -> tuple[int, int]:
+def version_of(text: str) -> tuple[int, int]:
     """`28.2.1+dfsg1` as (28, 2); (0, 0) where it is no version."""
     found = re.match(r"(\d{1,6})\.(\d{1,6})", text)
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -67,7 +67,7 @@ def _anew(situation: Situation, network: NetworkSpec, of: Users) -> str:
 
 def configured(network: NetworkSpec) -> str:
     """What the file says that only a network of the runtime's own can have, "" for nothing."""
-    if network.subnet is not None or network.ip_range is not None:
+    if network.subnet is not None or network.subnet6 is not None or network.ip_range is not None:
         return "ipam"
     if network.enable_ipv6:
         return "enable_ipv6"

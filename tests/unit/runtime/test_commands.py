@@ -77,6 +77,27 @@ def test_networks() -> None:
     assert "--ipv6" not in command.argv
 
 
+@pytest.mark.parametrize("runtime", ["docker", "podman"])
+def test_a_network_of_both_families(runtime: str) -> None:
+    network = NetworkSpec(
+        "s_n",
+        "n",
+        enable_ipv6=True,
+        subnet="10.0.0.0/24",
+        gateway="10.0.0.1",
+        subnet6="fd00::/64",
+        gateway6="fd00::1",
+    )
+    (command,) = by_name(runtime).create_network(network, OURS)
+    assert [word for word in command.argv if word.startswith(("--subnet", "--gateway", "--ipv6"))] == [
+        "--ipv6",
+        "--subnet=10.0.0.0/24",
+        "--gateway=10.0.0.1",
+        "--subnet=fd00::/64",
+        "--gateway=fd00::1",
+    ]
+
+
 def test_joining_a_network() -> None:
     attachment = Attachment("n", ("a",), "10.0.0.2", "fd00::2", "02:00:00:00:00:02")
     (podman,) = by_name("podman").connect("x", attachment)

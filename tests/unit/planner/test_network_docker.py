@@ -1,4 +1,4 @@
-"""docker 28 and later has to be told to let in what other nodes send straight to its containers."""
+"""What the version of docker changes about networks: who is let in, and whether there are IPv6 addresses to give."""
 
 from __future__ import annotations
 
@@ -102,3 +102,25 @@ def test_the_network_of_a_docker_that_was_upgraded_is_made_anew() -> None:
     decided = plan(upgraded.situation(stack(driver="vxlan")))
     assert any(isinstance(each.step, RemoveNetwork) for each in decided.actions)
     assert emitted(decided, "docker") == [TRUSTED + DEVICES.vxlan]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "version", "network", "refused"),
+    [
+        ("docker", "20.10.24+dfsg1", {}, True),
+        ("docker", "26.1.4", {"subnet": "10.9.0.0/24"}, True),
+        ("docker", "20.10.24+dfsg1", {"subnet": "10.9.0.0/24", "subnet6": "fd00::/64"}, False),
+        ("docker", "20.10.24+dfsg1", {"subnet": "fd00::/64"}, False),
+        ("docker", "27.0.3", {}, False),
+        ("docker", "", {}, False),
+        ("podman", "4.3.1", {}, False),
+    ],
+)
+def test_a_docker_that_has_no_ipv6_addresses_to_give_is_told_before_anything_is_made(
+    runtime: str, version: str, network: dict[str, Any], refused: bool
+) -> None:
+    decided = plan(fleet(runtime, version).situation(stack(enable_ipv6=True, **network)))
+    assert any(isinstance(each.step, CreateNetwork) for each in decided.actions) != refused
+    assert [(each.reason, each.detail.partition(" to give ")[0]) for each in decided.blocked] == (
+        [("SubnetMissing", f"the docker {version} of n1 has no IPv6 addresses")] if refused else []
+    )
