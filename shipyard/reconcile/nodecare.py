@@ -15,6 +15,7 @@ from shipyard.model.observed import ObservedNode, Silent
 from shipyard.model.progress import Unwatched
 from shipyard.model.request import HostKey, NodeCheck
 from shipyard.planner.network import choosing
+from shipyard.planner.network.tables import without_nft
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.looking import look, remember_nodes
 from shipyard.reconcile.membership import Membership
@@ -68,6 +69,10 @@ def _seen(node: ObservedNode) -> NodeCheck:
     elif not facts.systemd:
         why = "no systemd: nothing on it brings networks across nodes back after a reboot; the next pass does"
         problems.append((why, "have /var/lib/shipyard/*/net/up run at boot, before the runtime starts"))
+    if node.wiring is not None and without_nft(node.wiring):
+        problems.append(
+            ("no nft: networks across nodes go by iptables, and can't have x-shipyard.allow", "install nftables")
+        )
     return NodeCheck(
         node.name,
         ok=True,

@@ -88,3 +88,6 @@ def test_who_may_connect_is_not_promised_where_nothing_keeps_it(bare: Fleet) -> 
     bare.write("shop.yml", guarded)
     said = bare.shipyard("plan", "shop.yml").stdout
     assert "node2 lacks nft (in the package nftables)" in " ".join(said.split())
+    checked = bare.shipyard("nodes", "check", "-o", "json").json
+    found = {node["name"]: str(node["problems"]) for node in checked}
+    assert {name for name, problems in found.items() if "no nft" in problems} == set(WITHOUT)

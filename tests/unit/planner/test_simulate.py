@@ -10,6 +10,7 @@ from shipyard.model.memory import Placement
 from shipyard.model.node import Availability
 from shipyard.model.outlook import Fullness, Outlook
 from shipyard.model.situation import Situation
+from shipyard.model.spec import Attachment, NetworkSpec
 from shipyard.planner.simulate import outlook
 from tests.unit.planner.fleets import GIB, situation_of
 
@@ -57,6 +58,18 @@ def test_nodes_less_than_it_takes() -> None:
     (nowhere,) = found.without_place
     assert (nowhere.target, nowhere.kind, nowhere.after) == ("s/api.3", "unschedulable", None)
     assert nowhere.why == "can't stay on c, and 0 of 2 nodes fit: 2 lack memory (needs 7 GiB)"
+
+
+def test_a_port_that_every_node_answers_on_takes_no_place_where_the_network_spans_nodes() -> None:
+    (stack,) = situation_of({"nodes": NODES, "web": {"replicas": 5, "port": 8080}}).stacks
+    web = stack.revision.spec.services[0]
+    container = replace(web.container, network_mode=None, networks=(Attachment("s_default"),))
+    now = situation_of({"nodes": NODES})
+    for driver, without_place in ((None, 0), ("vxlan", 0), ("bridge", 2)):
+        networks = (NetworkSpec("s_default", "default", driver=driver),)
+        spec = replace(stack.revision.spec, services=(replace(web, container=container),), networks=networks)
+        wished = replace(now, stacks=(replace(stack, revision=replace(stack.revision, spec=spec)),))
+        assert len(outlook(now, wished).without_place) == without_place, driver
 
 
 def test_what_a_volume_pins_is_held() -> None:
