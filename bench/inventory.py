@@ -48,7 +48,13 @@ def measure(repeat: int) -> list[Row]:
                     target=TIMES,
                     least=True,
                 ),
-                Row(f"{what}: CPU", tuple(cost.cpu for cost in costs)),
+                Row(
+                    f"{what}: CPU",
+                    tuple(cost.cpu for cost in costs),
+                    reference=("ansible-inventory", ansible.cpu),
+                    target=TIMES,
+                    least=True,
+                ),
                 Row(f"{what}: peak memory", tuple(cost.peak / 2**20 for cost in costs), "MiB"),
             ]
             (folder / form).unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -92,6 +93,17 @@ def test_expanding_ends(text: str) -> None:
 @given(st.recursive(st.one_of(st.integers(), st.booleans(), st.none(), st.text(max_size=8)), st.lists, max_leaves=6))
 def test_literals_are_read_back(value: object) -> None:
     assert literal(repr(value)) == value
+
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9))
+
+
+@QUICK
+@given(
+    st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner), max_leaves=12)
+)
+def test_json_is_laid_out_as_by_the_library(value: object) -> None:
+    assert show.dump(value) == json.dumps(value, sort_keys=True, indent=4)
 
 
 @QUICK

@@ -7,7 +7,8 @@ by (depth, priority, name). Hosts of the same groups share one merged start, whi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,22 @@ from shipyard.files.inventory.varfiles import VarFiles
 from shipyard.model.inventory import Group, Host, Inventory
 
 Variables = dict[Any, Any]
+
+
+class _Later(Mapping[Any, Any]):
+    """Variables that are read when somebody asks: nobody may, and their files may need a password, or be broken."""
+
+    def __init__(self, read: Callable[[], Variables]) -> None:
+        self._read = functools.cache(read)
+
+    def __getitem__(self, name: Any) -> Any:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 class _Merge:
@@ -35,10 +52,14 @@ class _Merge:
 
     def implicit_localhost(self) -> Host:
         """This machine, which Ansible knows without being told; its names are those of LOCALHOST."""
-        variables = dict(self._base(("all",)), ansible_connection="local")
-        for place in self._places:
-            variables.update(place.of_host("localhost"))
-        return Host("localhost", (), MappingProxyType(variables))
+
+        def variables() -> Variables:
+            found = dict(self._base(("all",)), ansible_connection="local")
+            for place in self._places:
+                found.update(place.of_host("localhost"))
+            return found
+
+        return Host("localhost", (), _Later(variables))
 
     def _groups(self, direct: tuple[str, ...]) -> tuple[str, ...]:
         found: set[str] = set()

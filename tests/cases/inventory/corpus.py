@@ -7,6 +7,7 @@
     sources:   as given with -i (default: hosts)
     playbook_dir, patterns:  optional; `PATTERN | LIMIT` is a pattern with a limit
     values:    variables that are asked for on each host; null stands for what comes to nothing
+    connections:  whether it is asked how each host is reached
     vault:     labels whose passwords of ansible-vault are known; a file whose name ends with `$LABEL` is encrypted,
                and so is the value `%vault:LABEL% TEXT` at the end of a line of YAML
     error:     the error it must give here (then Ansible's answer is only compared as an error, unless `stricter`)
@@ -29,8 +30,9 @@ import yaml
 
 from shipyard.base.errors import FileError
 from shipyard.files.ansiblevault import PROMPT, Identity, Keys
+from shipyard.files.inventory import connection_of
 from shipyard.files.jinja import Place, host_variables, render
-from shipyard.model.inventory import Host, Inventory
+from shipyard.model.inventory import Become, Connection, Host, Inventory
 from tests.vaulted import encrypted, value
 
 HERE = Path(__file__).parent
@@ -47,6 +49,7 @@ class Case:
     playbook_dir: str | None = None
     patterns: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    connections: bool = False
     vault: tuple[str, ...] = ()
     error: str | None = None
     stricter: str | None = None
@@ -93,6 +96,27 @@ def comes_to(names: tuple[str, ...], inventory: Inventory) -> dict[str, dict[str
     return {host.name: {name: _rendered(name, inventory, host) for name in names} for host in inventory.hosts}
 
 
+def reached(inventory: Inventory) -> dict[str, dict[str, Any]]:
+    """How shipyard would reach each host, in the oracle's words and with Ansible's defaults."""
+    return {host.name: _connection(connection_of(inventory, host)) for host in inventory.hosts}
+
+
+def _connection(found: Connection) -> dict[str, Any]:
+    become = found.become or Become()
+    return {
+        "host": found.address,
+        "port": found.port,
+        "user": found.user,
+        "password": found.password,
+        "key_file": found.key_file,
+        "arguments": list(found.common_args),
+        "timeout": found.timeout,
+        "host_key_checking": found.host_key_checking is not False,
+        "become_user": become.user,
+        "become_password": become.password,
+    }
+
+
 def _rendered(name: str, inventory: Inventory, host: Host) -> Any:
     try:
         return render("{{ " + name + " }}", host_variables(inventory, host), where=Place("asked"))
@@ -129,6 +153,7 @@ def ask(asked: list[Case], folder: Path) -> dict[tuple[str, str], Any]:
             "playbook_dir": case.playbook_dir,
             "patterns": case.patterns,
             "values": case.values,
+            "connections": case.connections,
             "vault": {label: password(label) for label in case.vault},
         }
         for number, case in enumerate(asked)

@@ -22,11 +22,15 @@ VALUES = (
     "1", "true", "True", "x y", '"q"', "'q'", "[1,2]", '{"a":1}', "1.5", "0x1f", "", "a#b", "a # b", "010", "None", "~",
     "(1,)", "-1", "1e2", "a=b", "{{ v }}", "\\n", '"a', "1_0", "é", "$x", "5 ", '"5"', "True # c", "b'x'", "...", "1j",
 )  # fmt: skip
+LABELS = ("prod", "dev", "prod", "unknown")
 PATTERNS = ("all", "ga:&gb", "!ga", "ga,h2", "h*", "*:!gc", "~h[12]", "localhost", "h1")
 
 
 def case(seed: int) -> Case:
-    """One case: one or two sources, INI or YAML, some with group_vars and host_vars, perhaps a playbook's folder."""
+    """One case: one or two sources, INI or YAML, some with group_vars and host_vars, perhaps a playbook's folder.
+
+    Some of their variables are encrypted, with passwords that are known or not.
+    """
     random = Random(seed)
     files: dict[str, str] = {}
     sources = []
@@ -39,7 +43,15 @@ def case(seed: int) -> Case:
     playbook = random.choice((None, None, "play"))
     if playbook:
         _add_variables(random, "play/", files)
-    return Case("generated", str(seed), files, tuple(sources), playbook, PATTERNS)
+    known = random.choice((("prod",), ("dev", "prod"), ("prod", "dev")))
+    values = tuple(f"v{number}" for number in range(5))
+    return Case("generated", str(seed), files, tuple(sources), playbook, PATTERNS, values=values, vault=known)
+
+
+def _is_free(path: str, files: dict[str, str]) -> bool:
+    """Whether a file can be there beside the others, labels of encrypted ones left aside."""
+    others = [name.partition("$")[0] for name in files]
+    return not any(path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/") for other in others)
 
 
 def _add_variables(random: Random, folder: str, files: dict[str, str]) -> None:
@@ -47,8 +59,13 @@ def _add_variables(random: Random, folder: str, files: dict[str, str]) -> None:
         kind = random.choice(("group_vars/", "host_vars/"))
         name = random.choice(("all", "ga", "gb", "h1", "h2", "ungrouped", "localhost"))
         path = folder + kind + name + random.choice(("", ".yml", ".json", "/x.yml"))
-        if not any(path.startswith(f"{other}/") or other.startswith(f"{path}/") for other in files):
+        if _is_free(path, files):
             files[path] = json.dumps({f"v{random.randint(0, 4)}": path})
+            if random.random() < 0.3:
+                label = random.choice(LABELS)
+                files[f"{path}${label}"] = files.pop(path)
+            elif random.random() < 0.3:
+                files[path] = f"v{random.randint(0, 4)}: %vault:{random.choice(LABELS)}% {{{{ v1 }}}} {path}\n"
 
 
 def _assignments(random: Random) -> str:

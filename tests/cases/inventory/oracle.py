@@ -1,8 +1,9 @@
 """What Ansible itself makes of inventories: run as a program of its own, it answers for many in one start.
 
-Standard input: a JSON list of {"folder", "sources", "playbook_dir", "patterns", "values", "vault"}, of which the last
-are passwords by label. Standard output: for each, {"list", "graph", "patterns"} or {"error"}; and where values are
-asked for, "values": what each of these variables comes to on each host, null where it comes to nothing.
+Standard input: a JSON list of {"folder", "sources", "playbook_dir", "patterns", "values", "connections", "vault"}, of
+which the last are passwords by label. Standard output: for each, {"list", "graph", "patterns"} or {"error"}; and where
+they are asked for, "values": what each of these variables comes to on each host, null where it comes to nothing, and
+"connections": the options of Ansible's plugins for ssh and sudo on each host.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ def answer(case: dict[str, Any]) -> dict[str, Any]:
                 host.name: {name: value(loader, variables.get_vars(host=host), name) for name in case["values"]}
                 for host in inventory.get_hosts("all")
             }
+        if case.get("connections"):
+            answers["connections"] = {
+                host.name: connection(loader, variables.get_vars(host=host)) for host in inventory.get_hosts("all")
+            }
     except (AnsibleError, RecursionError) as error:
         return {"error": str(error)}
     return answers
@@ -72,6 +77,37 @@ def value(loader: Any, known: dict[str, Any], name: str) -> Any:
         return json.loads(json.dumps(Templar(loader, known).template(trust_as_template("{{ " + name + " }}"))))
     except AnsibleError:
         return None
+
+
+def connection(loader: Any, known: dict[str, Any]) -> dict[str, Any]:
+    """How Ansible would reach a host; of what its variables don't say, its defaults are left out."""
+    from ansible.playbook.play_context import PlayContext
+    from ansible.plugins.loader import become_loader, connection_loader, init_plugin_loader
+    from ansible.template import Templar
+
+    with contextlib.suppress(Exception):
+        init_plugin_loader()  # a second time is an error, and needless
+    said = {name: Templar(loader, known).template(raw) for name, raw in known.items() if name.startswith("ansible_")}
+    said["inventory_hostname"] = known["inventory_hostname"]
+    ssh, sudo = connection_loader.get("ssh", PlayContext(), "/dev/null"), become_loader.get("sudo")
+    ssh.set_options(var_options=said)
+    sudo.set_options(var_options=said)
+    arguments = [ssh.get_option(name) for name in ("ssh_args", "ssh_common_args", "ssh_extra_args")]
+    if "ansible_ssh_args" not in said:
+        arguments[0] = ""
+    become = str(said.get("ansible_become", "")).lower() in ("true", "1", "yes")
+    return {
+        "host": ssh.get_option("host"),
+        "port": ssh.get_option("port"),
+        "user": ssh.get_option("remote_user"),
+        "password": ssh.get_option("password"),
+        "key_file": ssh.get_option("private_key_file"),
+        "arguments": " ".join(filter(None, arguments)).split(),
+        "timeout": ssh.get_option("timeout"),
+        "host_key_checking": ssh.get_option("host_key_checking"),
+        "become_user": sudo.get_option("become_user") if become else "root",
+        "become_password": sudo.get_option("become_pass") if become else None,
+    }
 
 
 def hosts(inventory: Any, pattern: str) -> list[str]:

@@ -13,7 +13,7 @@ from shipyard.base.trust import Trust
 from shipyard.files.inventory import load, show
 from shipyard.files.patterns import match
 from shipyard.model.inventory import Inventory
-from tests.cases.inventory.corpus import Case, all_cases, comes_to, expected, keys
+from tests.cases.inventory.corpus import Case, all_cases, comes_to, expected, keys, reached
 
 CASES = all_cases()
 ANSWERS = {theme: expected(theme) for theme in {case.theme for case in CASES}}
@@ -49,6 +49,7 @@ def test_is_what_ansible_reads(case: Case, tmp_path: Path) -> None:
     assert list(show.graph(inventory)) == answer["graph"]
     assert {pattern: hosts(pattern, inventory, tmp_path) for pattern in case.patterns} == answer["patterns"]
     assert comes_to(case.values, inventory) == answer.get("values", comes_to((), inventory))
+    assert (reached(inventory) if case.connections else {}) == answer.get("connections", {})
     for part in case.warnings:
         assert any(part in warning for warning in inventory.warnings), inventory.warnings
 

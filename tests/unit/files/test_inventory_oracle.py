@@ -11,7 +11,7 @@ import pytest
 from shipyard.base.errors import FileError
 from shipyard.files.inventory import load, show
 from shipyard.files.patterns import match
-from tests.cases.inventory.corpus import Case, all_cases, ask, expected, keys
+from tests.cases.inventory.corpus import Case, all_cases, ask, comes_to, expected, keys
 from tests.cases.inventory.generated import case as generated
 
 SEEDS = range(60)
@@ -28,6 +28,7 @@ def ours(case: Case, folder: Path) -> dict[str, Any]:
         "list": json.loads(show.dump(show.listing(inventory))),
         "graph": list(show.graph(inventory)),
         "patterns": {pattern: sorted(match(pattern, inventory).hosts) for pattern in case.patterns},
+        "values": comes_to(case.values, inventory),
     }
 
 
