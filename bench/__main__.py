@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import inventory, many, network, packing, planner, report, swarm
+from bench import files, inventory, many, network, packing, planner, report, swarm
 from bench.ground import PROGRAM, ground
 from bench.parts import Bench
 from bench.process import measured
 from bench.sample import Row, table
 
 ON_A_LAB = ("cpu", "noop", "repair", "deploy", "ansible")
-PARTS = (*ON_A_LAB, "help", "inventory", "many", "planner", "packing", "network", "swarm")
+PARTS = (*ON_A_LAB, "help", "inventory", "files", "many", "planner", "packing", "network", "swarm")
 RUNTIMES = ("docker", "podman")
 
 
@@ -34,6 +34,8 @@ def main() -> int:
         _do(book, "The program alone", "help", lambda: _help(3 * chosen.repeat))
     if "inventory" in chosen.parts:
         _do(book, "The program alone", "inventory", lambda: inventory.measure(max(2, chosen.repeat // 2)))
+    if "files" in chosen.parts:
+        _do(book, "The program alone", "files", lambda: files.measure(chosen.repeat))
     if "many" in chosen.parts:
         title = f"{chosen.hosts} connections to one sshd (the runtime behind it is a fake)"
         _do(book, title, "many", lambda: many.measure(chosen.hosts, max(2, chosen.repeat // 2)))

@@ -1,7 +1,7 @@
 """Manifests that `podman kube play` can carry out, too: the same containers, names aside.
 
-Podman makes them first and is asked what it made; then shipyard applies the same file to the same node. `$(NAME)` is
-not among them: podman of before 4.4 leaves it as it stands, where Kubernetes does not.
+Podman makes them first and is asked what it made; then shipyard applies the same file to the same node. `$(NAME)` and
+`stdin` are not among them: podman 4.3 leaves the one as it stands, and passes over the other.
 """
 
 from __future__ import annotations

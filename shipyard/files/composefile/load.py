@@ -14,7 +14,7 @@ from shipyard.files.compose.declared import Resources
 from shipyard.files.compose.value import Reading
 from shipyard.files.composefile import consistency, schema
 from shipyard.files.composefile.nodes import ManyMarks, Node, plain
-from shipyard.files.composefile.reading import Reader, named, variables
+from shipyard.files.composefile.reading import Parsed, Reader, named, variables
 from shipyard.files.composefile.services import adapted, enabled, inherited
 from shipyard.files.kinds import Wish
 from shipyard.files.playbook.assemble import Assembly
@@ -94,9 +94,10 @@ def _read(
     env_files = [Path(name) for name in wish.env_files] or [folder / ".env"] * (folder / ".env").is_file()
     known = variables(env_files, environ, project)
     name = wish.stack or known.get("COMPOSE_PROJECT_NAME")
-    name = name or _normal(named(paths, known, project))
+    parsed: Parsed = {}
+    name = name or _normal(named(paths, known, project, parsed))
     known.setdefault("COMPOSE_PROJECT_NAME", name or _name_of(folder))
-    whole = Reader(project, folder, known, notices).read(paths)
+    whole = Reader(project, folder, known, notices, parsed).read(paths)
     return whole, name or _name_of(folder), known
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shipyard.base.errors import FileError
-from shipyard.base.record import Struct, replace
+from shipyard.base.record import Struct, field, replace
 from shipyard.files.compose import dotenv
 from shipyard.files.composefile.interpolation import Interpolation
 from shipyard.files.composefile.merging import clean, merged, once
-from shipyard.files.composefile.nodes import TAGS, Node, bare, nodes
-from shipyard.files.yamldoc import MAX_BYTES, load_all
+from shipyard.files.composefile.nodes import TAGS, Node, Tagged, bare, nodes
+from shipyard.files.yamldoc import MAX_BYTES, Document, load_all
 
 MAX_FILES = 100
 _SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
@@ -50,15 +50,25 @@ def variables(files: Sequence[Path], environ: Mapping[str, str], project: Path) 
     return {**found, **environ}
 
 
-def named(paths: Sequence[Path], environ: Mapping[str, str], project: Path) -> str:
+Parsed = dict[Path, list[Document]]
+"""Files that were read already, and what stands in them."""
+
+
+def _parsed(path: Path, project: Path, parsed: Parsed) -> list[Document]:
+    if path not in parsed:
+        parsed[path] = load_all(text_of(path, project), str(path), "1.2", TAGS, thin=TAGS)
+    return parsed[path]
+
+
+def named(paths: Sequence[Path], environ: Mapping[str, str], project: Path, parsed: Parsed) -> str:
     """The name that the last file which has one gives the project: known before all else, as it is a variable, too."""
     name = ""
     for path in paths:
-        for document in load_all(text_of(path, project), str(path), "1.2", TAGS, thin=TAGS):
-            whole = nodes(document)
-            said = whole.get("name")
-            if said is not None and not isinstance(said.data, dict | list):
-                name = str(Interpolation(environ, []).apply(Node(said.data, said.mark), ("name",)).data)
+        for document in _parsed(path, project, parsed):
+            said = document.data.get("name") if isinstance(document.data, dict) else None
+            if said is not None and not isinstance(said, dict | list | Tagged):
+                node = Node(said, document.marks.at(("name",)))
+                name = str(Interpolation(environ, []).apply(node, ("name",)).data)
     return name
 
 
@@ -69,6 +79,7 @@ class Reader(Struct):
     folder: Path
     environ: Mapping[str, str]
     notices: list[str]
+    parsed: Parsed = field(default_factory=dict)
     count: int = 0
 
     def read(self, paths: Sequence[Path]) -> Node:
@@ -91,10 +102,7 @@ class Reader(Struct):
         if self.count > MAX_FILES:
             raise FileError(f"more than {MAX_FILES} files include or extend each other", file=str(path))
         interpolation = Interpolation(self.environ, self.notices)
-        found = [
-            interpolation.apply(nodes(document))
-            for document in load_all(text_of(path, self.project), str(path), "1.2", TAGS, thin=TAGS)
-        ]
+        found = [interpolation.apply(nodes(document)) for document in _parsed(path, self.project, self.parsed)]
         for document in found:
             _check(document)
         return found
