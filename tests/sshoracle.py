@@ -104,6 +104,7 @@ def compare(target: Target, said: Said, config: Path, host: str) -> None:
     assert target.checking.value == _CHECKING[said.one("stricthostkeychecking")]
     assert target.identities_only == (said.one("identitiesonly") == "yes")
     assert target.hashed == (said.one("hashknownhosts") == "yes")
+    assert (target.bind or "") == said.one("bindaddress")
     assert (target.revoked or "") == said.one("revokedhostkeys")
     assert target.family == _FAMILIES[said.one("addressfamily")]
     known_as = target.host if target.port == 22 else f"[{target.host}]:{target.port}"

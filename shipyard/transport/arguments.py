@@ -55,6 +55,7 @@ _WITHOUT_EFFECT = {
 
 _WITH_VALUE = {
     "-J": "proxyjump",
+    "-b": "bindaddress",
     "-i": "identityfile",
     "-p": "port",
     "-l": "user",
@@ -93,7 +94,7 @@ def parse(words: tuple[str, ...]) -> Arguments:
         elif not (word.startswith("-") and len(word) > 1 and set(word[1:]) <= _IGNORED_FLAGS):
             raise ConfigError(
                 f"{WHERE}: `{word}` is not understood",
-                hint="understood are -o, -J, -F, -i, -p, -l, -4 and -6",
+                hint="understood are -o, -J, -F, -b, -i, -p, -l, -4 and -6",
             )
     return Arguments(tuple(options), config)
 

@@ -74,7 +74,7 @@ class Dialer:
         if target.via is not None:
             return self._through(node, target, target.via)
         try:
-            return sockets.dial(target.host, target.port, target.timeout, target.family)
+            return sockets.dial(target.host, target.port, target.timeout, target.family, target.bind)
         except OSError as error:
             raise Unreachable(node, f"no connection to {target.host} port {target.port}: {reason(error)}") from None
 

@@ -20,6 +20,7 @@ Check = Callable[[Words], Words]
 
 SHOWN = {
     "addressfamily": "AddressFamily",
+    "bindaddress": "BindAddress",
     "certificatefile": "CertificateFile",
     "globalknownhostsfile": "GlobalKnownHostsFile",
     "hashknownhosts": "HashKnownHosts",

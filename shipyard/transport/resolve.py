@@ -98,6 +98,7 @@ class Resolver:
             proxy_command=command,
             timeout=wanted.timeout,
             family=keywords.family(found.first("addressfamily") or "any"),
+            bind=found.first("bindaddress"),
         )
 
     def _proxy(

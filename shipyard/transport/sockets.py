@@ -95,8 +95,11 @@ class Stream:
         return data
 
 
-def dial(host: str, port: int, timeout: float, family: int = socket.AF_UNSPEC) -> Stream:
-    """Connect by TCP, trying each address of the name within `timeout` seconds all together. Raises OSError."""
+def dial(host: str, port: int, timeout: float, family: int = socket.AF_UNSPEC, bind: str | None = None) -> Stream:
+    """Connect by TCP, trying each address of the name within `timeout` seconds all together. Raises OSError.
+
+    `bind`: this machine's address to come from, or a name of it.
+    """
     deadline = clock.monotonic() + timeout
     addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
     problem = OSError(f"{host} has no address")
@@ -105,6 +108,8 @@ def dial(host: str, port: int, timeout: float, family: int = socket.AF_UNSPEC) -
         try:
             share = (deadline - clock.monotonic()) / (len(addresses) - index)
             sock.settimeout(max(0.05, share))
+            if bind is not None:
+                sock.bind(socket.getaddrinfo(bind, None, kind, type_, 0, socket.AI_PASSIVE)[0][4])
             sock.connect(address)
         except OSError as error:
             sock.close()

@@ -94,11 +94,16 @@ class SshConfig:
     def apply(self, subject: Subject, found: Found) -> None:
         """Add what this file says about a host. Raises NeedsOpenSshError."""
         active: dict[int, bool] = {}
+        block, counts = None, True
         for line in self._lines:
             if line.unknown:
                 if not lexing.in_list(line.key, (found.first("ignoreunknown") or "").lower()):
                     raise NeedsOpenSshError(line.where, f"ssh_config has no keyword `{line.key}`", wrong=True)
-            elif self._active(line.block, subject, found, active) and line.key:
+                continue
+            if line.block is not block:
+                block = line.block
+                counts = self._active(block, subject, found, active)
+            if counts and line.key:
                 found.add(line.key, line.words, line.where)
 
     def _read(self, path: Path, block: Block | None, depth: int, *, guarded: bool) -> None:

@@ -23,7 +23,8 @@ class Target:
     `record_in`: the one that takes new keys, by hashed names where `hashed`. `revoked`: a file of keys that no host may
     show. `identities`: key files to offer, in order; `default_identities`: they are only those that every user may
     have. `certificates`: files that somebody named; where there are none, each key's own (`KEY-cert.pub`) is tried.
-    `agent`: socket of the agent, None without one. `via`: the jump host.
+    `agent`: socket of the agent, None without one. `via`: the jump host. `bind`: the address of
+    this machine from which to connect.
     """
 
     host: str
@@ -45,6 +46,7 @@ class Target:
     proxy_command: str | None = None
     timeout: float = 10.0
     family: int = int(socket.AF_UNSPEC)
+    bind: str | None = None
 
     @property
     def shown(self) -> str:
