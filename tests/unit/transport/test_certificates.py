@@ -63,8 +63,8 @@ def test_a_good_certificate_of_a_host() -> None:
         (text_of(), "NODE1", "is for node1, not for NODE1"),
         (text_of(names=(b"*",)), "node1", "is for *, not for node1"),
         (text_of(kind=SSHCertificateType.USER), "node1", "is one of a user"),
-        (text_of(ends=-60), "node1", "is not valid since"),
-        (text_of(begins=60), "node1", "is not valid before"),
+        (text_of(ends=-60.0), "node1", "is not valid since"),
+        (text_of(begins=YEAR, ends=2 * YEAR), "node1", "is not valid before"),
     ],
     ids=["another name", "case counts", "no patterns", "of a user", "over", "too early"],
 )
@@ -115,7 +115,7 @@ def test_what_is_no_certificate_of_a_user(tmp_path: Path, content: bytes, why: s
 
 
 def test_an_expired_certificate_says_so(tmp_path: Path) -> None:
-    (tmp_path / "cert").write_bytes(text_of(kind=SSHCertificateType.USER, ends=-60))
+    (tmp_path / "cert").write_bytes(text_of(kind=SSHCertificateType.USER, ends=-60.0))
     read = usercerts.read(str(tmp_path / "cert"))
     assert isinstance(read, usercerts.Certificate)
     assert read.shown == f"{tmp_path / 'cert'} (expired)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -301,6 +302,17 @@ def test_a_project_that_is_not_trusted_may_match_the_final_pass(home: Home, tmp_
 def test_a_command_that_hands_over_a_descriptor(home: Home) -> None:
     home.config("ProxyCommand relay\nProxyUseFdpass yes\n")
     assert "config:2: a ProxyCommand that hands over a descriptor" in home.error()
+
+
+def test_the_jump_host_as_a_token(home: Home) -> None:
+    home.config("IdentityFile /k/%j\nHost web\n  ProxyJump ann@gate:7\n")
+    assert home.target("web").identities == ("/k/gate",)
+    assert home.target("db").identities == ("/k/",)
+    home.config("IdentityFile /k/%C\n")
+    text = f"{socket.gethostname()}web22{this_user()}"
+    assert home.target("web").identities == (f"/k/{hashlib.sha1(text.encode()).hexdigest()}",)
+    jumping = home.target("web", "-J", "bob@gate").identities
+    assert jumping == (f"/k/{hashlib.sha1(f'{text}gate'.encode()).hexdigest()}",)
 
 
 def test_addresses(home: Home) -> None:
