@@ -102,3 +102,18 @@ def test_groups_need_no_password_and_variables_do(vaulted: Path, capsys: pytest.
     assert "group_vars/web.yml:1: is encrypted with ansible-vault, and no vault" in capsys.readouterr().err
     assert run(["-i", "hosts", "--ask-vault-pass", "inventory", "list"]) == 1
     assert "there is no terminal to ask on" in capsys.readouterr().err
+
+
+def test_a_program_that_prints_a_password_is_not_told_the_key_of_secrets(
+    vaulted: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = tmp_path_factory.mktemp("bin") / "tell"
+    program.write_text('#!/bin/sh\necho "${OTHER}${SHIPYARD_SECRETS_KEY}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("OTHER", "p")
+    monkeypatch.setenv("SHIPYARD_SECRETS_KEY", "k")
+    assert run(["-i", "hosts", "--vault-id", f"x@{program}", "inventory", "list"]) == 0
+    assert '"whole": 1' in capsys.readouterr().out

@@ -80,3 +80,15 @@ def test_a_value_of_the_inventory_needs_no_password_where_nobody_uses_it(project
     play.write_text("- hosts: all\n  stack: shop\n" + BODY)
     with pytest.raises(FileErrors, match=r"hosts\.yml:4: is encrypted with ansible-vault"):
         load([play], inventory=inventory, project=tmp_path)
+
+
+def test_values_of_a_service_and_of_a_secret(project: Project) -> None:
+    services = "  services:\n    web:\n      image: nginx\n      secrets: [db]\n      environment:\n        A: "
+    secrets = "  secrets:\n    db:\n      content: "
+    play = HEAD + services + value("{{ b }}", indent=10) + secrets + value("hunter2", indent=8)
+    loaded = project.load(play, keys=keys())
+    assert dict(loaded.stack("shop").services[0].container.environment) == {"A": "{{ b }}"}
+    (secret,) = loaded.secrets["shop"]
+    assert secret.content is not None
+    assert secret.content.reveal() == b"hunter2"
+    assert "play.yml:8: can't be opened" in project.errors(play, keys=keys("another"))
