@@ -6,6 +6,7 @@ and the rest still means the same: that is how a story that breaks a promise bec
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import (
     Attachment,
+    Autoscale,
     ContainerSpec,
     Healthcheck,
     JobRules,
@@ -38,6 +40,8 @@ from shipyard.model.spec import (
     VolumeSpec,
 )
 from shipyard.planner import revising
+from shipyard.planner.hpa import TOLERANCE
+from shipyard.planner.scaling import SYNC, WINDOW
 from shipyard.reconcile.run import TIMED
 from tests.simulated import SimulatedNode
 from tests.watched import BrokenError, WatchedFleet, in_short
@@ -61,7 +65,12 @@ def told(seed: int) -> list[Event]:
     dice = random.Random(seed)
     weighted = [name for name, (weight, _) in EVENTS.items() for _ in range(weight)]
     first = [Event("apply", dice.randrange(1 << 30)), Event("passes", 3)]
-    return first + [Event(dice.choice(weighted), dice.randrange(1 << 30)) for _ in range(dice.randrange(2, 9))]
+    events = first + [Event(dice.choice(weighted), dice.randrange(1 << 30)) for _ in range(dice.randrange(2, 9))]
+    loads = random.Random(f"loads {seed}")
+    for _ in range(loads.randrange(4)):
+        what = loads.choice(("load", "load", "load", "unmeasured"))
+        events.insert(loads.randrange(1, len(events) + 1), Event(what, loads.randrange(1 << 30)))
+    return events
 
 
 class Story:
@@ -71,6 +80,9 @@ class Story:
         self.fleet = WatchedFleet(NODES, IMAGES)
         self.fleet.healthy_at_once = False
         self.bad: set[str] = set()
+        self.loads: dict[str, float] = {}
+        self.unmeasured: set[str] = set()
+        self.fleet.use = self._use
         self.revisions: list[Revision] = []
         self.eligible = NODES
 
@@ -111,6 +123,16 @@ class Story:
         ]
         self.fleet.patient = {name for name, *both in policies if any(each.order == "start-first" for each in both)}
 
+    def _use(self, box: Container) -> tuple[float | None, int | None]:
+        """The work of a service is shared evenly by its replicas; what is beside the main container has none."""
+        service = box.label(labels.SERVICE) or ""
+        if service in self.unmeasured:
+            return None, None
+        if box.label(labels.ROLE):
+            return 0.0, 0
+        sharing = [other for _, other in self.fleet.running() if _shares(other, service)]
+        return self.loads.get(service, 0.0) / max(len(sharing), 1), 0
+
     def _live(self) -> None:
         """What containers do by themselves: bad images end, health checks pass, jobs are done."""
         for node in self.fleet.nodes.values():
@@ -129,17 +151,44 @@ class Story:
     def _peace(self) -> None:
         self.bad.clear()
         self.fleet.deaf.clear()
+        self.unmeasured.clear()
         if self.revisions:  # what is due each minute never rests
             head = self.revisions[-1].spec
             self.store(_stack([service for service in head.services if not service.job.schedule]))
         for node in self.fleet.nodes.values():
             node.up, node.availability, node.drain_until, node.dead = True, Availability.ACTIVE, 0.0, False
             node.taints = ()
-        last = self._rested()
+        last = self._scaled_to_fit(self._rested())
         again = self.fleet.watched_pass(self.stacks)
         if again.waves or again.blocked != last.blocked:
             raise BrokenError(f"it had come to rest, and then: {in_short(again)}")
         self._check_all_there({each.target for each in (*last.blocked, *last.waiting)})
+
+    def _scaled_to_fit(self, last: Plan) -> Plan:
+        """While the work stays the same, so does the number of replicas in the end: as many as it asks for."""
+        head = self.revisions[-1].spec if self.revisions else _stack([])
+        rules = {each.name: (each.autoscale, each.reservations.cpus) for each in head.services if each.autoscale}
+        steady = 0
+        for _ in range(100) if rules else ():
+            before = {scale.key: scale.wanted for scale in self.fleet.memory.scales}
+            self.fleet.sleep(SYNC + 1)
+            last = self._rested()
+            steady = steady + 1 if before == {scale.key: scale.wanted for scale in self.fleet.memory.scales} else 0
+            if steady * SYNC > WINDOW:
+                break
+        else:
+            if rules:
+                raise BrokenError(f"it is scaled again and again: {self.fleet.memory.scales}")
+        for scale in self.fleet.memory.scales:
+            rule, reserved = rules[scale.service]
+            serving = sum(name == scale.service for name, _ in self.fleet.ready())
+            if rule is None or rule.cpu is None or serving != scale.wanted:
+                continue
+            asked = self.loads.get(scale.service, 0.0) / (reserved * rule.cpu)
+            fitting = min(max(math.ceil(asked - 1e-9), rule.least), rule.most)
+            if scale.wanted != fitting and abs(asked / scale.wanted - 1) > TOLERANCE + 1e-9:
+                raise BrokenError(f"{asked} replicas are asked for, {fitting} fit the rule {rule}: {scale}")
+        return last
 
     def _check_all_there(self, excused: set[str]) -> None:
         """Each slot has one container at work, from the newest revision, or it was said why not."""
@@ -148,7 +197,7 @@ class Story:
             for _, box in self.fleet.running()
             if not box.label(labels.RUN) and not box.label(labels.ROLE)
         )
-        services = {each.name: each for stack in self.stacks for each in stack.revision.spec.services}
+        services = self.fleet.services_of(self.stacks)
         wanted = {
             f"s/{each.name}.{slot}"
             for each in services.values()
@@ -177,6 +226,10 @@ class Story:
                 return decided
             self.fleet.sleep(max(1.0, min((until or 0.0 for until in timed), default=0.0) - self.fleet.now))
         raise BrokenError(f"it does not come to rest: {in_short(decided)}")
+
+
+def _shares(box: Container, service: str) -> bool:
+    return box.label(labels.SERVICE) == service and not box.label(labels.ROLE) and not box.label(labels.RUN)
 
 
 def _service_of(target: str) -> str:
@@ -287,7 +340,30 @@ def _apply(story: Story, pick: int) -> None:
     dice = random.Random(pick)
     names = [name for name in NAMES[:3] if dice.random() < 0.6] or ["web"]
     jobs = [_job(dice)] if dice.random() < 0.2 else []
-    story.store(_stack([*(_service(name, dice) for name in names), *jobs]))
+    services = [_service(name, dice) for name in names]
+    story.store(_stack([*(_autoscaled(each, dice) for each in services), *jobs]))
+    for name in names:
+        _load(story, NAMES.index(name) + 3 * dice.randrange(6))
+
+
+def _autoscaled(service: ServiceSpec, dice: random.Random) -> ServiceSpec:
+    """Some have as many replicas as their use asks for."""
+    if service.mode != "replicated" or dice.random() < 0.75:
+        return service
+    least = dice.randrange(1, 4)
+    rule = Autoscale(least, least + dice.randrange(0, 5), cpu=dice.choice((0.5, 0.8)))
+    aside = replace(service.reservations, cpus=service.reservations.cpus or 0.25)
+    return replace(service, autoscale=rule, reservations=aside)
+
+
+def _load(story: Story, pick: int) -> None:
+    """A service has more to do, or less."""
+    story.loads[NAMES[pick % 3]] = (0.0, 0.1, 0.3, 0.7, 1.3, 9.0)[pick // 3 % 6]
+
+
+def _unmeasured(story: Story, pick: int) -> None:
+    """A runtime does not say what a service uses, or does so again."""
+    story.unmeasured ^= {NAMES[pick % 3]}
 
 
 def _edit(story: Story, pick: int) -> None:
@@ -461,8 +537,10 @@ EVENTS: dict[str, tuple[int, Callable[[Story, int], None]]] = {
     "deaf": (1, _deaf),
     "image": (2, _image),
     "killed": (2, _killed),
+    "load": (0, _load),
+    "unmeasured": (0, _unmeasured),
     "passes": (4, _passes),
     "time": (3, _time),
     "long": (2, _long),
 }
-"""What happens, how often compared with the rest, and how."""
+"""What happens, how often compared with the rest, and how. What services have to do changes beside all that."""

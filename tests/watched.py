@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.memory import Placement
 from shipyard.model.node import Availability, NodeState
@@ -54,7 +55,7 @@ class WatchedFleet(SimulatedFleet):
 
     def watched_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:
         """One pass, of which every step and the result is looked at."""
-        services = {service.name: service for stack in stacks for service in stack.revision.spec.services}
+        services = self.services_of(stacks)
         self.members = {
             name: {labels.HOLDER, *(each.name for each in service.container.members)}
             for name, service in services.items()
@@ -67,6 +68,8 @@ class WatchedFleet(SimulatedFleet):
             if slot not in there or slot[0] not in services or not services[slot[0]].container.mounts:
                 del self.homes[slot, volume]
         decided = self.one_pass(stacks, killed_after=killed_after)
+        services = self.services_of(stacks)
+        self._check_bounds(services, there)
         self._check_ready(services, before, decided)
         self.served = self.ready()
         for placement in self.memory.placements:
@@ -74,6 +77,29 @@ class WatchedFleet(SimulatedFleet):
             if placement.service in services and (old is None or old.node != placement.node):
                 self._check_room(services, placement)
         return decided
+
+    def services_of(self, stacks: tuple[DesiredStack, ...]) -> dict[str, ServiceSpec]:
+        """By name, each with the replicas that it is to have, where its use says how many."""
+        wanted = {scale.service: scale.wanted for scale in self.memory.scales}
+        services = (service for stack in stacks for service in stack.revision.spec.services)
+        return {
+            each.name: replace(each, replicas=wanted.get(each.name, each.replicas)) if each.autoscale else each
+            for each in services
+        }
+
+    def _check_bounds(self, services: dict[str, ServiceSpec], before: set[Slot]) -> None:
+        """However much a service is used: never fewer replicas than declared, and never more that are begun.
+
+        Those that a new rule makes too many may go one after the other.
+        """
+        for name, service in services.items():
+            if service.autoscale is None:
+                continue
+            placed = {(name, each.slot) for each in self.memory.placements if each.service == name}
+            least, most = service.autoscale.least, service.autoscale.most
+            begun = sorted(slot for _, slot in placed - before if slot > most)
+            if not least <= service.replicas <= most or begun:
+                raise BrokenError(f"{name} is to have {service.replicas} replicas ({least} to {most}): {begun}")
 
     def _answered(self, attempt: Try) -> tuple[bool, str]:
         passes, each = attempt.slot[1] not in self.deaf, (attempt.slot[1:], attempt.name)

@@ -285,7 +285,7 @@ def _create(
     here = [stray for stray in each.strays if stray[0] == node]
     staying = [*elsewhere, *(here if both_at_once(world, stack, service, each) else ())]
     goes_on = _longest_serving(each, staying)
-    if spare := [stray for stray in elsewhere if each.serves(stray[1]) and stray is not goes_on]:
+    if spare := [stray for stray in elsewhere if stray is not goes_on and _is_spare(each, stray[1], goes_on)]:
         _make_room(world, each, spare, reason, ())
         return
     here = [stray for stray in here if stray is not goes_on]
@@ -296,6 +296,13 @@ def _create(
     for made in groups.to_make(spec, world.name_of(each.placement), each.current, marks):
         step = CreateContainer(made.name, made.spec, made.labels, kept.get(made.member, ()))
         needs = (*needs, world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs))
+
+
+def _is_spare(each: Condition, box: Container, goes_on: object) -> bool:
+    """Whether it has to go before a new one is begun, for there are two already: one goes on, and this, half made or
+    not yet ready, was to follow it."""
+    alive = any(part.state in anonymous.ALIVE for part in groups.parts_of(box))
+    return each.serves(box) or (goes_on is not None and alive)
 
 
 def _longest_serving(each: Condition, strays: Sequence[tuple[str, Container]]) -> tuple[str, Container] | None:

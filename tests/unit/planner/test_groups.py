@@ -8,6 +8,7 @@ from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.image import HOLDER
+from shipyard.model.node import Availability
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import (
     CreateContainer,
@@ -251,6 +252,33 @@ def test_start_first_waits_for_the_whole_new_replica(fleet: SimulatedFleet, anon
     fleet.converge(stacks("other", 2))
     assert not {box.id for _, box in fleet.running()} & older
     assert len(fleet.running()) == 3
+
+
+def test_a_half_made_replica_goes_before_another_is_begun_elsewhere(fleet: SimulatedFleet) -> None:
+    """The node is drained while an update has a replica's init container at work: there would be three of it."""
+    main = replace(MAIN, ports=())
+
+    def stacks(command: str, number: int) -> tuple[DesiredStack, ...]:
+        (stack,) = declared(INIT, number=number, main=replace(main, command=(command,)))
+        (service,) = stack.revision.spec.services
+        spec = replace(stack.revision.spec, services=(replace(service, update=UpdatePolicy(order="start-first")),))
+        return (replace(stack, revision=replace(stack.revision, spec=spec, digest=stack_digest(spec))),)
+
+    fleet.converge(stacks("serve", 1))
+    (serving,) = (box for _, box in fleet.running() if not box.label(labels.ROLE))
+    fleet.one_pass(stacks("other", 2))
+    (node,) = {name for name, _ in fleet.running()}
+    half_made = {labels.replica_name(box.name) for _, box in fleet.running()} - {labels.replica_name(serving.name)}
+    assert len(half_made) == 1
+    fleet.nodes[node].availability = Availability.DRAIN
+    decided = fleet.one_pass(stacks("other", 2))
+    removed = {
+        labels.replica_name(each.step.name) for each in decided.actions if isinstance(each.step, RemoveContainer)
+    }
+    assert removed == half_made
+    assert not [each for each in decided.actions if isinstance(each.step, CreateContainer)]
+    fleet.converge(stacks("other", 2))
+    assert {name for name, _ in fleet.running()} == {"n1", "n2"} - {node}
 
 
 @pytest.mark.parametrize("member", ["holder", "log"])
