@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -20,13 +22,14 @@ from shipyard.files.config import KeySource, Options, load_settings
 from shipyard.model import canonical
 from shipyard.model.canonical import dumps, spec_hash, stack_digest
 from shipyard.model.hiding import hidden, looks_secret
-from shipyard.model.memory import Memory, Placement
+from shipyard.model.memory import Memory, Placement, Rollout
 from shipyard.model.plan import Action, KeepRevision
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ContainerSpec, Member, Revision, SecretSpec, ServiceSpec, StackSpec
 from shipyard.observe.kept import KeptRevision
-from shipyard.reconcile import copies
+from shipyard.reconcile import copies, revising
 from shipyard.reconcile.secretcare import SecretCare
+from shipyard.reconcile.session import Session
 from shipyard.reconcile.vault import Vault
 from shipyard.store.records import SealedSecret, SecretRow
 from shipyard.store.sealing import Keyring
@@ -253,6 +256,16 @@ def test_plain_revisions_are_sealed_by_a_new_key(store: Store, vault: Vault, tmp
     assert CANARY.encode() not in on_disk(tmp_path)
 
 
+def test_nothing_of_them_stays_in_pages_that_are_not_used_any_more(store: Store, vault: Vault, tmp_path: Path) -> None:
+    for version in range(8):
+        many = tuple((f"PASSWORD_{number}", f"{CANARY}-{number}") for number in range(100))
+        container = ContainerSpec(f"db:{version}", environment=many)
+        in_plain(store, StackSpec("shop", (ServiceSpec("db", container),)))
+    care(store, tmp_path).rotate_key()
+    store.close()
+    assert CANARY.encode() not in on_disk(tmp_path)
+
+
 # Keys
 
 
@@ -269,6 +282,23 @@ def test_a_new_key_seals_all_of_them_and_changes_their_digests(store: Store, vau
         assert not {each.digest for each in after if each} & {each.digest for each in before}
         assert add(other, spec("canary-2")).number == 2
     assert store.heads()[0].revision.spec == before[1].spec, "a process that had the old key goes on"
+
+
+def test_going_back_by_itself_passes_over_what_the_newest_says_too_whichever_key_sealed_it(
+    store: Store, vault: Vault, tmp_path: Path
+) -> None:
+    add(store, spec("canary-1"))
+    (old,) = masterkey.read_file(key_file(tmp_path))
+    masterkey.replace(key_file(tmp_path), (SecretBytes(b"n" * 32), old))
+    with Store.open(str(database(tmp_path))) as other:
+        opened_again(other, tmp_path)
+        assert add(other, spec("canary-1")).number == 1, "the same, whichever key"
+        add(other, spec("canary-2"))
+        assert add(other, spec("canary-1")).number == 3
+        other.save_memory(Memory(rollouts=(Rollout("shop", "db", 3, "rollback_completed", undone=2),)))
+        session = cast(Session, SimpleNamespace(store=other, now=lambda: 9.0))
+        with pytest.raises(StoreError, match="no earlier revision to go back to"):
+            revising.rollback(session, "shop", None)
 
 
 def test_a_key_lost_or_another_is_told_with_what_to_do_and_never_made(
@@ -295,15 +325,16 @@ def test_a_key_lost_or_another_is_told_with_what_to_do_and_never_made(
         assert other.heads()[0].revision.spec == spec()
 
 
-@pytest.mark.parametrize("change", ["bit", "mentioned", "another's place", "cut"])
+@pytest.mark.parametrize("change", ["bit", "mentioned", "another's place", "an equal one's place", "cut"])
 def test_a_row_that_was_changed_is_damaged(store: Store, vault: Vault, tmp_path: Path, change: str) -> None:
-    add(store, spec("canary-1"))
-    add(store, spec("canary-2"))
+    for version in (1, 2, 1, 2):
+        add(store, spec(f"canary-{version}"))
     head, version, key, told, text = body(tmp_path).split(" ")
     changed = {
         "bit": " ".join([head, version, key, told, text[:-8] + ("A" if text[-8] != "A" else "B") + text[-7:]]),
         "mentioned": " ".join([head, version, key, "0" * 64, text]),
         "another's place": body(tmp_path, 2),
+        "an equal one's place": body(tmp_path, 3),
         "cut": " ".join([head, version, key, told]),
     }[change]
     set_body(tmp_path, changed)
