@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from shipyard.base.record import Struct, field, replace
@@ -214,7 +214,7 @@ def build(situation: Situation, judgement: Judgement) -> World:
         seen=situation.seen(),
         brake=judgement.brake,
         wave=Wave(situation.limit),
-        net=open_book(memory, situation.ranges),
+        net=open_book(memory, situation.ranges, lambda: _subnets(situation)),
         placements=Placements(memory.placements),
         failures={failures.key: failures for failures in memory.failures},
         volumes={(volume.node, volume.name): volume for volume in memory.volumes},
@@ -273,6 +273,13 @@ def _declared(stacks: Iterable[DesiredStack]) -> dict[str, Declared]:
         )
         for stack in stacks
     }
+
+
+def _subnets(situation: Situation) -> Iterator[str]:
+    """Of all networks that nodes have: also of stacks that nobody knows, and of others than shipyard."""
+    for node in situation.seen().values():
+        for network in node.networks:
+            yield from network.subnets
 
 
 def _stock(node: ObservedNode, cluster: str) -> Stock:

@@ -8,7 +8,7 @@ is silent. A replica's address belongs to its container's incarnation: two of th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 
@@ -53,8 +53,11 @@ def mac_of(address: str) -> str:
 
 
 class NetBook(Struct):
-    """One step's allocations. `blocks`: by network, then node. `leases`: by slot and network. `drivers`: those that
-    no file names."""
+    """One step's allocations. `blocks`: by network, then node. `leases`: by slot and network.
+
+    `drivers`: those that no file names. `there`: subnets of all networks that nodes have, whosever they are; asked when
+    a block is needed.
+    """
 
     ranges: Ranges
     nodes: dict[str, NetworkNode]
@@ -65,6 +68,7 @@ class NetBook(Struct):
     endpoints: tuple[Endpoint, ...]
     draining: dict[str, Draining]
     drivers: dict[str, str]
+    there: Callable[[], Iterable[str]] = tuple
     _free: Iterator[str] | None = None
     _used: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
@@ -78,7 +82,12 @@ class NetBook(Struct):
     def _free_block(self) -> str:
         if self._free is None:
             taken = {block for blocks in self.blocks.values() for block in blocks.values()}
-            self._free = (block for block in _blocks(self.ranges) if block not in taken)
+            others = [parsed(subnet) for subnet in {*self.there()} - taken if _within(self.ranges, subnet)]
+            self._free = (
+                block
+                for block in _blocks(self.ranges)
+                if block not in taken and not any(parsed(block).overlaps(other) for other in others)
+            )
         block = next(self._free, None)
         if block is None:
             raise RangeExhaustedError(
@@ -178,8 +187,8 @@ class NetBook(Struct):
         )
 
 
-def open_book(memory: Memory, ranges: Ranges) -> NetBook:
-    """What is remembered, indexed."""
+def open_book(memory: Memory, ranges: Ranges, there: Callable[[], Iterable[str]] = tuple) -> NetBook:
+    """What is remembered, indexed. `there`: as NetBook has it."""
     blocks: dict[str, dict[str, str]] = {}
     for each in memory.blocks:
         blocks.setdefault(each.network, {})[each.node] = each.block
@@ -193,6 +202,7 @@ def open_book(memory: Memory, ranges: Ranges) -> NetBook:
         endpoints=memory.endpoints,
         draining={each.container: each for each in memory.draining},
         drivers={each.network: each.driver for each in memory.network_drivers},
+        there=there,
     )
 
 
@@ -219,6 +229,14 @@ def is_block(ranges: Ranges, text: str) -> bool:
         return False
     inside = network.prefixlen == ranges.block and network.subnet_of(parsed(ranges.containers))
     return inside and not network.overlaps(tunnels(ranges))
+
+
+def _within(ranges: Ranges, text: str) -> bool:
+    """Whether this is a subnet, of any size, that blocks could overlap."""
+    try:
+        return parsed(text).overlaps(parsed(ranges.containers))
+    except ValueError:
+        return False
 
 
 def tunnel_of(ranges: Ranges, number: int, second: bool = False) -> str:

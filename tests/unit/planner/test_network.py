@@ -9,6 +9,7 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.memory import Memory
+from shipyard.model.observed import ObservedNetwork
 from shipyard.model.plan import (
     ArmRevert,
     CreateContainer,
@@ -297,3 +298,12 @@ def test_a_range_without_a_block_left_holds_up_who_needs_one_and_nobody_else(fle
     assert sorted(made) == ["apart", "apart", "apart", "web"]
     assert [each.reason for each in decided.blocked] == ["RangeExhausted"] * 2
     assert "network.containers in shipyard.toml" in decided.blocked[0].detail
+
+
+def test_a_block_is_none_that_a_network_has_whoevers_it_is(fleet: SimulatedFleet) -> None:
+    """That of a stack which nobody knows any more, as after a lost store; one of others, of another size; and IPv6."""
+    fleet.nodes["n1"].networks["lost_default"] = ObservedNetwork("1", "lost_default", subnets=("10.209.0.0/26",))
+    strange = ("10.209.0.128/25", "fd00::/64", "192.168.0.0/16")
+    fleet.nodes["n2"].networks["others"] = ObservedNetwork("2", "others", subnets=strange)
+    subnets = {step.network.subnet for step in steps(fleet.one_pass(stacks(web())), CreateNetwork)}
+    assert subnets == {"10.209.0.64/26", "10.209.1.0/26", "10.209.1.64/26"}
