@@ -93,9 +93,10 @@ class StoreError(ShipyardError):
 
 
 class LeaseHeld(StoreError):
-    """Another pass holds the lease."""
+    """Another pass holds the lease. `yields`: it is a round of a watch, which lets others in when it ends."""
 
     exit_code = 75
+    yields = False
 
 
 class NodeError(ShipyardError):

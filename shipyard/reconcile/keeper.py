@@ -11,6 +11,7 @@ from types import TracebackType
 
 from shipyard.base import clock
 from shipyard.base.errors import LeaseHeld, ShipyardError
+from shipyard.store.lease import WATCHING
 from shipyard.store.records import Lease
 from shipyard.store.store import Store
 
@@ -34,13 +35,20 @@ POLL = 0.1
 class LeaseKeeper:
     """Acquired on entry, renewed by a thread, released on exit. Raises LeaseHeld on entry.
 
-    `wait`: seconds for which another pass is waited for; `on_wait` is told of it once. `waited`: how long it was.
+    `watching`: whether this is a round of a watch. `wait`: seconds for which others wait for such a round, which ends
+    by itself to let them in; `on_wait` is told of it once. `waited`: how long it was.
     """
 
     def __init__(
-        self, store: Store, *, wait: float = 0.0, on_wait: Callable[[LeaseHeld], None] = lambda held: None
+        self,
+        store: Store,
+        *,
+        watching: bool = False,
+        wait: float = 0.0,
+        on_wait: Callable[[LeaseHeld], None] = lambda held: None,
     ) -> None:
         self._store = store
+        self._holder = whoami() + (WATCHING if watching else "")
         self._wait, self._on_wait = wait, on_wait
         self.waited = 0.0
         self._stop = threading.Event()
@@ -77,10 +85,10 @@ class LeaseKeeper:
         told = False
         while True:
             try:
-                return self._store.acquire(whoami(), self._store.now(clock.now()), TTL)
+                return self._store.acquire(self._holder, self._store.now(clock.now()), TTL)
             except LeaseHeld as held:
                 self.waited = clock.monotonic() - began
-                if self.waited >= self._wait:
+                if not held.yields or self.waited >= self._wait:
                     raise
                 if not told:
                     self._on_wait(held)

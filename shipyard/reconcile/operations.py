@@ -140,7 +140,7 @@ class Operations:
         while True:
             began = clock.monotonic()
             try:
-                with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress))
+                with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress), watching=True)
             except LeaseHeld:
                 if not rounds:
                     raise

@@ -299,18 +299,24 @@ def _finish(progress: Progress, tally: Tally, decided: Plan, wish: Wish, *, time
 
 
 def with_lease(
-    session: Session, work: Callable[[LeaseKeeper], Ending], progress: Progress | None = None, *, wait: float = 0.0
+    session: Session,
+    work: Callable[[LeaseKeeper], Ending],
+    progress: Progress | None = None,
+    *,
+    wait: float = 0.0,
+    watching: bool = False,
 ) -> Ending:
     """Do something while holding the lease. Raises LeaseHeld.
 
-    `wait`: seconds for which a pass at work is waited for, as whoever gives a command expects, and cron does not.
+    `wait`: seconds for which a round of a watch is waited for, as whoever gives a command beside one expects, and cron
+    does not. `watching`: it is such a round itself.
     """
 
     def tell(held: LeaseHeld) -> None:
         if progress is not None:
             progress.on_notice(Notice("lease", "Note", f"{held.message}; waiting for it to end"))
 
-    with LeaseKeeper(session.store, wait=wait, on_wait=tell) as keeper:
+    with LeaseKeeper(session.store, watching=watching, wait=wait, on_wait=tell) as keeper:
         session.holds(keeper.epoch)
         return work(keeper)
 

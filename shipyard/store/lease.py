@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from shipyard.store.engine import AnyRow
 
 
+WATCHING = ", watching"
+"""How a holder ends who lets others in after each of its rounds."""
+
+
 def acquire(connection: Connection, holder: str, now: float, ttl: float) -> Lease:
     """The lease, under a new epoch. Raises LeaseHeld while somebody else, not surely dead, has it."""
     row = connection.execute(select(table)).first()
@@ -86,7 +90,9 @@ def _is_held(row: AnyRow, now: float) -> bool:
 
 
 def _held(row: AnyRow) -> LeaseHeld:
-    return LeaseHeld(
+    held = LeaseHeld(
         f"another pass is at work: {row.holder} (pid {row.pid}), since {clock.iso(row.since)}",
         hint=f"wait for it to end; should it have died elsewhere, its lease ends at {clock.iso(row.expires)}",
     )
+    held.yields = row.holder.endswith(WATCHING)
+    return held

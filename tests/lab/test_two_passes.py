@@ -42,8 +42,8 @@ def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet
             for command in (
                 ("reconcile",),
                 ("reconcile", "--once"),
-                ("apply", "shop.yml", "--timeout", "0"),
-                ("rm", "shop", "--yes", "--timeout", "0"),
+                ("apply", "shop.yml"),
+                ("rm", "shop", "--yes"),
             ):
                 refused = fleet.shipyard(*command).expect(75)
                 assert whoami() in refused.stderr
@@ -57,18 +57,23 @@ def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet
     assert len(ids(fleet)) == 3
 
 
-def test_who_gives_a_command_waits_for_the_pass_at_work(fleet: Fleet) -> None:
+def test_who_gives_a_command_waits_for_the_round_of_a_watch(fleet: Fleet) -> None:
     fleet.write("shop.yml", SLOW)
     fleet.shipyard("apply", "shop.yml").expect(0)
     fleet.write("shop.yml", SLOW.replace("GREETING", "WELCOME"))
     with fleet.start("apply", "shop.yml") as applying:
         until(lambda: at_work(fleet), applying)
-        scaled = fleet.shipyard("scale", "shop/web=2").expect(0)
-        assert f"pid {applying.pid}" in scaled.stdout
-        assert "waiting for it to end" in scaled.stdout
-        assert applying.wait() == 0, "it was not disturbed"
+        applying.kill()
         applying.communicate()
-    assert [row["revision"] for row in fleet.shipyard("history", "shop", "-o", "json").json] == [3, 2, 1]
+    with fleet.start("reconcile", "--watch", "--interval", "300") as watching:
+        try:
+            until(lambda: holder(fleet).endswith("watching"), watching)
+            scaled = fleet.shipyard("scale", "shop/web=2").expect(0)
+            assert f"watching (pid {watching.pid})" in scaled.stdout
+            assert "waiting for it to end" in scaled.stdout
+        finally:
+            watching.kill()
+            watching.communicate()
     assert len(ids(fleet)) == 2
 
 

@@ -1,4 +1,4 @@
-"""Who comes second waits for the lease, for as long as they said, and is told of it once."""
+"""Who comes second is refused; beside a watch they wait for its round to end, and are told of that once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from shipyard.base import clock
 from shipyard.base.errors import LeaseHeld
 from shipyard.reconcile.keeper import LeaseKeeper
+from shipyard.store.lease import WATCHING
 from shipyard.store.store import Store
 
 
@@ -19,8 +20,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def test_it_is_waited_for_until_it_is_free(store: Store) -> None:
-    held = store.acquire("ann@bastion", clock.now(), 60.0)
+def test_a_round_of_a_watch_is_waited_for(store: Store) -> None:
+    held = store.acquire("ann@bastion" + WATCHING, clock.now(), 60.0)
     told: list[str] = []
 
     def leave(error: LeaseHeld) -> None:
@@ -30,10 +31,21 @@ def test_it_is_waited_for_until_it_is_free(store: Store) -> None:
     with LeaseKeeper(store, wait=600.0, on_wait=leave) as keeper:
         assert keeper.epoch == held.epoch + 1
     assert len(told) == 1
-    assert "ann@bastion" in told[0]
+    assert "ann@bastion, watching (pid" in told[0]
 
 
-def test_who_does_not_wait_is_refused_at_once_and_not_told_to_wait(store: Store) -> None:
-    store.acquire("ann@bastion", clock.now(), 60.0)
-    with pytest.raises(LeaseHeld, match="ann@bastion"), LeaseKeeper(store, on_wait=lambda held: pytest.fail("waits")):
+def test_a_round_is_called_one(store: Store) -> None:
+    with LeaseKeeper(store, watching=True), pytest.raises(LeaseHeld, match="watching") as held, LeaseKeeper(store):
+        pass
+    assert held.value.yields
+
+
+@pytest.mark.parametrize(("holder", "wait"), [("ann@bastion", 600.0), ("ann@bastion" + WATCHING, 0.0)])
+def test_whoever_else_is_at_work_is_not_waited_for(store: Store, holder: str, wait: float) -> None:
+    store.acquire(holder, clock.now(), 60.0)
+
+    def waits(held: LeaseHeld) -> None:
+        pytest.fail("waits")
+
+    with pytest.raises(LeaseHeld, match="ann@bastion"), LeaseKeeper(store, wait=wait, on_wait=waits):
         pass
