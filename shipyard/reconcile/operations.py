@@ -20,7 +20,7 @@ from shipyard.model.event import Event
 from shipyard.model.job import JobRun
 from shipyard.model.memory import KnownVolume
 from shipyard.model.node import Availability
-from shipyard.model.plan import Plan
+from shipyard.model.plan import KeepAvailability, Plan
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.request import (
     ApplyRequest,
@@ -119,10 +119,12 @@ class Operations:
         _, plan = applying.preview(self._session, None, wish)
         progress.on_plan(plan)
         waiting = tuple(each for each in plan.waiting if not (plan.unreachable and each.reason == "NodeNotObserved"))
+        # a copy of what a person has just decided (`cordon`) changes nothing about the fleet
+        pending = sum(not isinstance(action.step, KeepAvailability) for action in plan.actions)
         ending = Ending(
-            converged=not (plan.actions or plan.blocked or waiting),
+            converged=not (pending or plan.blocked or waiting),
             passes=1,
-            pending=len(plan.actions),
+            pending=pending,
             blocked=plan.blocked,
             waiting=waiting,
             unreachable=plan.unreachable,
