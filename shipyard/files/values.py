@@ -22,23 +22,26 @@ class Unsafe(str):
 class Vaulted:
     """An encrypted value (`!vault`): opened where it is used, and only there; carried along and shown it stays closed.
 
-    Two are equal where their ciphertext is. `file`, `line`: where it stands.
+    Two are equal where their ciphertext is. `file`, `line`: where it stands. `opened`: the text, once it was.
     """
 
-    __slots__ = ("_keys", "ciphertext", "file", "line")
+    __slots__ = ("_keys", "ciphertext", "file", "line", "opened")
 
     def __init__(self, ciphertext: str, file: str = "variable", line: int = 1, keys: Keys | None = None) -> None:
         self.ciphertext, self.file, self.line = ciphertext, file, line
         self._keys = keys
+        self.opened: Unsafe | None = None
 
     def open(self) -> Unsafe:
         """The text, which is no template, whatever it holds (as in Ansible). Raises FileError, at the value's place."""
-        keys = self._keys
-        if keys is None:
-            from shipyard.files.ansiblevault import Keys
+        if self.opened is None:
+            keys = self._keys
+            if keys is None:
+                from shipyard.files.ansiblevault import Keys
 
-            keys = Keys()
-        return Unsafe(keys.text(self.ciphertext, self.file, self.line))
+                keys = Keys()
+            self.opened = Unsafe(keys.text(self.ciphertext, self.file, self.line))
+        return self.opened
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vaulted) and other.ciphertext == self.ciphertext

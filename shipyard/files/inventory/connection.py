@@ -139,9 +139,17 @@ class _Variables:
 
     def error(self, name: str, message: str) -> FileError:
         sources = ", ".join(self._inventory.sources) or "inventory"
-        if isinstance(self._host.vars.get(name), Vaulted):  # what is wrong with it would say what it is
+        if self._tells(name, message):
             message = "what is encrypted there can't be used: it is of another kind than it should be"
         return FileError(printable(message), file=sources, key=f"{self._host.name}.{name}")
+
+    def _tells(self, name: str, message: str) -> bool:
+        """Whether a message would say what was encrypted: the variable itself, or what its template is made of."""
+        raw = self._host.vars.get(name)
+        if isinstance(raw, Vaulted) or not holds_template(raw):
+            return isinstance(raw, Vaulted)
+        known = (value.opened for value in self._host.vars.values() if isinstance(value, Vaulted))
+        return any(text and text in message for text in known)
 
     def value(self, *names: str) -> Any:
         """The last of these that is set, rendered."""

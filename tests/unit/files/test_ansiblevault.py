@@ -209,6 +209,17 @@ def test_what_is_wrong_with_an_encrypted_value_does_not_say_what_it_is(tmp_path:
     with pytest.raises(FileError, match=r"h1\.ansible_port: what is encrypted there can't be used") as caught:
         connection_of(read, read.hosts[0])
     assert "22" not in str(caught.value)
+    variables = (
+        "inner: " + value("hunter2", "p") + 'other: 1\nansible_port: "{{ inner }}"\nansible_become: "{{ other }}2"\n'
+    )
+    (tmp_path / "group_vars" / "web.yml").write_text(variables)
+    read = load(["hosts"], cwd=tmp_path, keys=keys(tmp_path, "pw"))
+    with pytest.raises(FileError, match=r"h1\.ansible_port: what is encrypted there can't be used"):
+        connection_of(read, read.hosts[0])
+    (tmp_path / "group_vars" / "web.yml").write_text(variables.replace('_port: "{{ inner }}"', '_user: "{{ inner }}"'))
+    read = load(["hosts"], cwd=tmp_path, keys=keys(tmp_path, "pw"))
+    with pytest.raises(FileError, match=r"h1\.ansible_become: '12' is neither yes nor no"):
+        connection_of(read, read.hosts[0])
 
 
 def test_a_value_without_a_password_says_where_it_stands_and_who_needs_it(tmp_path: Path) -> None:
