@@ -37,8 +37,17 @@ IGNORED = {
     "RoleBinding": _API,
     "ClusterRole": _API,
     "ClusterRoleBinding": _API,
+    "APIService": _API,
+    "CustomResourceDefinition": _API,
+    "MutatingWebhookConfiguration": _API,
+    "ValidatingWebhookConfiguration": _API,
+    "ValidatingAdmissionPolicy": _API,
+    "ValidatingAdmissionPolicyBinding": _API,
     "Ingress": "is not carried out: there is no HTTP ingress yet; a Service of type LoadBalancer opens a port",
     "IngressClass": "is not carried out: there is no HTTP ingress yet",
+    "Gateway": "is not carried out: there is no HTTP ingress yet; a Service of type LoadBalancer opens a port",
+    "GatewayClass": "is not carried out: there is no HTTP ingress yet",
+    "HTTPRoute": "is not carried out: there is no HTTP ingress yet; a Service of type LoadBalancer opens a port",
     "PodDisruptionBudget": "is not carried out: drains and updates take replicas as update_config says",
     "StorageClass": "is not carried out: claims are local volumes",
     "PersistentVolume": "is not carried out: claims are local volumes",
@@ -77,6 +86,12 @@ def carried(item: Object) -> bool:
     if item.kind == "Kustomization":
         raise place.error(
             "Kustomization is kubectl's own file, not an object", hint="kubectl kustomize DIR | shipyard apply -"
+        )
+    group = item.group.partition("/")[0]
+    if "." in group and not group.endswith(".k8s.io"):
+        raise place.error(
+            f"{item.kind} ({item.group}) is not carried out: it is for a controller, which there is none of here",
+            hint="leave it out, and say what the controller would make of it in Kubernetes' own kinds",
         )
     near = difflib.get_close_matches(item.kind, VERSIONS, n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(VERSIONS)

@@ -7,8 +7,8 @@ from typing import Any
 
 from shipyard.files.compose.value import Value
 from shipyard.files.composefile.nodes import Node
-from shipyard.files.kubernetes.fields import Fields, done, itself, need, refused, said
-from shipyard.files.kubernetes.scalars import port_or_name, text, texts, whole, word
+from shipyard.files.kubernetes.fields import Fields, done, itself, need, passed, refused, said, warn
+from shipyard.files.kubernetes.scalars import port, port_or_name, text, texts, whole, word
 from shipyard.files.kubernetes.tree import node
 
 KINDS = {"startupProbe": "startup", "livenessProbe": "liveness", "readinessProbe": "readiness"}
@@ -20,7 +20,7 @@ PROBE = Fields(
     done("httpGet", "`http`", itself),
     done("tcpSocket", "`tcp`", itself),
     done("exec", "`exec`", itself),
-    refused("grpc", "is not carried out", "a tcpSocket probe asks whether it listens"),
+    done("grpc", "`tcp`, with a warning: it asks whether the port answers, and not for its health", itself),
     done("initialDelaySeconds", "`initial_delay`", whole()),
     done("periodSeconds", "`period`; passes try it, so no more often than these", whole(1)),
     done("timeoutSeconds", "`timeout`", whole(1)),
@@ -43,6 +43,7 @@ TCP = Fields(
     done("port", "a number, or the name of a container's port", port_or_name),
     done("host", "the host", text),
 )
+GRPC = Fields("a grpc probe", done("port", "a number", port), passed("service", "of the server, which is not asked"))
 EXEC = Fields("an exec", done("command", "the command, no shell runs it", texts))
 
 
@@ -50,11 +51,11 @@ def probe(value: Value, ports: Mapping[str, int]) -> Node | None:
     """None where it has errors, which are noted. `ports`: numbers by name."""
     before = len(value.reading.problems)
     got = PROBE.read(value)
-    kinds = [name for name in ("httpGet", "tcpSocket", "exec") if name in got]
+    kinds = [name for name in ("httpGet", "tcpSocket", "grpc", "exec") if name in got]
     if len(value.reading.problems) > before:
         return None
     if len(kinds) != 1:
-        raise value.error(f"takes one of httpGet, tcpSocket and exec, found {' and '.join(kinds) or 'none'}")
+        raise value.error(f"takes one of httpGet, tcpSocket, grpc and exec, found {' and '.join(kinds) or 'none'}")
     at: Value = got[kinds[0]]
     made: dict[str, Any] = {}
     match kinds[0]:
@@ -62,6 +63,9 @@ def probe(value: Value, ports: Mapping[str, int]) -> Node | None:
             made["http"] = _http(at, ports)
         case "tcpSocket":
             made["tcp"] = node(at, _reached(at, TCP.read(at), ports))
+        case "grpc":
+            warn(at, "asks only whether the port answers: what the server says of its health is not asked")
+            made["tcp"] = node(at, _reached(at, GRPC.read(at), ports))
         case _:
             command = EXEC.read(at)
             need(at, "command")
@@ -72,7 +76,7 @@ def probe(value: Value, ports: Mapping[str, int]) -> Node | None:
     for field, key in _COUNTS.items():
         if field in got:
             made[key] = node(value.child(field, None), got[field])
-    return node(value, made)
+    return node(value, made) if len(value.reading.problems) == before else None
 
 
 def _reached(value: Value, got: Mapping[str, Any], ports: Mapping[str, int]) -> dict[str, Any]:

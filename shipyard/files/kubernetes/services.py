@@ -113,17 +113,23 @@ def attach(exposed: Sequence[Exposed], workloads: Sequence[Workload], scope: Sco
     """Give each workload the names and ports of the Services that select it. Errors are noted."""
     chosen: dict[int, list[Exposed]] = {}
     by_name: dict[str, Workload] = {}
+    shared: set[str] = set()
     for each in exposed:
         with each.spec.reading.collect():
             if each.kind != "ExternalName":
                 found = _selected(each, workloads)
-                chosen.setdefault(id(found), []).append(each)
-                by_name[each.item.name] = found
+                for workload in found:
+                    chosen.setdefault(id(workload), []).append(each)
+                if len(found) == 1:
+                    by_name[each.item.name] = found[0]
+                else:
+                    shared.add(each.item.name)
     taken = {workload.item.name for workload in workloads}
     for workload in workloads:
         services = chosen.get(id(workload), [])
         if services:
-            _name(workload, services, taken)
+            if services[0].item.name not in shared:
+                _name(workload, services, taken)
             with workload.item.value.reading.collect():
                 _expose(workload, services, scope)
     for each in exposed:
@@ -132,7 +138,8 @@ def attach(exposed: Sequence[Exposed], workloads: Sequence[Workload], scope: Sco
                 _external(each, by_name, scope)
 
 
-def _selected(service: Exposed, workloads: Sequence[Workload]) -> Workload:
+def _selected(service: Exposed, workloads: Sequence[Workload]) -> list[Workload]:
+    """One, but for a ClusterIP, whose name several may share."""
     selector: dict[str, str] = service.got.get("selector", {})
     found = [workload for workload in workloads if fits(selector, workload.pod.labels)]
     at = service.spec.child("selector", None)
@@ -140,15 +147,21 @@ def _selected(service: Exposed, workloads: Sequence[Workload]) -> Workload:
         raise at.error(
             "selects no pod of these files", hint="a Service is given together with the workload that it leads to"
         )
-    if len(found) > 1:
-        names = " and ".join(each.shown() for each in found)
+    names = " and ".join(each.shown() for each in found)
+    if len(found) > 1 and service.kind != "ClusterIP":
         raise at.error(
-            f"selects several workloads, which is not carried out: {names}",
+            f"selects several workloads, and a port of the nodes leads to one: {names}",
             hint="give it a label that only one of them has, or make one workload of them",
         )
-    if found[0].pod.host_network:
-        raise at.error(f"selects {found[0].shown()}, which has hostNetwork, and so no name and address of its own")
-    return found[0]
+    if len(found) > 1:
+        warn(
+            at,
+            f"selects several workloads, {names}: its name means an address of each, and many clients take the first",
+        )
+    for each in found:
+        if each.pod.host_network:
+            raise at.error(f"selects {each.shown()}, which has hostNetwork, and so no name and address of its own")
+    return found
 
 
 def _name(workload: Workload, services: Sequence[Exposed], taken: set[str]) -> None:
