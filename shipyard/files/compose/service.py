@@ -102,7 +102,11 @@ def service(value: Value, name: str) -> Service | None:
     autoscale.check(value, own.get("autoscale"), deployed, most, aside)
     others = _others(value, name, members.wishes(value, own))
     if others and mode in JOB_MODES:
-        raise value.child(OWN, None).error("can't say other containers of a job: it has one")
+        raise value.child(OWN, None).error(
+            "can't say other containers of a job: it has one",
+            hint="what comes before it is a job of its own, which it depends_on with condition: "
+            "service_completed_successfully",
+        )
     networks = () if net else attachments.attach(value, name, got.get("networks", ()), got.get("mac_address"))
     spec = ServiceSpec(
         name=name,

@@ -150,7 +150,10 @@ def pod(
     inits = [each for each in first if each is not None]
     if job and len(mains) + len(inits) > 1:
         where = inits[0].value if inits else mains[1].value
-        raise where.error("is a second container: a job here has one", hint="let one container's command do all of it")
+        raise where.error(
+            "is a second container: a job here has one",
+            hint="let one command do all of it; or, in a playbook, make it a job that this one depends_on",
+        )
     main = next((each for each in mains if each.name == notes.get(_MAIN)), mains[0])
     _compose(made, got, main, [each for each in mains if each is not main], inits, context, restarts)
     _priority(made, got, scope)

@@ -38,7 +38,7 @@ def _available(world: World, node: Node, service: ServiceSpec) -> Refusal | None
 def _rendered(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
     if not service.per_node or node.name in service.rendered:
         return None
-    return being("new, and the playbook has values per node: apply it again")
+    return being(f"new, and without the values per node that {service.file or 'its file'} has: apply that again")
 
 
 def constraints(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
@@ -68,7 +68,12 @@ def static(
     it: so which it is says what is in it, without reading thousands of names.
     """
     rules = service.placement
-    alike = (id(eligible), rules.constraints, rules.tolerations, service.rendered if service.per_node else None)
+    alike = (
+        id(eligible),
+        rules.constraints,
+        rules.tolerations,
+        (service.rendered, service.file) if service.per_node else None,
+    )
     found = ledger.static.get(alike)
     if found is None:
         refused: dict[str, Refusal] = {}

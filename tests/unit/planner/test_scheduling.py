@@ -75,6 +75,18 @@ def test_what_tolerates_a_taint_for_a_time_moves_when_it_is_over() -> None:
     assert after(1) == (["b"], [])
 
 
+def test_a_node_that_joined_later_has_no_values_and_what_to_apply_is_named() -> None:
+    situation = situation_of({"nodes": {"a": {}, "b": {}}, "web": {"replicas": 2, "max_replicas_per_node": 1}})
+    (stack,) = situation.stacks
+    spec = stack.revision.spec
+    services = tuple(replace(each, per_node=True, rendered=("a",), file="playbooks/web.yml") for each in spec.services)
+    known = replace(stack, revision=replace(stack.revision, spec=replace(spec, services=services)))
+    made = plan(replace(situation, stacks=(known,)), waves=1)
+    assert [placed.node for placed in made.memory.placements] == ["a"]
+    (blocked,) = made.blocked
+    assert "1 is new, and without the values per node that playbooks/web.yml has: apply that again" in blocked.detail
+
+
 def test_what_can_not_stay_and_finds_nothing_says_both() -> None:
     nodes = {"a": {"taints": ["x:NoExecute"]}, "b": {"memory": 1}}
     where, why_not = decided({"nodes": nodes, "others": {"web": {"at": ["a"]}}, "web": {"memory": 2}})
