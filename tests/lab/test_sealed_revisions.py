@@ -151,3 +151,45 @@ def test_a_lost_store_is_rebuilt_with_the_key_alone(fleet: Fleet) -> None:
     assert applied(fleet, password) == made
     assert fleet.shipyard("history", "shop", "-o", "json").expect(0).json[0]["revision"] == 2
     fleet.shipyard("reconcile", "--check").expect(0)
+
+
+MANIFEST = """
+apiVersion: v1
+kind: Secret
+metadata: {name: keys}
+stringData: {user: CANARY}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: web
+        image: shipyard.test/busybox:1
+        command: [sleep, "100000"]
+        env:
+        - {name: OWNER, valueFrom: {secretKeyRef: {name: keys, key: user}}}
+        - {name: GREETING, value: "hello $(OWNER)"}
+"""
+
+
+def test_nor_is_what_a_manifest_takes_from_a_secret_whatever_it_calls_it(fleet: Fleet) -> None:
+    word = canary()
+    fleet.write("web.yaml", MANIFEST.replace("CANARY", word))
+    refused = fleet.shipyard("apply", "web.yaml", "--hosts", "lab", "--strict").expect(1)
+    assert "puts the Secret keys into the environment" in refused.stderr
+    ran = fleet.shipyard("apply", "web.yaml", "--hosts", "lab").expect(0)
+    (replica,) = replicas(fleet, "default").values()
+    inside = fleet.runtime_cli(replica["node"], "exec", replica["container"], "sh", "-c", 'printf %s "$GREETING"')
+    assert inside == f"hello {word}"
+    assert word not in ran.stdout + ran.stderr
+    for node in fleet.names:
+        looked = f"grep -rlF -e {word} /var/lib/shipyard || true; ls /var/lib/shipyard/*/revisions"
+        assert fleet.run(node, "sh", "-c", looked) == "default\n"
+    store = b"".join(path.read_bytes() for path in (fleet.project / ".shipyard").iterdir() if path.is_file())
+    assert word.encode() not in store
