@@ -62,7 +62,7 @@ class Lookup:
             if any(config.final for config in configs):
                 found.values["hostname"] = [Value((host,), found.where("hostname"))]
                 for config in configs:
-                    config.apply(Subject(question.alias, self.local_user, final=True), found)
+                    config.apply(Subject(question.alias, self.local_user, final=host), found)
         except NeedsOpenSshError as needs:
             found = self._ask_openssh(question, needs)
             return found, found.first("hostname") or question.alias

@@ -24,12 +24,12 @@ class NeedsOpenSshError(Exception):
 class Subject(Struct, frozen=True):
     """Whom a lookup is about. `alias`: the name as given; `local_user`: who runs this process.
 
-    `final`: the files are read a second time, with the name that the first time came to.
+    `final`: the files are read a second time, and this is the name that the first time came to.
     """
 
     alias: str
     local_user: str
-    final: bool = False
+    final: str | None = None
 
 
 class _Criterion(Struct, frozen=True):
@@ -60,7 +60,7 @@ class Block(Struct, frozen=True):
     def holds(self, subject: Subject, hostname: str | None, user: str | None) -> bool:
         """Whether its lines count. `hostname`, `user`: what the lines before said. Raises NeedsOpenSshError."""
         if not self.criteria:
-            return _among(subject.alias, self.patterns)
+            return _among(subject.final or subject.alias, self.patterns)
         result = True
         for criterion in self.criteria:
             if criterion.name == "exec":
@@ -117,10 +117,10 @@ def _meets(criterion: _Criterion, subject: Subject, hostname: str | None, user: 
         case "all":
             return True
         case "final" | "canonical":
-            return subject.final
+            return subject.final is not None
         case "host":
             name = hostname or subject.alias
-            if hostname is not None and not subject.final:
+            if hostname is not None and subject.final is None:
                 name = names.expand(hostname, {"h": subject.alias})
             return lexing.in_list(name.lower(), criterion.value.lower())
         case "originalhost":
