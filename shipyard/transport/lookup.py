@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -170,7 +171,10 @@ def _openssh(argv: list[str], needs: NeedsOpenSshError) -> Found:
     if done.returncode:
         if needs.wrong:
             raise ConfigError(str(needs))
-        raise ConfigError(f"`{shlex.join(argv)}` failed: {one_line(done.stderr.decode(errors='replace'))}")
+        said = done.stderr.decode(errors="replace")
+        if placed := re.search(r"^(/.*?):? line (\d+): (.*)", said, re.MULTILINE):
+            raise ConfigError(f"{placed[1]}:{placed[2]}: {one_line(placed[3])}")
+        raise ConfigError(f"`{shlex.join(argv)}` failed: {one_line(said)}")
     found = Found(answered=True)
     for line in done.stdout.decode(errors="surrogateescape").split("\n"):
         key, value = lexing.keyword(line) or ("", "")
