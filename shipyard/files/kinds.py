@@ -182,11 +182,11 @@ def kind_of(path: Path) -> Kind:
             text = file.read(MAX_BYTES)
     except OSError:
         return "playbook"
-    return kind_of_text(text)
+    return kind_of_text(text, path.name)
 
 
-def kind_of_text(text: bytes) -> Kind:
-    """The same of a text. Only the top of the first document is looked at."""
+def kind_of_text(text: bytes, name: str = "") -> Kind:
+    """The same of a text. Only the top of the first document is looked at. `name`: counts where that says nothing."""
     try:
         keys = _top_keys(text)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError):
@@ -197,11 +197,14 @@ def kind_of_text(text: bytes) -> Kind:
         return "compose"
     if keys & {"networks", "volumes", "configs", "secrets"} and "hosts" not in keys:
         return "compose"
-    return "playbook"
+    return "compose" if keys and "hosts" not in keys and name in _COMPOSE_NAMES else "playbook"
 
 
 def _top_keys(text: bytes) -> set[str]:
-    """The keys of the first document that has any, from the stream of events, no values made."""
+    """The keys of the first document that has any, from the stream of events, no values made.
+
+    Those before a place that can't be read count: whoever reads files of that kind says what is wrong with it.
+    """
     loader = YAML["1.2"](text)
     keys: set[str] = set()
     depth, key_next = 0, True
@@ -223,6 +226,9 @@ def _top_keys(text: bytes) -> set[str]:
                 if key_next and isinstance(event, yaml.ScalarEvent):
                     keys.add(event.value)
                 key_next = not key_next
+    except yaml.YAMLError:
+        if not keys:
+            raise
     finally:
         loader.dispose()
     return keys

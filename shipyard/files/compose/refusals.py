@@ -19,7 +19,7 @@ KEYS = (
     not_yet("develop"),
     not_yet("extends", "use YAML anchors, or x- keys and <<"),
     not_yet("external_links", "join the other stack's network as an external one"),
-    not_yet("gpus"),
+    not_yet("gpus", "write deploy.resources.reservations.devices: [{capabilities: [gpu], count: all}]"),
     not_yet("isolation"),
     not_yet("label_file"),
     not_yet("links", "services of one network find each other by name; aliases are under networks:"),

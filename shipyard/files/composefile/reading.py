@@ -215,6 +215,11 @@ def _once(whole: Node) -> None:
 def _check(document: Node) -> None:
     if not isinstance(document.data, dict):
         raise document.error("expected a Compose file, a mapping with services")
+    for name, value in document.data.items() if "services" not in document.data else ():
+        odd = name not in _KNOWN and not str(name).startswith("x-")
+        if odd and (value.get("image") or value.get("build")):
+            advice = "put the services under services:"
+            raise value.error("is a service of Compose's first format", path=(name,), hint=advice)
     for name, value in document.data.items():
         if not isinstance(name, str) or (name not in _KNOWN and not name.startswith("x-")):
             near = difflib.get_close_matches(str(name), _KNOWN, n=1)

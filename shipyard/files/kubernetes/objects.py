@@ -71,7 +71,14 @@ def objects(files: Sequence[tuple[Path, str, Reading]]) -> list[Object]:
 
 
 def _documents(path: Path, reading: Reading) -> Iterator[Value]:
-    for document in load_all(_read(path), str(path), "1.2"):
+    text = _read(path)
+    try:
+        documents = load_all(text, str(path), "1.2")
+    except FileError as error:
+        if b"{{" in text:
+            error.hint = "a chart's templates are no manifests yet: helm template CHART | shipyard apply -"
+        raise
+    for document in documents:
         if document.data is not None:
             own = _copy(reading, document.marks)
             yield own.root(document.data)

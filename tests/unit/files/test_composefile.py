@@ -177,8 +177,12 @@ def test_kinds_are_told_by_what_is_in_the_file(tmp_path: Path) -> None:
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "kubernetes"),
         ("---\n---\napiVersion: v1\nkind: List\nitems: [{services: 1}]\n", "kubernetes"),
         ("a: {services: 1}\n", "playbook"),
+        ("apiVersion: v1\nkind: Pod\nspec:\n  a: b\n c: d\n", "kubernetes"),  # its reader says where it breaks off
+        ("services:\n  a: b\n c: d\n", "compose"),
     ):
         assert kinds.kind_of_text(text.encode()) == kind, text
+    assert kinds.kind_of_text(b"web: {image: nginx}\n", "docker-compose.yml") == "compose"
+    assert kinds.kind_of_text(b"- hosts: all\n", "compose.yaml") == "playbook"
 
 
 def test_kinds_are_not_mixed_and_options_mean_something(tmp_path: Path) -> None:
