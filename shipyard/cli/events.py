@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shipyard.base import clock
+from shipyard.base.errors import UsageError
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import cell, sentence
@@ -34,6 +35,8 @@ def events(app: App, stack: str | None, follow: bool, limit: int) -> None:
     """What happened, and why."""
     with opened(app) as fleet:
         rows = fleet.events(stack=stack, after=0, limit=limit)
+        if not rows and not follow:
+            _explain(app, fleet, stack)
         if app.out.json and not follow:
             app.out.data([event_json(row) for row in rows])
             return
@@ -42,6 +45,17 @@ def events(app: App, stack: str | None, follow: bool, limit: int) -> None:
             clock.sleep(POLL)
             rows = _newer(fleet, stack, rows)
             _show(app.out, rows[1:] if rows else rows)
+
+
+def _explain(app: App, fleet: Operations, stack: str | None) -> None:
+    """Why there is none to show. A stack that was removed still has some; one that never was is an error."""
+    known = fleet.stacks()
+    if stack is not None and stack not in known:
+        raise UsageError(
+            f"there is no stack {stack!r}, and no event tells of one; there are: {', '.join(known) or 'none'}"
+        )
+    if not app.out.json:
+        app.out.line(f"No event tells of {stack}." if stack else "Nothing has happened yet.")
 
 
 def _newer(fleet: Operations, stack: str | None, rows: Sequence[EventRow]) -> Sequence[EventRow]:

@@ -34,12 +34,12 @@ def history(app: App, stack: str) -> None:
     if app.out.json:
         app.out.data([revision_json(row) for row in rows])
         return
-    table = new_table(">REV", "CREATED", "BY", "FILES", "DIGEST", "NOTE")
+    wide = app.out.wide
+    table = new_table(">REV", "CREATED", "BY", "FILES", *(("DIGEST",) if wide else ()), "NOTE")
+    table.columns[1].no_wrap = True
     for row in rows:
-        add(
-            table,
-            [str(row.number), clock.iso(row.created), row.author, ", ".join(row.files), row.digest[:12], row.note],
-        )
+        digest = [row.digest[:12]] if wide else []
+        add(table, [str(row.number), clock.iso(row.created), row.author, ", ".join(row.files), *digest, row.note])
     app.out.draw(table)
 
 

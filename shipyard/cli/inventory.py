@@ -57,7 +57,11 @@ def graph(app: App, group: str, playbook_dir: tuple[Path, ...]) -> None:
     """The groups and their hosts, as a tree."""
     from shipyard.files.inventory import show
 
-    for line in show.graph(_load(app, playbook_dir, beside=False), group):
+    found = _load(app, playbook_dir, beside=False)
+    if app.out.json:
+        app.out.data(show.tree(found, group))
+        return
+    for line in show.graph(found, group):
         click.echo(line)
 
 
@@ -73,7 +77,7 @@ def host(app: App, name: str, playbook_dir: tuple[Path, ...]) -> None:
     hosts = _matched(app, name, found)
     one = found.host(hosts[0]) if len(hosts) == 1 else None
     if one is None:
-        raise UsageError(f"{name!r} is {len(hosts) or 'no'} hosts; one is expected")
+        raise UsageError(f"{name!r} names {f'{len(hosts)} hosts' if hosts else 'no host'}; one is expected")
     click.echo(show.dump(show.variables(one)))
 
 

@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -41,6 +42,23 @@ def tail_of(context: click.Context, parameter: click.Parameter, value: str) -> i
     return int(value)
 
 
+def since_of(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """In the one form that every runtime reads alike: seconds back from the node's now, or a time in UTC."""
+    from shipyard.files.compose import units
+
+    if value is None:
+        return None
+    try:
+        return f"{units.duration(value):.3f}s"
+    except ValueError:
+        pass
+    try:
+        at = float(value) if value.isascii() and value.isdigit() else datetime.fromisoformat(value).timestamp()
+        return iso(at)
+    except (ValueError, OverflowError, OSError):
+        raise click.BadParameter("expected how long ago (10m, 2d), or a time (2026-11-22T10:00:00Z)") from None
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -55,7 +73,7 @@ Examples:
 @click.option(
     "-n", "--tail", default="100", show_default=True, callback=tail_of, metavar="N|all", help="Lines of each."
 )
-@click.option("--since", metavar="T", help="Only what is newer: 10m, or 2026-11-22T10:00:00Z.")
+@click.option("--since", metavar="T", callback=since_of, help="Only what is newer: 10m, or 2026-11-22T10:00:00Z.")
 @click.option("-c", "--container", metavar="NAME", help="Of a sidecar or init container, in place of the main one.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
 @pass_app

@@ -139,9 +139,10 @@ def remove(app: App, node: str) -> None:
 
     Its replicas are placed elsewhere; what still runs on it is not touched.
     """
-    if not app.confirm(f"Forget the node {node}?"):
-        raise UsageError("nothing was removed", hint="answer yes, or say --yes where there is no terminal")
     with opened(app) as fleet:
+        fleet.known_node(node)
+        if not app.confirm(f"Forget the node {node}?"):
+            raise UsageError("nothing was removed", hint="answer yes, or say --yes where there is no terminal")
         fleet.remove_node(node)
     app.out.line(f"{node} is no longer a node of the fleet.")
 
@@ -154,9 +155,10 @@ def confirm_dead(app: App, node: str) -> None:
 
     What must run only once is then started elsewhere. If the node is alive after all, that can cost data.
     """
-    if not app.confirm(f"Is {node} switched off, and will it stay off?"):
-        raise UsageError("nothing was changed", hint="answer yes, or say --yes where there is no terminal")
     with opened(app) as fleet:
+        fleet.known_node(node)
+        if not app.confirm(f"Is {node} switched off, and will it stay off?"):
+            raise UsageError("nothing was changed", hint="answer yes, or say --yes where there is no terminal")
         fleet.confirm_dead(node)
     app.out.line(f"{node} counts as dead; the next pass acts on it.")
 

@@ -133,6 +133,9 @@ def member_json(member: MemberStatus) -> dict[str, Any]:
     }
 
 
+NO_STACK = "There is no stack: shipyard apply FILE makes one."
+
+
 def draw_status(status: FleetStatus, out: Output) -> None:
     """The whole page: nodes, services with their replicas, what is not as declared, and the verdict."""
     if status.nodes:
@@ -141,7 +144,7 @@ def draw_status(status: FleetStatus, out: Output) -> None:
     if status.stacks:
         out.draw(service_table(status.stacks, wide=out.wide))
     else:
-        out.line("No stack was applied yet: shipyard apply FILE.")
+        out.line(NO_STACK)
     out.line()
     out.lines(not_as_declared(status, out.fold()))
     out.lines(verdict(status))
@@ -275,8 +278,10 @@ def verdict(status: FleetStatus) -> list[Line]:
     last = status.last_pass
     when = ""
     if last is not None:
-        if last.finished is None:
+        if last.finished is None and last.result == "running":
             when = f" Pass {last.id} is still running."
+        elif last.finished is None:
+            when = f" Last pass ({last.id}, begun {ago(last.started, status.now)}): {cell(last.result)}."
         else:
             when = f" Last pass ({last.id}, {ago(last.finished, status.now)}): {cell(last.result)}."
     if status.converged:

@@ -75,6 +75,8 @@ def pause(app: App, stack: str) -> None:
     """
     with opened(app) as fleet:
         under_way = fleet.pause(stack)
+    if app.out.json:
+        app.out.data({"stack": stack, "paused": True, "under_way": under_way})
     now = "its update is held" if under_way else "no update of it is under way; the next one waits"
     app.out.line(f"{stack} is paused: {now}. `shipyard resume {stack}` goes on.")
 

@@ -103,6 +103,9 @@ def list_(app: App) -> None:
             ]
         )
         return
+    if not found:
+        app.out.line("There are no secrets: shipyard secret set NAME stores one.")
+        return
     table = new_table("NAME", "SET", "BY", "FROM", "USED BY")
     for each in found:
         when = clock.iso(each.created) if each.contents else "missing"

@@ -11,6 +11,7 @@ from shipyard.cli.app import App, pass_app
 from shipyard.cli.apply import unreachable_code
 from shipyard.cli.fleet import opened
 from shipyard.cli.render_status import (
+    NO_STACK,
     draw_status,
     replica_json,
     replica_table,
@@ -23,8 +24,6 @@ from shipyard.planner.status import fleet_status
 
 if TYPE_CHECKING:
     from shipyard.reconcile.operations import Operations
-
-NO_STACK = "No stack was applied yet: shipyard apply FILE."
 
 
 def look(app: App) -> tuple[FleetStatus, int]:

@@ -8,7 +8,7 @@ from shipyard.model.spec import Pairs
 
 
 class PassSummary(Struct, frozen=True):
-    """One pass, as recorded. `finished` None: it is still at work, or was killed. `result`: one word."""
+    """One pass, as recorded. `finished` None: it is still at work (`running`), or never ended. `result`: one word."""
 
     id: int
     started: float

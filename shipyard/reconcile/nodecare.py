@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from shipyard.base.errors import NodeError, StoreError, UsageError
+from shipyard.base.errors import NodeError, UsageError
 from shipyard.base.record import replace
 from shipyard.files.inventory import connection_of
 from shipyard.files.patterns import match
@@ -21,6 +21,7 @@ from shipyard.reconcile.looking import look, remember_nodes
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.run import Wish, converge
 from shipyard.reconcile.session import Session
+from shipyard.store.records import StoredNode
 from shipyard.transport import hostkeys
 from shipyard.transport.knownhosts import Verdict
 
@@ -122,14 +123,24 @@ def record_host_keys(session: Session, keys: Sequence[HostKey]) -> Path:
     return paths[-1]
 
 
+def known_node(session: Session, name: str) -> StoredNode:
+    """What the store has of a node. UsageError where it knows none of this name."""
+    records = session.store.nodes()
+    for record in records:
+        if record.node.name == name:
+            return record
+    known = ", ".join(sorted(record.node.name for record in records)) or "none yet"
+    raise UsageError(f"{name} is not a known node; known are: {known}")
+
+
 def confirm_dead(session: Session, name: str) -> None:
     """A person says that the node is off for good: until it answers it counts as lost, whatever the clock says."""
+    record = known_node(session, name)
     known = next((node for node in session.store.memory().nodes if node.name == name), None)
     if known is None:
-        raise StoreError(f"{name} is not a known node")
+        raise UsageError(f"{name} was never asked yet; only a silent node can be dead", hint="shipyard reconcile")
     if known.misses == 0:
         raise UsageError(f"{name} answered when it was last asked ({known.state}); only a silent node can be dead")
-    record = next(record for record in session.store.nodes() if record.node.name == name)
     session.store.decide(replace(record.node, dead=True))
     why = "a person confirmed that it is switched off"
     session.store.add_events((Event(session.now(), "NodeConfirmedDead", name, why, name, warning=True),))
@@ -137,9 +148,7 @@ def confirm_dead(session: Session, name: str) -> None:
 
 def remove(session: Session, name: str) -> None:
     """Drain a node that the inventory no longer names, and forget it. Raises NodeError for what can't leave it."""
-    record = next((record for record in session.store.nodes() if record.node.name == name), None)
-    if record is None:
-        raise StoreError(f"{name} is not a known node")
+    record = known_node(session, name)
     if session.inventory.host(name) is not None:
         raise UsageError(f"{name} is still in the inventory; take it out there first")
     with LeaseKeeper(session.store, wait=session.settings.timeouts.converge) as keeper:
@@ -164,7 +173,5 @@ def remove(session: Session, name: str) -> None:
 
 def repin(session: Session, name: str) -> None:
     """Take the node's runtime and user as they are at the next contact."""
-    record = next((record for record in session.store.nodes() if record.node.name == name), None)
-    if record is None:
-        raise StoreError(f"{name} is not a known node")
+    record = known_node(session, name)
     session.store.save_nodes((replace(record, node=replace(record.node, runtime=None, user=None)),))

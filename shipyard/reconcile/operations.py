@@ -234,7 +234,10 @@ class Operations:
     def last_pass(self) -> PassSummary | None:
         """The newest pass that did something, or looked."""
         row = self._session.store.last_pass()
-        return PassSummary(row.id, row.started, row.finished, row.result or "running") if row is not None else None
+        if row is None:
+            return None
+        unended = "running" if self._session.store.is_leased(self._session.now()) else "interrupted"
+        return PassSummary(row.id, row.started, row.finished, row.result or unended)
 
     def events(self, *, stack: str | None, after: int, limit: int) -> Sequence[EventRow]:
         """Events with an id greater than `after`, oldest first; of these the newest `limit`."""
@@ -282,6 +285,12 @@ class Operations:
         from shipyard.reconcile import nodecare
 
         return nodecare.record_host_keys(self._session, keys)
+
+    def known_node(self, name: str) -> None:
+        """UsageError where the fleet has no such node."""
+        from shipyard.reconcile import nodecare
+
+        nodecare.known_node(self._session, name)
 
     def remove_node(self, name: str) -> None:
         """Forget an orphaned node."""

@@ -73,6 +73,12 @@ def check_free(connection: Connection, now: float) -> None:
         raise _held(row)
 
 
+def is_held(connection: Connection, now: float) -> bool:
+    """Whether somebody, not surely dead, has it."""
+    row = connection.execute(select(table)).first()
+    return row is not None and _is_held(row, now)
+
+
 def lost(connection: Connection) -> LeaseHeld:
     """The error for a holder who no longer is one."""
     row = connection.execute(select(table)).first()

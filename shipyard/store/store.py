@@ -149,6 +149,11 @@ class Store:
         with self._database.writing() as connection:
             lease.release(connection, held)
 
+    def is_leased(self, now: float) -> bool:
+        """Whether somebody, not surely dead, has the lease: only then is a pass without a result still at work."""
+        with self._database.reading() as connection:
+            return lease.is_held(connection, now)
+
     def raise_epoch(self, at_least: int) -> None:
         """Leases acquired from now on are newer than any that a node has seen; the held one keeps its epoch."""
         with self._database.writing() as connection:

@@ -10,7 +10,7 @@ from typing import Any
 
 from shipyard.base.errors import UsageError
 from shipyard.files.values import Unsafe, Vaulted
-from shipyard.model.inventory import Host, Inventory
+from shipyard.model.inventory import Group, Host, Inventory
 
 MAX_LINES = 1_000_000
 """Of a graph: groups that share children are drawn as often as they are reached."""
@@ -76,11 +76,30 @@ def _laid_out(value: Any, start: str) -> str:
     return f"[{inner}{f',{inner}'.join([_laid_out(item, inner) for item in value])}{start}]"
 
 
+def tree(inventory: Inventory, start: str = "all") -> dict[str, Any]:
+    """What `graph` draws, as data: every group under one, once, with its own hosts and children, by name.
+
+    Raises UsageError where there is no such group.
+    """
+    groups = _groups(inventory, start)
+    waiting = [start]
+    for name in waiting:
+        waiting += [child for child in groups[name].children if child not in waiting]
+    return {
+        "group": start,
+        "groups": {
+            name: {
+                "hosts": [] if name == "all" else list(groups[name].hosts),
+                "children": list(groups[name].children),
+            }
+            for name in waiting
+        },
+    }
+
+
 def graph(inventory: Inventory, start: str = "all") -> Iterator[str]:
     """The tree of groups and hosts under one group. Raises UsageError where there is no such group."""
-    if start not in inventory.members:
-        raise UsageError(f"there is no group {start!r}", hint=f"groups: {', '.join(sorted(inventory.members)[:20])}")
-    groups = {group.name: group for group in inventory.groups}
+    groups = _groups(inventory, start)
     waiting = [(start, 0, True)]
     for _ in range(MAX_LINES):
         if not waiting:
@@ -93,6 +112,12 @@ def graph(inventory: Inventory, start: str = "all") -> Iterator[str]:
             waiting += [(host, depth + 1, False) for host in reversed(hosts)]
             waiting += [(child, depth + 1, True) for child in reversed(group.children)]
     yield f"(more than {MAX_LINES:,} lines)"
+
+
+def _groups(inventory: Inventory, start: str) -> dict[str, Group]:
+    if start not in inventory.members:
+        raise UsageError(f"there is no group {start!r}", hint=f"groups: {', '.join(sorted(inventory.members)[:20])}")
+    return {group.name: group for group in inventory.groups}
 
 
 def _json(value: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from shipyard.base.errors import ShipyardError
+from shipyard.base.errors import ShipyardError, UsageError
 from shipyard.model.event import Event
 from shipyard.model.job import JobRun
 from shipyard.model.outlook import Outlook
@@ -118,6 +118,10 @@ class FakeOperations:
     def record_host_keys(self, keys: Sequence[HostKey]) -> Path:
         self._ask("record_host_keys", tuple(keys))
         return Path("/home/ann/.ssh/known_hosts")
+
+    def known_node(self, name: str) -> None:
+        if name == "nope":
+            raise UsageError("nope is not a known node")
 
     def remove_node(self, name: str) -> None:
         self._ask("remove_node", name)

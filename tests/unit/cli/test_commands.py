@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shipyard.base.clock import iso
 from shipyard.base.errors import LeaseHeld, StoreError
 from shipyard.cli.app import App
 from shipyard.cli.main import run
@@ -31,6 +32,7 @@ from shipyard.model.request import (
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ContainerSpec, JobRules, Revision, ServiceSpec, StackSpec
 from tests.unit.cli import cli_samples as samples
+from tests.unit.cli import cli_screen
 from tests.unit.cli.fake_operations import FakeOperations
 
 Shipyard = Callable[..., tuple[int, str, str]]
@@ -236,6 +238,29 @@ def test_history_and_diff(shipyard: Shipyard) -> None:
     assert shipyard("diff", "guestbook", "2")[1] == alone
 
 
+def test_a_stack_without_events_is_told_from_one_that_never_was(
+    shipyard: Shipyard, fleet: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "events", lambda **_: ())
+    assert shipyard("events") == (0, "Nothing has happened yet.\n", "")
+    assert shipyard("events", "guestbook") == (0, "No event tells of guestbook.\n", "")
+    assert shipyard("events", "-o", "json") == (0, "[]\n", "")
+    code, out, err = shipyard("events", "shop")
+    assert (code, out) == (5, "")
+    assert err == "error: there is no stack 'shop', and no event tells of one; there are: guestbook\n"
+
+
+def test_history_keeps_times_whole_on_narrow_terminals(
+    shipyard: Shipyard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "DIGEST" in shipyard("history", "guestbook")[1]
+    screen = cli_screen.terminal(60)
+    monkeypatch.setattr(App, "out", property(lambda app: screen[0]))
+    shipyard("history", "guestbook")
+    assert iso(samples.NOW) in screen[1].getvalue()
+    assert "DIGEST" not in screen[1].getvalue()
+
+
 def test_rm_asks_first(shipyard: Shipyard, fleet: FakeOperations) -> None:
     code, _, err = shipyard("rm", "guestbook")
     assert (code, "nothing was removed" in err) == (5, True)
@@ -277,6 +302,8 @@ def test_pause_says_what_it_holds(shipyard: Shipyard, fleet: FakeOperations) -> 
     assert "its update is held. `shipyard resume guestbook` goes on" in shipyard("pause", "guestbook")[1]
     fleet.under_way = False
     assert "the next one waits" in shipyard("pause", "guestbook")[1]
+    told = json.loads(shipyard("pause", "guestbook", "-o", "json")[1])
+    assert told == {"stack": "guestbook", "paused": True, "under_way": False}
 
 
 def test_nodes(shipyard: Shipyard, fleet: FakeOperations) -> None:
@@ -320,6 +347,8 @@ def test_decisions_about_a_node(shipyard: Shipyard, fleet: FakeOperations, comma
     if command != "repin":
         assert shipyard("nodes", command, "node3")[0] == 5
         assert call not in [name for name, _ in fleet.asked]
+        code, _, err = shipyard("nodes", command, "nope")
+        assert (code, err) == (5, "error: nope is not a known node\n")
     assert shipyard("nodes", command, "node3", "--yes")[0] == 0
     assert fleet.last(call) == "node3"
 

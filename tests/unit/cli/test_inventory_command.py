@@ -48,6 +48,16 @@ def test_graph(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "@web:\n  |--web1\n  |--web2\n"
 
 
+def test_graph_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-i", "hosts", "inventory", "graph", "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["group"] == "all"
+    assert told["groups"]["all"] == {"hosts": [], "children": ["ungrouped", "web", "empty", "odd-name"]}
+    assert told["groups"]["web"] == {"hosts": ["web1", "web2"], "children": []}
+    assert run(["-i", "hosts", "inventory", "graph", "web", "-o", "json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["groups"]) == ["web"]
+
+
 def test_host(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["-i", "hosts", "inventory", "host", "web1"]) == 0
     assert json.loads(capsys.readouterr().out) == {"port": 80}
@@ -58,8 +68,8 @@ def test_host(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["-i", "hosts", "inventory", "host", "web"], 5, "'web' is 2 hosts; one is expected"),
-        (["-i", "hosts", "inventory", "host", "nope"], 5, "'nope' is no hosts; one is expected"),
+        (["-i", "hosts", "inventory", "host", "web"], 5, "'web' names 2 hosts; one is expected"),
+        (["-i", "hosts", "inventory", "host", "nope"], 5, "'nope' names no host; one is expected"),
         (["-i", "hosts", "inventory", "graph", "nope"], 5, "there is no group 'nope'"),
         (["-i", "nope", "inventory", "list"], 1, "there is no such inventory"),
         (["-i", "hosts", "inventory", "list", "--limit", "~("], 5, "is no regular expression"),

@@ -2,9 +2,12 @@
 
 import subprocess
 
+import click
 import pytest
 
+from shipyard.cli.logs import logs, since_of
 from shipyard.cli.logstream import Follower, LogLine, follow_script, lines_of, merge, read_script, split_read
+from shipyard.cli.main import run
 from shipyard.runtime.dialect import Command
 
 SECOND = 1_000_000_000
@@ -13,6 +16,32 @@ AT = 1_795_000_000 * SECOND
 
 def sh(script: bytes) -> str:
     return subprocess.run(["sh"], input=script, capture_output=True, check=True, timeout=30).stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        (None, None),
+        ("10m", "600.000s"),
+        ("2d", "172800.000s"),
+        ("1h30m", "5400.000s"),
+        ("500ms", "0.500s"),
+        ("2026-11-18T12:06:40+01:00", "2026-11-18T11:06:40Z"),
+        ("2026-11-18T11:06:40Z", "2026-11-18T11:06:40Z"),
+        ("1795000000", "2026-11-18T11:06:40Z"),
+    ],
+)
+def test_since_is_given_in_a_form_that_every_runtime_reads(written: str | None, given: str | None) -> None:
+    context = click.Context(logs)
+    assert since_of(context, logs.params[0], written) == given
+
+
+@pytest.mark.parametrize("written", ["yesterday", "", "-5m", "2026-13-01", "9" * 400, "10m; reboot"])
+def test_since_that_is_no_time_is_refused_before_any_node_is_asked(
+    written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["logs", "guestbook", "--since", written]) == 5
+    assert "expected how long ago (10m, 2d), or a time" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,10 @@ def test_when_there_is_colour(environ: dict[str, str], terminal: bool, coloured:
             "The fleet is as declared. Last pass (7, 5 s ago): converged.",
         ),
         (FleetStatus(False, PassSummary(7, 90.0, None, "running"), changes=1, now=100.0), "still running."),
+        (
+            FleetStatus(False, PassSummary(7, 70.0, None, "interrupted"), changes=1, now=100.0),
+            "The fleet is not as declared: 1 to do. Last pass (7, begun 30 s ago): interrupted.",
+        ),
     ],
 )
 def test_verdict(status: FleetStatus, text: str) -> None:

@@ -67,6 +67,15 @@ def test_a_second_pass_is_told_who_holds_the_lease(store: Store) -> None:
     assert caught.value.exit_code == 75
 
 
+def test_only_somebody_alive_has_the_lease(store: Store) -> None:
+    assert not store.is_leased(1000.0)
+    held = store.acquire("alice@laptop", 1000.0, 60.0)
+    assert store.is_leased(1059.9)
+    assert not store.is_leased(1060.0)
+    store.release(held)
+    assert not store.is_leased(1001.0)
+
+
 def test_an_expired_lease_is_taken_over_under_a_larger_epoch(store: Store) -> None:
     first = store.acquire("alice@laptop", 1000.0, 60.0)
     assert store.acquire("bob@there", 1060.0, 60.0).epoch > first.epoch
@@ -128,11 +137,13 @@ def test_a_killed_holder_is_replaced_at_once(store: Store, holders: list[Holder]
     assert holder.says() == "1"
     with pytest.raises(LeaseHeld):
         store.acquire("alice@laptop", 1001.0, 60.0)
+    assert store.is_leased(1001.0)
     os.kill(holder.process.pid, signal.SIGKILL)
     if reaped:
         holder.process.wait()
     else:
         os.waitid(os.P_PID, holder.process.pid, os.WEXITED | os.WNOWAIT)
+    assert not store.is_leased(1002.0)
     assert store.acquire("alice@laptop", 1002.0, 60.0).epoch == 2
 
 
