@@ -148,13 +148,14 @@ def make(root: Path, play: tuple[str, str, str] | None = None) -> list[Path]:
             f"{root} has {', '.join(there)} already, and nothing is overwritten",
             hint="name another folder: shipyard init DIR",
         )
+    path = root
     try:
         for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
         return [*files, _ignore(root / ".gitignore")]
     except OSError as error:
-        raise ConfigError(f"{error.filename}: can't be written: {error.strerror}") from error
+        raise ConfigError(f"{error.filename or path}: can't be written: {error.strerror}") from error
 
 
 def _ignore(path: Path) -> Path:

@@ -55,7 +55,7 @@ def list_(app: App) -> int:
 def check(app: App, pattern: str) -> int:
     """Connect to each node; say what is missing and how to mend it.
 
-    Exits with 2 when something is missing on a node.
+    Exits with 2 when something is missing on a node, and with 4 when one can't be reached (6: both).
     """
     with opened(app) as fleet:
         checks = fleet.check_nodes(pattern)
@@ -63,7 +63,8 @@ def check(app: App, pattern: str) -> int:
         app.out.data([check_json(each) for each in checks])
     else:
         app.out.lines(check_lines(checks, app.out.fold()))
-    return 0 if all(each.ok for each in checks) else 2
+    failed = any(not each.ok and each.reached for each in checks)
+    return (2 if failed else 0) | (0 if all(each.reached for each in checks) else 4)
 
 
 def check_json(each: NodeCheck) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def check_lines(checks: Sequence[NodeCheck], fold: int | None) -> list[Line]:
         lines += hanging((word, f"  {cell(each.node)}"), "; ".join(part for part in (known, facts) if part), fold)
         for problem, remedy in each.problems:
             lines += hanging(("     ",), cell(problem), fold, 7)
-            lines += hanging((("      to mend it:", "dim"),), cell(remedy), fold, 8) if remedy else []
+            lines += hanging((("       to mend it:", "dim"),), cell(remedy), fold, 9) if remedy else []
     good = sum(each.ok for each in checks)
     return [*lines, ((f"{good} of {len(checks)} nodes are ready for shipyard.", "bold"),)]
 
@@ -99,25 +100,31 @@ def check_lines(checks: Sequence[NodeCheck], fold: int | None) -> list[Line]:
 def trust(app: App, pattern: str) -> int:
     """Show the host keys, and record them in known_hosts.
 
+    Nodes that can't be reached are named; the others' keys are recorded all the same. Exits with 4 then.
+
     Compare the fingerprints with what the machines' consoles say (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub).
     """
     with opened(app) as fleet:
-        keys = fleet.host_keys(pattern)
+        keys, errors = fleet.host_keys(pattern)
+        code = 0
+        for error in errors:
+            app.out.error(str(error))
+            code |= error.exit_code
         fresh = [key for key in keys if key.known != "same"]
         if app.out.json:
             app.out.data([_key_json(key) for key in keys])
-        else:
+        elif keys:
             _show_keys(app, keys)
         if not fresh:
-            app.out.line("All these keys are known already.")
-            return 0
+            app.out.line("All these keys are known already." if keys else "There are no keys to record.")
+            return code
         changed = [key.node for key in fresh if key.known == "changed"]
         warning = f" {', '.join(changed)} showed another key before: was it reinstalled?" if changed else ""
         if not app.confirm(f"Record {len(fresh)} keys?{warning}"):
             raise UsageError("nothing was recorded", hint="answer yes, or say --yes where there is no terminal")
         place = fleet.record_host_keys(fresh)
     app.out.line(f"Recorded in {place}.")
-    return 0
+    return code
 
 
 def _key_json(key: HostKey) -> dict[str, str]:

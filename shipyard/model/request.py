@@ -97,7 +97,10 @@ class SimulateRequest(Struct, frozen=True):
 
 
 class NodeCheck(Struct, frozen=True):
-    """What `nodes check` found out about one node. `problems`: sentence and how to mend it ("" where that is plain)."""
+    """What `nodes check` found out about one node. `reached` False: there was no connection.
+
+    `problems`: sentence and how to mend it ("" where that is plain).
+    """
 
     node: str
     ok: bool
@@ -105,6 +108,7 @@ class NodeCheck(Struct, frozen=True):
     version: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
+    reached: bool = True
 
 
 class HostKey(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from shipyard.base.errors import NodeError, UsageError
@@ -54,7 +55,7 @@ def check(session: Session, pattern: str) -> list[NodeCheck]:
 
 
 def _silent(answer: Silent) -> NodeCheck:
-    return NodeCheck(answer.name, ok=False, problems=((answer.message, answer.hint or ""),))
+    return NodeCheck(answer.name, ok=False, reached=answer.connected, problems=((answer.message, answer.hint or ""),))
 
 
 def _seen(node: ObservedNode) -> NodeCheck:
@@ -92,13 +93,23 @@ def _seen(node: ObservedNode) -> NodeCheck:
 _WORDS = {Verdict.KNOWN: "same", Verdict.CHANGED: "changed"}
 
 
-def host_keys(session: Session, pattern: str) -> list[HostKey]:
-    """The keys that the hosts show now, beside what known_hosts has."""
-    return [
-        HostKey(name, key.host, key.type, hostkeys.fingerprint(key.blob), _WORDS.get(key.verdict, "new"))
-        for name in _hosts(session, pattern)
-        for key in _scan(session, name)
-    ]
+def host_keys(session: Session, pattern: str) -> tuple[list[HostKey], list[NodeError]]:
+    """The keys that the hosts show now, beside what known_hosts has; and why hosts showed none."""
+    names = _hosts(session, pattern)
+    keys: list[HostKey] = []
+    errors: list[NodeError] = []
+    with ThreadPoolExecutor(min(session.settings.forks, len(names))) as pool:
+        answers = [(name, pool.submit(_scan, session, name)) for name in names]
+    for name, answer in answers:
+        try:
+            shown = answer.result()
+        except NodeError as error:
+            errors.append(error)
+            continue
+        for key in shown:
+            word = _WORDS.get(key.verdict, "new")
+            keys.append(HostKey(name, key.host, key.type, hostkeys.fingerprint(key.blob), word))
+    return keys, errors
 
 
 def _scan(session: Session, name: str) -> tuple[hostkeys.HostKey, ...]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
-from shipyard.base.errors import LeaseHeld, StoreError, UsageError
+from shipyard.base.errors import LeaseHeld, NodeError, StoreError, UsageError
 from shipyard.base.record import replace
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
@@ -274,7 +274,7 @@ class Operations:
 
         return nodecare.check(self._session, pattern)
 
-    def host_keys(self, pattern: str) -> Sequence[HostKey]:
+    def host_keys(self, pattern: str) -> tuple[Sequence[HostKey], Sequence[NodeError]]:
         """The keys that the hosts show now, beside what known_hosts has."""
         from shipyard.reconcile import nodecare
 

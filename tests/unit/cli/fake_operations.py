@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from shipyard.base.errors import ShipyardError, UsageError
+from shipyard.base.errors import NodeError, ShipyardError, UsageError
 from shipyard.model.event import Event
 from shipyard.model.job import JobRun
 from shipyard.model.outlook import Outlook
@@ -33,6 +33,7 @@ class FakeOperations:
     ending: Ending = field(default_factory=lambda: Ending(converged=True))
     checks: Sequence[NodeCheck] = ()
     keys: Sequence[HostKey] = ()
+    silent: list[NodeError] = field(default_factory=list)
     under_way: bool = True
     left: Sequence[tuple[str, str]] = ()
     run: JobRun = field(default_factory=lambda: JobRun(3, "asked-1", "request", "", 1, state="succeeded"))
@@ -111,9 +112,9 @@ class FakeOperations:
         self._ask("check_nodes", pattern)
         return self.checks
 
-    def host_keys(self, pattern: str) -> Sequence[HostKey]:
+    def host_keys(self, pattern: str) -> tuple[Sequence[HostKey], Sequence[NodeError]]:
         self._ask("host_keys", pattern)
-        return self.keys
+        return self.keys, self.silent
 
     def record_host_keys(self, keys: Sequence[HostKey]) -> Path:
         self._ask("record_host_keys", tuple(keys))

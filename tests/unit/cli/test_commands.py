@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shipyard.base.clock import iso
-from shipyard.base.errors import LeaseHeld, StoreError
+from shipyard.base.errors import LeaseHeld, StoreError, Unreachable
 from shipyard.cli.app import App
 from shipyard.cli.main import run
 from shipyard.model import labels
@@ -338,6 +338,27 @@ def test_nodes_trust_records_only_what_is_new_and_only_on_a_yes(shipyard: Shipya
     assert fleet.last("record_host_keys") == (new,)
     fleet.keys = [same]
     assert "known already" in shipyard("nodes", "trust")[1]
+
+
+def test_nodes_trust_goes_on_without_those_that_can_not_be_reached(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    fleet.silent = [Unreachable("node3", "no route to host")]
+    new = HostKey("node2", "10.0.0.12", "ssh-ed25519", "SHA256:b", "new")
+    fleet.keys = [new]
+    code, out, err = shipyard("nodes", "trust", "--yes")
+    assert (code, "SHA256:b" in out, "node3: no route to host" in err) == (4, True, True)
+    assert fleet.last("record_host_keys") == (new,)
+    fleet.keys = []
+    assert shipyard("nodes", "trust")[:2] == (4, "There are no keys to record.\n")
+
+
+def test_nodes_check_tells_the_unreachable_from_the_unfit_by_its_exit_code(
+    shipyard: Shipyard, fleet: FakeOperations
+) -> None:
+    good = NodeCheck("node1", True)
+    unfit, gone = NodeCheck("node2", False, problems=(("no runtime", ""),)), NodeCheck("node3", False, reached=False)
+    for checks, code in (([good], 0), ([good, unfit], 2), ([good, gone], 4), ([unfit, gone], 6)):
+        fleet.checks = checks
+        assert shipyard("nodes", "check")[0] == code
 
 
 @pytest.mark.parametrize(

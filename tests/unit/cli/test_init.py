@@ -1,5 +1,6 @@
 """A new project: complete, private where it must be, and never over what is there."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "file").write_text("")
     assert run(["init", "file/fleet"], App({}, tmp_path)) == 1
     assert "can't be written" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_said_with_the_file_that_found_no_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it: without a name
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert run(["init"], App({}, tmp_path)) == 1
+    assert f"{tmp_path / 'shipyard.toml'}: can't be written: No space left" in capsys.readouterr().err
 
 
 def test_json_names_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
