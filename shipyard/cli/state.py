@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -33,7 +34,7 @@ def state() -> None:
 def backup(app: App, file: Path | None) -> None:
     """Copy the store to a file; passes may go on meanwhile."""
     path = app.cwd / (file or f"shipyard-{iso(now()).replace(':', '-')}.db")
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110  # Path.exists raises where the folder may not be looked into
         raise UsageError(f"{path} is there already; a backup never overwrites")
     with opened(app) as fleet:
         fleet.backup(path)

@@ -94,11 +94,14 @@ _WORDS = {Verdict.KNOWN: "same", Verdict.CHANGED: "changed"}
 
 
 def host_keys(session: Session, pattern: str) -> tuple[list[HostKey], list[NodeError]]:
-    """The keys that the hosts show now, beside what known_hosts has; and why hosts showed none."""
-    names = _hosts(session, pattern)
+    """The keys that the hosts show now, beside what known_hosts has; and why hosts showed none.
+
+    Without those that are reached without SSH.
+    """
+    names = [name for name in _hosts(session, pattern) if not _is_local(session, name)]
     keys: list[HostKey] = []
     errors: list[NodeError] = []
-    with ThreadPoolExecutor(min(session.settings.forks, len(names))) as pool:
+    with ThreadPoolExecutor(max(1, min(session.settings.forks, len(names)))) as pool:
         answers = [(name, pool.submit(_scan, session, name)) for name in names]
     for name, answer in answers:
         try:
@@ -110,6 +113,11 @@ def host_keys(session: Session, pattern: str) -> tuple[list[HostKey], list[NodeE
             word = _WORDS.get(key.verdict, "new")
             keys.append(HostKey(name, key.host, key.type, hostkeys.fingerprint(key.blob), word))
     return keys, errors
+
+
+def _is_local(session: Session, name: str) -> bool:
+    host = session.inventory.host(name)
+    return host is not None and connection_of(session.inventory, host).kind == "local"
 
 
 def _scan(session: Session, name: str) -> tuple[hostkeys.HostKey, ...]:

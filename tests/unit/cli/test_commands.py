@@ -1,6 +1,8 @@
 """Each command over a fake fleet: what it asks for, what it prints, and what it exits with."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -380,6 +382,21 @@ def test_backup_never_overwrites(shipyard: Shipyard, fleet: FakeOperations, tmp_
     assert fleet.last("backup") == tmp_path / "copy.db"
     code, _, err = shipyard("state", "backup", "copy.db")
     assert (code, "never overwrites" in err) == (5, True)
+
+
+def test_a_backup_where_nobody_may_look_is_left_to_the_store_to_refuse(
+    shipyard: Shipyard, fleet: FakeOperations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = os.stat
+
+    def refuse(path: Any, **more: Any) -> os.stat_result:
+        if str(path).endswith("copy.db"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    shipyard("state", "backup", "copy.db")
+    assert fleet.last("backup") == tmp_path / "copy.db"
 
 
 def test_volume_adopt(shipyard: Shipyard, fleet: FakeOperations) -> None:
