@@ -36,7 +36,8 @@ class Condition(Struct, frozen=True):
     """One slot. `current`: the container of its present incarnation. `strays`: its other containers, with nodes.
 
     `reason` (CamelCase) and `detail` say why it is of this kind; `until` (unix seconds) when that is looked at again,
-    None for soon. `unready`: ids of containers of the slot that run, but of which a probe says that they don't serve.
+    None for soon. `unready`: ids of containers of the slot that run, but don't serve: a probe says so, or they are
+    outdated and restarted again and again.
     """
 
     placement: Placement
@@ -93,7 +94,10 @@ def of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Place
         kind, reason, detail = _of_several(world, placement, spec, current)
     else:
         kind, reason, detail = _of_container(world, placement, spec, current)
-    found = Condition(placement, spec, kind, reason, detail, current, strays)
+    # of what the runtime restarts again and again nobody knows that it serves, whatever it was made from
+    loops = kind == Kind.OUTDATED and current is not None and restarts.too_many(world, placement, current)
+    unready = frozenset((current.id,)) if loops and current is not None else frozenset[str]()
+    found = Condition(placement, spec, kind, reason, detail, current, strays, unready=unready)
     return _probed(world, stack, service, found)
 
 
@@ -114,7 +118,7 @@ def _probed(world: World, stack: DesiredStack, service: ServiceSpec, found: Cond
         for node, box in boxes
     }
     unready = frozenset(identity for identity, verdict in verdicts.items() if not verdict.serves)
-    found = replace(found, unready=unready)
+    found = replace(found, unready=found.unready | unready)
     if found.kind != Kind.READY or found.current is None:
         return found
     own = verdicts[found.current.id]

@@ -21,3 +21,9 @@ def test_every_promise_holds_in_every_story(part: int) -> None:
     first = zlib.crc32(b"stories") if always else random.SystemRandom().randrange(1 << 40)
     for number in range(EACH if always else 100 * EACH):
         stories.run(first + part * 1_000_000 + number)
+
+
+def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() -> None:
+    """A node falls silent, an update begins, and what runs on that node is restarted again and again as it returns."""
+    told = [("apply", 838244708), ("silent", 292141289), ("edit", 600763197), ("loops", 23356947)]
+    stories.Story().tell([stories.Event(*each) for each in told])
