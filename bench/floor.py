@@ -15,7 +15,7 @@ from bench.process import Cost, together
 from shipyard.base import shell
 from shipyard.lab.layout import Runtime
 from shipyard.model import labels
-from shipyard.model.spec import Attachment, ContainerSpec
+from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.runtime.dialects import by_name
 
 NETWORK = "floor_default"

@@ -13,10 +13,11 @@ import random
 from collections.abc import Iterable
 
 from bench.sample import Row
+from shipyard.model.container import ContainerSpec
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts, ObservedNode
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, PlacementRules, Reservations, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import PlacementRules, Reservations, Revision, ServiceSpec, StackSpec
 from shipyard.planner.scheduling.capacity import SYSTEM_MEMORY
 from shipyard.planner.simulate import outlook
 

@@ -11,18 +11,14 @@ from dataclasses import dataclass
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import dumps, loads, stack_digest
+from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Mount, Port
 from shipyard.model.memory import Memory, NodeMemory
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Facts, Health, Observation, ObservedImage, ObservedNode, Silent
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import (
-    Attachment,
-    ContainerSpec,
-    Healthcheck,
-    Mount,
     NetworkSpec,
     PlacementRules,
-    Port,
     Reservations,
     Revision,
     ServiceSpec,

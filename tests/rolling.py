@@ -8,11 +8,12 @@ from typing import Any
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Healthcheck
 from shipyard.model.memory import Hold, Rollout
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Healthcheck, Revision, ServiceSpec, StackSpec, UpdatePolicy
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec, UpdatePolicy
 from shipyard.planner import revising
 from tests.simulated import SimulatedFleet
 

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from shipyard.base.record import replace
 from shipyard.model import labels
+from shipyard.model.container import ContainerSpec, Pairs
 from shipyard.model.image import HOLDER
 from shipyard.model.memory import Memory
 from shipyard.model.node import Availability, Node, Taint
@@ -60,7 +61,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, Pairs, Revision
+from shipyard.model.spec import Revision
 from shipyard.model.wire import ObservedWiring
 from shipyard.planner import probes, scaling
 from shipyard.planner.assume import after

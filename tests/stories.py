@@ -15,23 +15,16 @@ from dataclasses import dataclass
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Member, Mount, Port, Probe, Probes
 from shipyard.model.node import Availability, Taint
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import (
-    Attachment,
     Autoscale,
-    ContainerSpec,
-    Healthcheck,
     JobRules,
-    Member,
-    Mount,
     NetworkSpec,
     PlacementRules,
-    Port,
-    Probe,
-    Probes,
     Reservations,
     Revision,
     ServiceSpec,

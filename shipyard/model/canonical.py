@@ -17,7 +17,8 @@ from enum import Enum
 from typing import Any, TypeVar, cast
 
 from shipyard.base.record import MISSING, annotated, defaults, is_record, replace
-from shipyard.model.spec import ContainerSpec, StackSpec
+from shipyard.model.container import ContainerSpec
+from shipyard.model.spec import StackSpec
 
 T = TypeVar("T")
 

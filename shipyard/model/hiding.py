@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from shipyard.model.spec import ContainerSpec, StackSpec
+from shipyard.model.container import ContainerSpec
+from shipyard.model.spec import StackSpec
 
 _NAME = re.compile(
     r"(?<!BY)(?<!COM)PASS(?![A-Z])|PASSW|PASSPHRASE|_PWD$|SECRET|TOKEN(?![A-Z])|CREDENTIAL"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from shipyard.base.record import Struct
-from shipyard.model.spec import Pairs
+from shipyard.model.container import Pairs
 
 
 class Availability(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from shipyard.base.record import Struct
+from shipyard.model.container import Pairs
 from shipyard.model.node import Availability
-from shipyard.model.spec import Pairs
 from shipyard.model.wire import ObservedWiring
 
 

@@ -7,18 +7,10 @@ import re
 from enum import StrEnum
 
 from shipyard.base.record import Struct
+from shipyard.model.container import Attachment, ConfigMount, ContainerSpec, Pairs
 from shipyard.model.memory import Memory
 from shipyard.model.node import Availability
-from shipyard.model.spec import (
-    Attachment,
-    ConfigMount,
-    ConfigSpec,
-    ContainerSpec,
-    NetworkSpec,
-    Pairs,
-    SecretSpec,
-    VolumeSpec,
-)
+from shipyard.model.spec import ConfigSpec, NetworkSpec, SecretSpec, VolumeSpec
 from shipyard.model.wire import HostsFile, Item
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shipyard.base.record import Struct
+from shipyard.model.container import Probe
 from shipyard.model.memory import ProbeName, SlotKey
-from shipyard.model.spec import Probe
 
 
 class Try(Struct, frozen=True):

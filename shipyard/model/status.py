@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shipyard.base.record import Struct
+from shipyard.model.container import Pairs
 from shipyard.model.plan import Blocked, Notice, Waiting
-from shipyard.model.spec import Pairs
 
 
 class PassSummary(Struct, frozen=True):

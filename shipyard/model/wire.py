@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from shipyard.base.record import Struct
-from shipyard.model.spec import Pairs
+from shipyard.model.container import Pairs
 
 ROUTE_PROTOCOL = 190
 """Of routes that are ours (`ip route … proto 190`): a number that neither the kernel nor any routing daemon uses."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Sequence
 
+from shipyard.model.container import ContainerSpec, Pairs
 from shipyard.model.memory import Nameless, Placement, SlotKey
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Pairs
 from shipyard.planner import groups
 from shipyard.planner.world import World
 

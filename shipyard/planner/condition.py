@@ -8,10 +8,11 @@ from shipyard.base.record import Struct, names, replace
 from shipyard.base.text import last_words, one_line
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
+from shipyard.model.container import ContainerSpec, RestartPolicy
 from shipyard.model.memory import Failures, Placement
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, RestartPolicy, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import groups, probes, restarts
 from shipyard.planner.world import World
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
+from shipyard.model.container import ContainerSpec
 from shipyard.model.node import NodeState
 from shipyard.model.plan import CreateContainer, DropFiles, PutConfig, PutSecret
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 

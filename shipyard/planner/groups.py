@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from shipyard.base.record import Struct, replace
 from shipyard.model import labels
+from shipyard.model.container import ContainerSpec, Healthcheck, Pairs, RestartPolicy
 from shipyard.model.image import HOLDER
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import RemoveContainer, StartContainer, Step, StopContainer, UnpauseContainer
-from shipyard.model.spec import ContainerSpec, Healthcheck, Pairs, RestartPolicy
 
 Found = tuple[str, Container]
 """A container and its node."""

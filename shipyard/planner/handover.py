@@ -7,10 +7,11 @@ still, and another one could not start.
 from __future__ import annotations
 
 from shipyard.base.record import Struct
+from shipyard.model.container import Port
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.observed import Container
 from shipyard.model.plan import RemoveContainer
-from shipyard.model.spec import Port, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.scheduling.filters import clash
 from shipyard.planner.world import World

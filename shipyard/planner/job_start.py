@@ -11,6 +11,7 @@ from shipyard.base.record import replace
 from shipyard.model import job as model
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
+from shipyard.model.container import ContainerSpec
 from shipyard.model.job import JobRun, JobTask
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.observed import ContainerState
@@ -24,7 +25,7 @@ from shipyard.model.plan import (
     Waiting,
 )
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import placing, replicas, storage, wiring
 from shipyard.planner.job_watch import ALIVE, container_of, task_spec
 from shipyard.planner.network import addressing

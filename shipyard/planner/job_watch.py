@@ -11,12 +11,13 @@ from shipyard.base.text import last_words, one_line
 from shipyard.model import job as model
 from shipyard.model import labels
 from shipyard.model.canonical import digest, dumps, spec_hash
+from shipyard.model.container import ContainerSpec, RestartPolicy
 from shipyard.model.job import AT_WORK, JobRun, JobTask, RunState, TaskState
 from shipyard.model.memory import SlotKey
 from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, JobRules, RestartPolicy, ServiceSpec
+from shipyard.model.spec import JobRules, ServiceSpec
 from shipyard.planner import backoff
 from shipyard.planner.world import World
 

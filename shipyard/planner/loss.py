@@ -7,11 +7,12 @@ share is moved only once somebody knows that its node is off: two writers cost t
 from __future__ import annotations
 
 from shipyard.base.record import Struct
+from shipyard.model.container import ContainerSpec
 from shipyard.model.memory import NodeMemory, Placement
 from shipyard.model.node import Availability, NodeState
 from shipyard.model.plan import Blocked, Waiting
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import storage
 from shipyard.planner.world import World
 

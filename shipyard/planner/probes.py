@@ -13,12 +13,13 @@ from shipyard.base.record import Struct, replace
 from shipyard.base.text import last_words, one_line
 from shipyard.model import labels
 from shipyard.model.canonical import digest, dumps, spec_hash
+from shipyard.model.container import Probe, Probes
 from shipyard.model.event import Event
 from shipyard.model.memory import Memory, ProbeCount, Probed, ProbeName, SlotKey
 from shipyard.model.observed import Container, ContainerState, Health, ObservedNode
 from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import Probe, Probes, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import groups, reach
 from shipyard.planner.network.spanning import resolved
 from shipyard.planner.world import World, slot_of

@@ -7,8 +7,8 @@ in another one (a rootless runtime's, macvlan, ipvlan) can't be entered from the
 from __future__ import annotations
 
 from shipyard.base.record import Struct
+from shipyard.model.container import ContainerSpec, Probe
 from shipyard.model.observed import Container, ObservedNode
-from shipyard.model.spec import ContainerSpec, Probe
 
 NODE_ITSELF = "127.0.0.1"
 _APART = ("macvlan", "ipvlan")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
+from shipyard.model.container import ContainerSpec
 from shipyard.model.image import HOLDER
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import (
@@ -24,7 +25,7 @@ from shipyard.model.plan import (
     Waiting,
 )
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import (
     anonymous,
     backoff,

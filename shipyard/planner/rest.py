@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from shipyard.base.record import MISSING, Struct, defaults
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
+from shipyard.model.container import ContainerSpec
 from shipyard.model.memory import Placement
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import groups, slots, wiring
 from shipyard.planner.scheduling import Ledger, filters
 from shipyard.planner.world import World

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from shipyard.base.record import replace
 from shipyard.model import labels
+from shipyard.model.container import ContainerSpec, RestartPolicy
 from shipyard.model.memory import Attempts, Placement
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import Waiting
-from shipyard.model.spec import ContainerSpec, RestartPolicy
 from shipyard.planner.world import World
 
 TOLERATED = 3

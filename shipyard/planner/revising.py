@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from shipyard.base.record import replace
-from shipyard.model.spec import ContainerSpec, NetworkSpec, Pairs, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.container import ContainerSpec, Pairs
+from shipyard.model.spec import NetworkSpec, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner.turns import target
 
 RESTARTED = "restarted"

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from shipyard.base.record import Struct
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
+from shipyard.model.container import Pairs
 from shipyard.model.job import JOB_MODES, Job
 from shipyard.model.memory import Failures, NodeMemory, Placement, Probed, Rollout, SlotKey
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Container, ContainerState, Health, Observation, ObservedNode, Silent
 from shipyard.model.plan import Notice, Plan
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import Pairs, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.model.status import (
     FleetStatus,
     MemberStatus,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from shipyard.model import labels
+from shipyard.model.container import ContainerSpec, Pairs
 from shipyard.model.memory import KnownVolume, Placement
 from shipyard.model.plan import Blocked, CreateVolume, RemoveVolume
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Pairs, ServiceSpec, VolumeSpec
+from shipyard.model.spec import ServiceSpec, VolumeSpec
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 

@@ -6,9 +6,10 @@ can't be there at once.
 
 from __future__ import annotations
 
+from shipyard.model.container import ContainerSpec
 from shipyard.model.observed import Container
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, ServiceSpec, UpdatePolicy
+from shipyard.model.spec import ServiceSpec, UpdatePolicy
 from shipyard.planner import anonymous, storage
 from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.world import World

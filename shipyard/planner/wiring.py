@@ -8,6 +8,7 @@ from collections import defaultdict
 from shipyard.base.record import Struct, replace
 from shipyard.model import labels
 from shipyard.model.canonical import SPEC_VERSION, digest, dumps
+from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.model.memory import Placement
 from shipyard.model.observed import Container, ObservedNetwork
 from shipyard.model.plan import (
@@ -19,7 +20,7 @@ from shipyard.model.plan import (
     RemoveNetwork,
 )
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec
+from shipyard.model.spec import NetworkSpec
 from shipyard.planner.network import addressing
 from shipyard.planner.network.addressing import version_of
 from shipyard.planner.network.book import RangeExhaustedError

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from shipyard.base.record import Struct, replace
+from shipyard.model.container import ContainerSpec
 from shipyard.model.image import repository_of
 from shipyard.model.observed import ObservedImage
 from shipyard.model.plan import Notice
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, ServiceSpec, StackSpec
+from shipyard.model.spec import ServiceSpec, StackSpec
 
 
 class Wanted(Struct, frozen=True):

@@ -11,7 +11,8 @@ from shipyard.base.errors import FileError, FileErrors, ShipyardError, StoreErro
 from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
 from shipyard.base.trust import HINT, Trust
-from shipyard.model.spec import ConfigMount, ContainerSpec, SecretSpec, ServiceSpec, StackSpec
+from shipyard.model.container import ConfigMount, ContainerSpec
+from shipyard.model.spec import SecretSpec, ServiceSpec, StackSpec
 from shipyard.reconcile.keeper import whoami
 from shipyard.store.records import SealedSecret, SecretRow
 

@@ -13,6 +13,7 @@ from typing import Any
 from shipyard.base.record import Struct, replace
 from shipyard.base.text import one_line
 from shipyard.model import labels
+from shipyard.model.container import Pairs
 from shipyard.model.observed import (
     Container,
     ContainerState,
@@ -21,7 +22,6 @@ from shipyard.model.observed import (
     ObservedImage,
     ObservedNetwork,
 )
-from shipyard.model.spec import Pairs
 from shipyard.runtime import probing, times
 from shipyard.runtime.strictjson import array, fields, full_id, image_id, integer, listed, pairs, text, wrong
 

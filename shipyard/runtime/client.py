@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from shipyard.model.container import Attachment, ContainerSpec, Pairs
 from shipyard.model.image import RegistryAuth
-from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+from shipyard.model.spec import NetworkSpec, VolumeSpec
 from shipyard.runtime import environment, flags, logins, mounts, wiring
 from shipyard.runtime.dialect import Command, Unsupported
 from shipyard.runtime.logins import Login

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from shipyard.base.errors import ShipyardError
 from shipyard.base.record import Struct
+from shipyard.model.container import Attachment, ContainerSpec, Pairs
 from shipyard.model.image import RegistryAuth
 from shipyard.model.observed import Container, ObservedImage, ObservedNetwork, ObservedVolume, Usage
-from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs, VolumeSpec
+from shipyard.model.spec import NetworkSpec, VolumeSpec
 from shipyard.runtime.logins import Login
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shipyard.base.errors import UsageError
-from shipyard.model.spec import ContainerSpec
+from shipyard.model.container import ContainerSpec
 from shipyard.runtime.dialect import Dialect, Unsupported
 from shipyard.runtime.docker import Docker
 from shipyard.runtime.nerdctl import Nerdctl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shipyard.base import shell
-from shipyard.model.spec import ContainerSpec, Healthcheck, Pairs
+from shipyard.model.container import ContainerSpec, Healthcheck, Pairs
 from shipyard.runtime import docker_probe, environment, mounts, wiring
 from shipyard.runtime.client import Client
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from shipyard.base.shell import IDENTIFIER
-from shipyard.model.spec import Pairs
+from shipyard.model.container import Pairs
 
 _HEARD_BY_THE_CLIENT = re.compile(
     r"""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from shipyard.model.spec import ContainerSpec, Pairs, RestartPolicy
+from shipyard.model.container import ContainerSpec, Pairs, RestartPolicy
 from shipyard.runtime.traits import Traits, duration, number
 
 Group = Callable[[ContainerSpec, Traits], Iterator[str]]

@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from shipyard.base.record import replace
-from shipyard.model.spec import ConfigMount, ContainerSpec, Mount, Pairs
+from shipyard.model.container import ConfigMount, ContainerSpec, Mount, Pairs
 from shipyard.runtime.dialect import Command, Unsupported
 from shipyard.runtime.traits import Traits, csv_field
 

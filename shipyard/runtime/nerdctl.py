@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shipyard.model.spec import Attachment, ContainerSpec
+from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.runtime import nerdctl_probe, wiring
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported
 from shipyard.runtime.docker import Docker

@@ -24,11 +24,11 @@ import re
 from shipyard.base.record import Struct
 from shipyard.base.secret import SecretBytes
 from shipyard.base.text import printable
+from shipyard.model.container import ConfigMount
 from shipyard.model.labels import NAME
 from shipyard.model.node import Availability
 from shipyard.model.observed import HeldRevision
 from shipyard.model.plan import DropFiles, KeepAvailability, KeepRevision, PutConfig, PutSecret
-from shipyard.model.spec import ConfigMount
 
 ROOT = "/var/lib/shipyard"
 """Where root's directories are."""

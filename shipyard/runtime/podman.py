@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 
 from shipyard.base import shell
+from shipyard.model.container import ContainerSpec, Healthcheck, Pairs
 from shipyard.model.image import RegistryAuth
-from shipyard.model.spec import ContainerSpec, Healthcheck, NetworkSpec, Pairs
+from shipyard.model.spec import NetworkSpec
 from shipyard.runtime import environment, logins, mounts, podman_probe, wiring
 from shipyard.runtime.client import Client
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported

@@ -7,7 +7,7 @@ import re
 from typing import Any, NoReturn
 
 from shipyard.base.text import one_line
-from shipyard.model.spec import Pairs
+from shipyard.model.container import Pairs
 
 _DECODER = json.JSONDecoder()
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shipyard.model.spec import Attachment, ContainerSpec, Port
+from shipyard.model.container import Attachment, ContainerSpec, Port
 from shipyard.runtime.dialect import Unsupported
 from shipyard.runtime.traits import Traits, csv_field
 

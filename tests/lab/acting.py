@@ -12,9 +12,9 @@ from shipyard.execute.script import Fence
 from shipyard.files.inventory import connection_of, load
 from shipyard.lab.images import BUSYBOX
 from shipyard.lab.lab import Lab
+from shipyard.model.container import ContainerSpec
 from shipyard.model.observed import Container, Observation, ObservedNode
 from shipyard.model.plan import Action, CreateContainer, Outcome, Status, Step
-from shipyard.model.spec import ContainerSpec
 from shipyard.observe.fleet import observe
 from shipyard.observe.probe import NodeRequest
 from shipyard.runtime.dialects import by_name

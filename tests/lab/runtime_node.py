@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from shipyard.base import shell
 from shipyard.lab.images import BUSYBOX
 from shipyard.lab.lab import Lab
+from shipyard.model.container import ContainerSpec, Pairs
 from shipyard.model.observed import Container
-from shipyard.model.spec import ContainerSpec, Pairs
 from shipyard.runtime.dialect import Command, Dialect, ProbeRequest, RuntimeState
 from shipyard.runtime.dialects import by_name
 

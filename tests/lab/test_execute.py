@@ -9,6 +9,7 @@ import pytest
 from shipyard.base.errors import Unreachable
 from shipyard.base.record import replace
 from shipyard.lab.lab import Lab
+from shipyard.model.container import Attachment, ConfigMount, Mount
 from shipyard.model.observed import ContainerState, ObservedNode, Silent
 from shipyard.model.plan import (
     Action,
@@ -27,7 +28,7 @@ from shipyard.model.plan import (
     Status,
     StopContainer,
 )
-from shipyard.model.spec import Attachment, ConfigMount, ConfigSpec, Mount, NetworkSpec, VolumeSpec
+from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
 from shipyard.observe.kept import read_kept
 from shipyard.observe.probe import NodeRequest
 from tests.lab.acting import CLUSTER, FENCE, LABELS, Acting, create, steps

@@ -11,8 +11,7 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.lab.images import BUSYBOX
 from shipyard.lab.lab import Lab
-from shipyard.model.observed import ContainerState, Health
-from shipyard.model.spec import (
+from shipyard.model.container import (
     Attachment,
     ConfigMount,
     ContainerSpec,
@@ -20,12 +19,12 @@ from shipyard.model.spec import (
     Limits,
     Logging,
     Mount,
-    NetworkSpec,
     Port,
     RestartPolicy,
     Ulimit,
-    VolumeSpec,
 )
+from shipyard.model.observed import ContainerState, Health
+from shipyard.model.spec import NetworkSpec, VolumeSpec
 from shipyard.runtime.dialect import ProbeRequest
 from shipyard.runtime.reasons import reason_of
 from tests.lab.runtime_node import CLUSTER, LABELS, RuntimeNode, sleeper

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Healthcheck, Port
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Healthcheck, Port, Revision, ServiceSpec, StackSpec, UpdatePolicy
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec, UpdatePolicy
 from tests.simulated import SimulatedFleet
 
 NODES = ("n1", "n2")

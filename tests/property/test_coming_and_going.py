@@ -11,21 +11,12 @@ from hypothesis import strategies as st
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Healthcheck, Mount
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState, Health
 from shipyard.model.plan import CreateContainer, Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    ContainerSpec,
-    Healthcheck,
-    Mount,
-    Reschedule,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-    UpdatePolicy,
-    VolumeSpec,
-)
+from shipyard.model.spec import Reschedule, Revision, ServiceSpec, StackSpec, UpdatePolicy, VolumeSpec
 from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 

@@ -13,10 +13,11 @@ from shipyard.base import cron
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec
 from shipyard.model.memory import Memory
 from shipyard.model.plan import Action, CreateContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, JobRules, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import JobRules, Revision, ServiceSpec, StackSpec
 from shipyard.planner.job_schedule import asked
 from tests.simulated import SimulatedFleet
 

@@ -11,19 +11,13 @@ from hypothesis import strategies as st
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import Attachment, ConfigMount, ContainerSpec, Healthcheck, Member, Mount, Port
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import (
-    Attachment,
-    ConfigMount,
     ConfigSpec,
-    ContainerSpec,
-    Healthcheck,
-    Member,
-    Mount,
     NetworkSpec,
     PlacementRules,
-    Port,
     Revision,
     SecretSpec,
     ServiceSpec,

@@ -19,8 +19,9 @@ from shipyard.files.compose.service import SERVICE
 from shipyard.files.playbook import load, merge
 from shipyard.files.playbook.play import PLAY
 from shipyard.model import canonical
+from shipyard.model.container import ContainerSpec
 from shipyard.model.inventory import Group, Host, Inventory
-from shipyard.model.spec import ContainerSpec, ServiceSpec, StackSpec
+from shipyard.model.spec import ServiceSpec, StackSpec
 from tests.playbook_project import Project
 
 pytestmark = pytest.mark.thorough

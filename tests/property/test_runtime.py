@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipyard.model.spec import Attachment, ConfigMount, ContainerSpec, Healthcheck, Logging, Mount, Ulimit
+from shipyard.model.container import Attachment, ConfigMount, ContainerSpec, Healthcheck, Logging, Mount, Ulimit
 from shipyard.runtime import environment
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState, Unsupported
 from shipyard.runtime.dialects import NAMES, by_name

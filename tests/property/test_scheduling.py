@@ -11,21 +11,12 @@ from hypothesis import strategies as st
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Port
 from shipyard.model.node import Node, Taint
 from shipyard.model.observed import ObservedNode
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import (
-    ContainerSpec,
-    Neighbour,
-    PlacementRules,
-    Port,
-    Reservations,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-    Toleration,
-)
+from shipyard.model.spec import Neighbour, PlacementRules, Reservations, Revision, ServiceSpec, StackSpec, Toleration
 from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 

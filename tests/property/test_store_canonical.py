@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipyard.model import canonical
+from shipyard.model.container import ContainerSpec, Healthcheck, Port, RestartPolicy
 from shipyard.model.inventory import Become, Connection
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts
-from shipyard.model.spec import ContainerSpec, Healthcheck, NetworkSpec, Port, RestartPolicy, VolumeSpec
+from shipyard.model.spec import NetworkSpec, VolumeSpec
 
 pytestmark = pytest.mark.thorough
 

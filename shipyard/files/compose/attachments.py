@@ -11,8 +11,8 @@ from shipyard.files.compose.declared import DEFAULT
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import address, decimal, pattern, text_or_texts, texts
 from shipyard.files.compose.value import Value
+from shipyard.model.container import Attachment, Pairs
 from shipyard.model.labels import NAME
-from shipyard.model.spec import Attachment, Pairs
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
 mac_address = pattern(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", "a MAC address, such as 02:42:ac:11:00:02")

@@ -8,7 +8,8 @@ from typing import Any
 from shipyard.files.compose.keys import OWN, Key, Table
 from shipyard.files.compose.scalars import whole
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Autoscale, Limits, Reservations
+from shipyard.model.container import Limits
+from shipyard.model.spec import Autoscale, Reservations
 
 _SHARE = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)\s*%")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from shipyard.files.compose.keys import Key, Table
 from shipyard.files.compose.scalars import octal, pattern, text
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import ConfigMount
+from shipyard.model.container import ConfigMount
 
 SECRETS = "/run/secrets"
 

@@ -9,7 +9,8 @@ from shipyard.files.compose.limits import RESOURCES
 from shipyard.files.compose.scalars import decimal, duration, label_pairs, whole, word
 from shipyard.files.compose.scheduling import preferences
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import PlacementRules, RestartPolicy, UpdatePolicy
+from shipyard.model.container import RestartPolicy
+from shipyard.model.spec import PlacementRules, UpdatePolicy
 from shipyard.planner.constraints import problem
 
 MAX_REPLICAS = 100_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import listed, pattern, whole
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import DeviceRequest
+from shipyard.model.container import DeviceRequest
 
 _word = pattern(r"[A-Za-z0-9_.-]+", "a name of letters, digits, _ . and -")
 

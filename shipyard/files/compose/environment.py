@@ -15,8 +15,8 @@ from shipyard.files.compose.keys import Key, Table
 from shipyard.files.compose.scalars import boolean, pairs, sorted_pairs, text, texts, word
 from shipyard.files.compose.substitution import Lookup
 from shipyard.files.compose.value import MAX_TEXT, Value
+from shipyard.model.container import Pairs
 from shipyard.model.hiding import looks_secret
-from shipyard.model.spec import Pairs
 
 MAX_FILE = 1024 * 1024
 SHORTEST = 6

@@ -8,7 +8,7 @@ from typing import Any
 from shipyard.files.compose.keys import Key, Table
 from shipyard.files.compose.scalars import boolean, duration, options, text, whole
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Healthcheck, Logging, RestartPolicy
+from shipyard.model.container import Healthcheck, Logging, RestartPolicy
 
 NO_CHECK = ("NONE",)
 _RESTART = re.compile(r"(no|always|unless-stopped|on-failure)(?::([0-9]{1,9}))?")

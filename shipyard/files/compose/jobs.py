@@ -8,8 +8,9 @@ from shipyard.base import cron
 from shipyard.files.compose.keys import OWN, Key, Table
 from shipyard.files.compose.scalars import boolean, duration, whole, word
 from shipyard.files.compose.value import Value
+from shipyard.model.container import RestartPolicy
 from shipyard.model.job import JOB_MODES
-from shipyard.model.spec import JobRules, RestartPolicy
+from shipyard.model.spec import JobRules
 
 MAX_KEPT = 1000
 

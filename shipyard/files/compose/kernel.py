@@ -6,7 +6,7 @@ from shipyard.files.compose import power
 from shipyard.files.compose.keys import Key, Reader, Table
 from shipyard.files.compose.scalars import boolean, pattern, size, text, text_pairs, texts, whole
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Ulimit
+from shipyard.model.container import Ulimit
 
 _limit = whole(-1)
 

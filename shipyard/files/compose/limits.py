@@ -8,7 +8,8 @@ from shipyard.files.compose.devices import devices
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import boolean, decimal, pattern, size, size_or_unlimited, whole
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Limits, Pairs, Reservations
+from shipyard.model.container import Limits, Pairs
+from shipyard.model.spec import Reservations
 
 _pids = whole(-1)
 

@@ -8,7 +8,7 @@ from shipyard.files.compose import configs, power, sent
 from shipyard.files.compose.keys import Key, Table, not_yet
 from shipyard.files.compose.scalars import anything, boolean, octal, size, text, text_or_texts, word
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import ConfigMount, Mount, Pairs
+from shipyard.model.container import ConfigMount, Mount, Pairs
 
 _PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
 _CONSISTENCY = ("cached", "delegated", "consistent")

@@ -8,7 +8,7 @@ import re
 from shipyard.files.compose.keys import Key, Table
 from shipyard.files.compose.scalars import address, anything, text, word
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Port
+from shipyard.model.container import Port
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")

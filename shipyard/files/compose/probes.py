@@ -9,7 +9,7 @@ from typing import Any, Literal
 from shipyard.files.compose.keys import Key, Table
 from shipyard.files.compose.scalars import command, duration, pattern, sorted_pairs, whole, word
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Pairs, Probe, Probes
+from shipyard.model.container import Pairs, Probe, Probes
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")

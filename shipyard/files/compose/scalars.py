@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from shipyard.files.compose import units, words
 from shipyard.files.compose.keys import Reader
 from shipyard.files.compose.value import Value
-from shipyard.model.spec import Pairs
+from shipyard.model.container import Pairs
 
 T = TypeVar("T")
 

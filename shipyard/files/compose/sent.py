@@ -13,7 +13,8 @@ from pathlib import Path
 from shipyard.files.compose import nearby
 from shipyard.files.compose.value import Value
 from shipyard.model.canonical import digest
-from shipyard.model.spec import ConfigMount, ConfigSpec
+from shipyard.model.container import ConfigMount
+from shipyard.model.spec import ConfigSpec
 
 MAX_FILES = 200
 """Each is a mount of its own."""

@@ -28,22 +28,9 @@ from shipyard.files.compose import (
 )
 from shipyard.files.compose.keys import OWN, Key, Table
 from shipyard.files.compose.value import Value
+from shipyard.model.container import ConfigMount, ContainerSpec, DeviceRequest, Limits, Member, Mount, Port, Probes
 from shipyard.model.job import JOB_MODES
-from shipyard.model.spec import (
-    ConfigMount,
-    ContainerSpec,
-    DeviceRequest,
-    Limits,
-    Member,
-    Mount,
-    PlacementRules,
-    Port,
-    Probes,
-    Reschedule,
-    Reservations,
-    ServiceSpec,
-    UpdatePolicy,
-)
+from shipyard.model.spec import PlacementRules, Reschedule, Reservations, ServiceSpec, UpdatePolicy
 
 SHIPYARD = Table(
     OWN,

@@ -8,15 +8,8 @@ from typing import TypeVar
 from shipyard.base.errors import FileError
 from shipyard.base.record import Struct, replace
 from shipyard.files.compose.tags import selected
-from shipyard.model.spec import (
-    ConfigSpec,
-    NetworkSpec,
-    RestartPolicy,
-    SecretSpec,
-    ServiceSpec,
-    StackSpec,
-    VolumeSpec,
-)
+from shipyard.model.container import RestartPolicy
+from shipyard.model.spec import ConfigSpec, NetworkSpec, SecretSpec, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner.revising import carried_over
 
 T = TypeVar("T", NetworkSpec, VolumeSpec)

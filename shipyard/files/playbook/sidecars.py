@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from shipyard.base.record import replace
 from shipyard.files.compose import members
 from shipyard.files.compose.value import Value
+from shipyard.model.container import ContainerSpec, Member
 from shipyard.model.job import JOB_MODES
 from shipyard.model.labels import HOLDER
-from shipyard.model.spec import ContainerSpec, Member, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 
 
 def joined(services: list[ServiceSpec], places: Mapping[str, Value]) -> list[ServiceSpec]:

@@ -12,7 +12,8 @@ from shipyard.files.compose.value import Value
 from shipyard.files.playbook.rendering import differs
 from shipyard.files.yamldoc import Path
 from shipyard.model.canonical import dumps
-from shipyard.model.spec import ContainerSpec, ServiceSpec
+from shipyard.model.container import ContainerSpec
+from shipyard.model.spec import ServiceSpec
 
 Made = tuple[tuple[str, ...], Service]
 """Hosts, and what the service is on them."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from shipyard.base.record import replace
+from shipyard.model.container import Attachment, ContainerSpec, Pairs
 from shipyard.model.memory import Placement
 from shipyard.model.observed import Container, Facts
 from shipyard.model.plan import Blocked
-from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Pairs
+from shipyard.model.spec import NetworkSpec
 from shipyard.model.wire import names_of
 from shipyard.planner.network.book import RangeExhaustedError, gateway_of, mac_of, parsed
 from shipyard.planner.network.hosts import hostname_of

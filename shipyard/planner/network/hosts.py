@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from shipyard.base.record import Struct
+from shipyard.model.container import ContainerSpec
 from shipyard.model.netbook import Endpoint
 from shipyard.model.plan import Blocked, WriteHosts
-from shipyard.model.spec import ContainerSpec, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.model.wire import HostsFile
 from shipyard.planner.network import endpoints
 from shipyard.planner.world import World

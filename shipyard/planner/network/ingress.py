@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from shipyard.model.container import Port
 from shipyard.model.netbook import Endpoint
 from shipyard.model.plan import Blocked
-from shipyard.model.spec import AllowFrom, Port, ServiceSpec
+from shipyard.model.spec import AllowFrom, ServiceSpec
 from shipyard.planner.network import endpoints
 from shipyard.planner.network.members import ingress_network
 from shipyard.planner.network.rules import Guard, NodePort

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from shipyard.base.record import replace
+from shipyard.model.container import ContainerSpec, Port
 from shipyard.model.job import JOB_MODES
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, NetworkSpec, Port, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import NetworkSpec, Revision, ServiceSpec, StackSpec
 from shipyard.planner.network.choosing import chosen
 
 SPANNING = ("routed", "vxlan", "wireguard")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shipyard.base.record import Struct
+from shipyard.model.container import DeviceRequest
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts
-from shipyard.model.spec import DeviceRequest, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner.scheduling.explain import Refusal, lacking, size
 
 SYSTEM_MEMORY = 0.05

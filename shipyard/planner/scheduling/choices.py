@@ -11,9 +11,10 @@ import heapq
 import zlib
 from collections.abc import Iterable, Iterator
 
+from shipyard.model.container import Port
 from shipyard.model.memory import Placement
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import Port, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import storage
 from shipyard.planner.scheduling import filters
 from shipyard.planner.scheduling.capacity import Used

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shipyard.base.record import Struct
+from shipyard.model.container import Port
 from shipyard.model.memory import Placement, SlotKey
-from shipyard.model.spec import Port, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner.scheduling.capacity import Used
 from shipyard.planner.scheduling.choices import Choices
 from shipyard.planner.scheduling.filters import ports_of

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shipyard.model.container import Port
 from shipyard.model.node import Availability, Node, NodeState
-from shipyard.model.spec import Port, ServiceSpec
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner.constraints import allows
 from shipyard.planner.scheduling.capacity import Used, shortage
 from shipyard.planner.scheduling.explain import Refusal, being, having

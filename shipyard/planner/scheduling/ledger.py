@@ -7,10 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from shipyard.model.container import Port
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.node import Availability, Node
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import Neighbour, Port, ServiceSpec
+from shipyard.model.spec import Neighbour, ServiceSpec
 from shipyard.planner.constraints import values
 from shipyard.planner.placements import ServiceKey
 from shipyard.planner.scheduling.capacity import Capacity, Demand, Used, capacity, demand

@@ -1,5 +1,6 @@
 """A plan and a fleet as nodes and files with bad intentions would have them, for the tests of rendering."""
 
+from shipyard.model.container import ContainerSpec
 from shipyard.model.event import Event
 from shipyard.model.outlook import Fullness, NodeOutlook, Outlook, ReplicaOutlook
 from shipyard.model.plan import (
@@ -16,7 +17,7 @@ from shipyard.model.plan import (
     Step,
     Waiting,
 )
-from shipyard.model.spec import ContainerSpec, NetworkSpec
+from shipyard.model.spec import NetworkSpec
 from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ReplicaStatus, ServiceStatus, StackStatus
 
 NOW = 1_795_000_000.0

@@ -16,6 +16,7 @@ from shipyard.base.errors import LeaseHeld, StoreError, Unreachable
 from shipyard.cli.app import App
 from shipyard.cli.main import run
 from shipyard.model import labels
+from shipyard.model.container import ContainerSpec
 from shipyard.model.job import Job, JobRun, JobTask
 from shipyard.model.memory import Memory
 from shipyard.model.node import Node
@@ -32,7 +33,7 @@ from shipyard.model.request import (
     RemoveRequest,
 )
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, JobRules, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import JobRules, Revision, ServiceSpec, StackSpec
 from tests.unit.cli import cli_samples as samples
 from tests.unit.cli import cli_screen
 from tests.unit.cli.fake_operations import FakeOperations

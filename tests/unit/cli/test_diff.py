@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shipyard.cli.history import changed_lines
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.container import ContainerSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec
 
 
 def revision(number: int, *services: ServiceSpec) -> Revision:

@@ -16,6 +16,7 @@ from shipyard.base.errors import StoreError
 from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer, steps
 from shipyard.execute.script import Fence, Script, build, claim
+from shipyard.model.container import ConfigMount, ContainerSpec
 from shipyard.model.node import Availability
 from shipyard.model.plan import (
     Action,
@@ -29,7 +30,7 @@ from shipyard.model.plan import (
     PutSecret,
     Status,
 )
-from shipyard.model.spec import ConfigMount, ConfigSpec, ContainerSpec, SecretSpec
+from shipyard.model.spec import ConfigSpec, SecretSpec
 from shipyard.runtime import nodedir, nodescript
 from shipyard.transport.connection import Completed
 from tests.shellnode import SHELLS, FakeDialect, ShellNode, action, call, is_root

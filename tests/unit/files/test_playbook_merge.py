@@ -10,19 +10,8 @@ from shipyard.base.errors import FileError
 from shipyard.base.record import replace
 from shipyard.files.compose.tags import selected
 from shipyard.files.playbook import Merged, merge
-from shipyard.model.spec import (
-    Attachment,
-    ConfigMount,
-    ConfigSpec,
-    ContainerSpec,
-    Dependency,
-    Mount,
-    NetworkSpec,
-    RestartPolicy,
-    ServiceSpec,
-    StackSpec,
-    VolumeSpec,
-)
+from shipyard.model.container import Attachment, ConfigMount, ContainerSpec, Mount, RestartPolicy
+from shipyard.model.spec import ConfigSpec, Dependency, NetworkSpec, ServiceSpec, StackSpec, VolumeSpec
 
 
 def service(name: str, file: str = "a.yml", image: str = "old", **more: object) -> ServiceSpec:

@@ -7,12 +7,9 @@ import json
 import pytest
 
 from shipyard.model import canonical
-from shipyard.model.inventory import Become, Connection
-from shipyard.model.node import Availability, Node
-from shipyard.model.spec import (
+from shipyard.model.container import (
     Attachment,
     ConfigMount,
-    ConfigSpec,
     ContainerSpec,
     Healthcheck,
     Limits,
@@ -20,10 +17,11 @@ from shipyard.model.spec import (
     Mount,
     Port,
     RestartPolicy,
-    ServiceSpec,
-    StackSpec,
     Ulimit,
 )
+from shipyard.model.inventory import Become, Connection
+from shipyard.model.node import Availability, Node
+from shipyard.model.spec import ConfigSpec, ServiceSpec, StackSpec
 
 PLAIN = ContainerSpec("redis:7")
 RICH = ContainerSpec(

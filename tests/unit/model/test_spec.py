@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shipyard.base.record import replace
-from shipyard.model.spec import Attachment, ContainerSpec, Member, Mount, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.container import Attachment, ContainerSpec, Member, Mount
+from shipyard.model.spec import ServiceSpec, StackSpec, VolumeSpec
 
 TEMPLATE = ContainerSpec(
     "db:1",

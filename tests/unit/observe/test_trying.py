@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shipyard.base.errors import NotObserved, Unreachable
+from shipyard.model.container import Probe
 from shipyard.model.memory import ProbeName
 from shipyard.model.probing import Tried, Try
-from shipyard.model.spec import Probe
 from shipyard.observe import trying
 from shipyard.observe.trying import try_all
 from tests.shellnode import SHELLS, FakeFleet, ShellNode

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from shipyard.model.container import ContainerSpec, DeviceRequest, Mount, Port
 from shipyard.model.memory import KnownVolume, Memory, NodeMemory, Placement, Stumbles
 from shipyard.model.node import Availability, Node, NodeState, Taint
 from shipyard.model.observed import Facts, Observation, ObservedNode, ObservedVolume, Silent
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import (
-    ContainerSpec,
-    DeviceRequest,
-    Mount,
     Neighbour,
     PlacementRules,
-    Port,
     Reservations,
     Revision,
     ServiceSpec,

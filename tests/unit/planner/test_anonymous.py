@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Mount, Port, RestartPolicy
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer, StopContainer, UnpauseContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Mount, Port, RestartPolicy, Revision, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner.anonymous import carried
 from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet

@@ -6,10 +6,11 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import StartContainer, StopContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec
 from shipyard.planner.learn import replica_events
 from tests.simulated import SimulatedFleet
 

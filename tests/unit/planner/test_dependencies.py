@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from shipyard.model.container import RestartPolicy
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer
-from shipyard.model.spec import Dependency, RestartPolicy
+from shipyard.model.spec import Dependency
 from tests.rolling import CHECKED, Control, service
 
 DONE = "service_completed_successfully"

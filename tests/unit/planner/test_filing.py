@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ConfigMount, ContainerSpec
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import Action, CreateContainer, DropFiles, Plan, PutConfig, PutSecret, StartContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    ConfigMount,
-    ConfigSpec,
-    ContainerSpec,
-    Revision,
-    SecretSpec,
-    ServiceSpec,
-    StackSpec,
-    UpdatePolicy,
-)
+from shipyard.model.spec import ConfigSpec, Revision, SecretSpec, ServiceSpec, StackSpec, UpdatePolicy
 from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 

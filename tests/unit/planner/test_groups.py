@@ -7,6 +7,7 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Member, Port, RestartPolicy
 from shipyard.model.image import HOLDER
 from shipyard.model.node import Availability
 from shipyard.model.observed import Container, ContainerState, Health
@@ -20,19 +21,7 @@ from shipyard.model.plan import (
     UnpauseContainer,
 )
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    Attachment,
-    ContainerSpec,
-    Healthcheck,
-    Member,
-    NetworkSpec,
-    Port,
-    RestartPolicy,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-    UpdatePolicy,
-)
+from shipyard.model.spec import NetworkSpec, Revision, ServiceSpec, StackSpec, UpdatePolicy
 from shipyard.planner.plan import plan
 from shipyard.planner.status import fleet_status
 from tests.simulated import SimulatedFleet

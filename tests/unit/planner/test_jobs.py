@@ -9,13 +9,14 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec
 from shipyard.model.job import JobRun
 from shipyard.model.memory import Memory
 from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, DropMarker, Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Dependency, JobRules, Reservations, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Dependency, JobRules, Reservations, Revision, ServiceSpec, StackSpec
 from shipyard.planner import job_schedule
 from shipyard.planner.job_events import job_events
 from shipyard.planner.job_schedule import asked

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from shipyard.model.container import ContainerSpec
 from shipyard.model.memory import Memory
 from shipyard.model.plan import Action, CreateContainer, Outcome, PullImage, Status, Step
 from shipyard.model.situation import Timing
-from shipyard.model.spec import ContainerSpec
 from shipyard.planner.learn import events, learn
 
 LABELS = {"shipyard.service": "web", "shipyard.slot": "1", "shipyard.spec": "v1:0", "shipyard.stack": "s"}

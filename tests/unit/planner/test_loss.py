@@ -9,21 +9,12 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Healthcheck, Mount
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState, Health
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    ContainerSpec,
-    Healthcheck,
-    Mount,
-    Reschedule,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-    UpdatePolicy,
-    VolumeSpec,
-)
+from shipyard.model.spec import Reschedule, Revision, ServiceSpec, StackSpec, UpdatePolicy, VolumeSpec
 from shipyard.planner import condition
 from tests.simulated import SimulatedFleet
 

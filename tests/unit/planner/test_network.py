@@ -8,6 +8,7 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import Attachment, ContainerSpec, Port
 from shipyard.model.memory import Memory
 from shipyard.model.observed import ObservedNetwork
 from shipyard.model.plan import (
@@ -21,16 +22,7 @@ from shipyard.model.plan import (
     WriteHosts,
 )
 from shipyard.model.situation import DesiredStack, Ranges
-from shipyard.model.spec import (
-    AllowFrom,
-    Attachment,
-    ContainerSpec,
-    NetworkSpec,
-    Port,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-)
+from shipyard.model.spec import AllowFrom, NetworkSpec, Revision, ServiceSpec, StackSpec
 from shipyard.model.wire import Item, LocalAddress, ObservedWiring
 from shipyard.planner.network.book import mac_of, open_book
 from shipyard.planner.network.compare import differences

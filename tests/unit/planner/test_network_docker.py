@@ -8,10 +8,11 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.model.observed import ObservedNode
 from shipyard.model.plan import CreateNetwork, Plan, RemoveNetwork
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import Attachment, ContainerSpec, NetworkSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import NetworkSpec, Revision, ServiceSpec, StackSpec
 from shipyard.model.wire import LocalAddress, ObservedWiring, names_of
 from shipyard.planner.plan import plan
 from shipyard.runtime.dialects import by_name

@@ -8,6 +8,7 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import Attachment, ContainerSpec, Port
 from shipyard.model.memory import Memory
 from shipyard.model.plan import (
     CreateContainer,
@@ -20,17 +21,7 @@ from shipyard.model.plan import (
     WriteHosts,
 )
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    AllowFrom,
-    Attachment,
-    ContainerSpec,
-    NetworkSpec,
-    Port,
-    Revision,
-    ServicePort,
-    ServiceSpec,
-    StackSpec,
-)
+from shipyard.model.spec import AllowFrom, NetworkSpec, Revision, ServicePort, ServiceSpec, StackSpec
 from shipyard.model.wire import LocalAddress, ObservedWiring
 from shipyard.planner.network import asking
 from tests.simulated import SimulatedFleet

@@ -8,9 +8,10 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.model.plan import CreateContainer, LoadRules, Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import AllowFrom, Attachment, ContainerSpec, NetworkSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import AllowFrom, NetworkSpec, Revision, ServiceSpec, StackSpec
 from shipyard.model.wire import IPTABLES, LocalAddress, ObservedWiring
 from shipyard.planner.network import tables
 from shipyard.planner.network.rules import Backends, Common, Guard, Network, NodePort, Own

@@ -7,9 +7,10 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Healthcheck, Mount
 from shipyard.model.observed import Health
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Healthcheck, Mount, Revision, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner import condition
 from tests.simulated import SimulatedFleet
 

@@ -7,19 +7,10 @@ from collections import Counter
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Mount, Port
 from shipyard.model.plan import Plan, RemoveContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    ContainerSpec,
-    Mount,
-    PlacementRules,
-    Port,
-    Reservations,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-    VolumeSpec,
-)
+from shipyard.model.spec import PlacementRules, Reservations, Revision, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 

@@ -10,12 +10,13 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Port, Probe, Probes
 from shipyard.model.memory import ProbeName
 from shipyard.model.observed import Container, Facts, ObservedAttachment, ObservedNetwork, ObservedNode
 from shipyard.model.plan import CreateContainer, Plan
 from shipyard.model.probing import Try
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Port, Probe, Probes, Revision, ServiceSpec, StackSpec, UpdatePolicy
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec, UpdatePolicy
 from shipyard.planner import probes, reach
 from shipyard.planner.plan import plan
 from shipyard.planner.status import fleet_status

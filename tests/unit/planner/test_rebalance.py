@@ -10,19 +10,10 @@ from hypothesis import strategies as st
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Mount
 from shipyard.model.node import Availability, Node
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    ContainerSpec,
-    Mount,
-    PlacementRules,
-    Reservations,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-    UpdatePolicy,
-    VolumeSpec,
-)
+from shipyard.model.spec import PlacementRules, Reservations, Revision, ServiceSpec, StackSpec, UpdatePolicy, VolumeSpec
 from shipyard.planner.plan import plan
 from shipyard.planner.rebalance import moves, relocations
 from tests.simulated import SimulatedFleet, SimulatedNode

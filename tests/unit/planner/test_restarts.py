@@ -8,10 +8,11 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, RestartPolicy
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import Plan, StartContainer, StopContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, RestartPolicy, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec
 from tests.simulated import SimulatedFleet
 
 Condition = Literal["none", "on-failure", "any", "unless-stopped"]

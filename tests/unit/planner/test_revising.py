@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from shipyard.base.record import replace
-from shipyard.model.spec import (
-    Attachment,
-    ConfigMount,
-    ConfigSpec,
-    ContainerSpec,
-    Dependency,
-    Mount,
-    NetworkSpec,
-    SecretSpec,
-    ServiceSpec,
-    StackSpec,
-    VolumeSpec,
-)
+from shipyard.model.container import Attachment, ConfigMount, ContainerSpec, Mount
+from shipyard.model.spec import ConfigSpec, Dependency, NetworkSpec, SecretSpec, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner import revising
 
 

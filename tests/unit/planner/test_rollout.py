@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from shipyard.base.record import replace
+from shipyard.model.container import Healthcheck, Mount, Port
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer
-from shipyard.model.spec import Canary, Healthcheck, Mount, Port, StackSpec, UpdatePolicy, VolumeSpec
+from shipyard.model.spec import Canary, StackSpec, UpdatePolicy, VolumeSpec
 from shipyard.planner.plan import plan
 from tests.rolling import CHECKED, Control, service
 

@@ -9,22 +9,11 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import dumps, stack_digest
+from shipyard.model.container import ContainerSpec, Healthcheck, Limits, Member, Probe, Probes
 from shipyard.model.observed import Container, ContainerState, Health, Usage
 from shipyard.model.plan import KeepRevision
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import (
-    Autoscale,
-    ContainerSpec,
-    Healthcheck,
-    Limits,
-    Member,
-    Probe,
-    Probes,
-    Reservations,
-    Revision,
-    ServiceSpec,
-    StackSpec,
-)
+from shipyard.model.spec import Autoscale, Reservations, Revision, ServiceSpec, StackSpec
 from shipyard.planner import scaling
 from shipyard.planner.plan import plan
 from shipyard.planner.status import fleet_status

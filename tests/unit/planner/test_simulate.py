@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from shipyard.base.record import replace
+from shipyard.model.container import Attachment
 from shipyard.model.memory import Placement
 from shipyard.model.node import Availability
 from shipyard.model.outlook import Fullness, Outlook
 from shipyard.model.situation import Situation
-from shipyard.model.spec import Attachment, NetworkSpec
+from shipyard.model.spec import NetworkSpec
 from shipyard.planner.simulate import outlook
 from tests.unit.planner.fleets import GIB, situation_of
 

@@ -2,6 +2,7 @@
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import spec_hash
+from shipyard.model.container import ContainerSpec
 from shipyard.model.labels import container_name
 from shipyard.model.memory import Failures, Memory, NodeMemory, Placement
 from shipyard.model.node import Node, NodeState
@@ -16,7 +17,7 @@ from shipyard.model.observed import (
 )
 from shipyard.model.plan import Action, Blocked, Plan, StartContainer, Waiting
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec
 from shipyard.model.status import FleetStatus, PassSummary, ReplicaStatus
 from shipyard.planner.status import fleet_status
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from shipyard.base.record import replace
+from shipyard.model.container import ContainerSpec
 from shipyard.model.event import Event
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, PlacementRules, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import PlacementRules, Revision, ServiceSpec, StackSpec
 from shipyard.planner.plan import plan
 from shipyard.planner.stuck import events
 from tests.simulated import SimulatedFleet

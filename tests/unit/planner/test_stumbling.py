@@ -6,10 +6,11 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec
 from shipyard.model.memory import Memory, StumbleKey, Stumbles
 from shipyard.model.observed import ContainerState
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec
 from shipyard.planner.nodes import judge
 from shipyard.planner.stumbling import note, stumbled
 from shipyard.planner.world import World, build

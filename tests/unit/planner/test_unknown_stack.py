@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from shipyard.model.container import ContainerSpec
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec
 from tests.simulated import SimulatedFleet
 
 SPEC = StackSpec("shop", (ServiceSpec("db", ContainerSpec("app:1"), replicas=2),))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec, UpdatePolicy
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec, UpdatePolicy
 from tests.simulated import SimulatedFleet
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from shipyard.model.container import ContainerSpec
 from shipyard.model.observed import Facts, ObservedImage, ObservedNode
 from shipyard.model.situation import DesiredStack, Situation
-from shipyard.model.spec import ContainerSpec, Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec
 from shipyard.reconcile import images
 
 TAG, OLD, NEW = "r.example/app:1", f"r.example/app@sha256:{'a' * 64}", f"r.example/app@sha256:{'b' * 64}"

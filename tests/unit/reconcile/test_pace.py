@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shipyard.model.container import ContainerSpec, Probe, Probes
 from shipyard.model.plan import Notice
 from shipyard.model.progress import Unwatched
-from shipyard.model.spec import ContainerSpec, Probe, Probes, ServiceSpec, StackSpec
+from shipyard.model.spec import ServiceSpec, StackSpec
 from shipyard.reconcile import pace
 from shipyard.store.store import Store
 

@@ -11,10 +11,11 @@ import pytest
 
 from shipyard.base.errors import ShipyardError
 from shipyard.base.record import replace
+from shipyard.model.container import ContainerSpec
 from shipyard.model.memory import Failures, Memory, Rollout
 from shipyard.model.plan import Rollback
 from shipyard.model.situation import Situation
-from shipyard.model.spec import ContainerSpec, ServiceSpec, StackSpec
+from shipyard.model.spec import ServiceSpec, StackSpec
 from shipyard.planner.turns import target
 from shipyard.reconcile import revising
 from shipyard.reconcile.session import Session

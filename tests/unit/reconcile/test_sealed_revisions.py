@@ -21,11 +21,12 @@ from shipyard.files import masterkey
 from shipyard.files.config import KeySource, Options, load_settings
 from shipyard.model import canonical
 from shipyard.model.canonical import dumps, spec_hash, stack_digest
+from shipyard.model.container import ContainerSpec, Member
 from shipyard.model.hiding import hidden, looks_secret
 from shipyard.model.memory import Memory, Placement, Rollout
 from shipyard.model.plan import Action, KeepRevision
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ContainerSpec, Member, Revision, SecretSpec, ServiceSpec, StackSpec
+from shipyard.model.spec import Revision, SecretSpec, ServiceSpec, StackSpec
 from shipyard.observe.kept import KeptRevision
 from shipyard.reconcile import copies, revising
 from shipyard.reconcile.secretcare import SecretCare

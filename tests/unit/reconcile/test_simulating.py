@@ -11,11 +11,12 @@ import pytest
 
 from shipyard.cli.app import App
 from shipyard.cli.main import run
+from shipyard.model.container import ContainerSpec
 from shipyard.model.inventory import Connection
 from shipyard.model.memory import Memory, NodeMemory, Placement
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Facts
-from shipyard.model.spec import ContainerSpec, Reservations, ServiceSpec, StackSpec
+from shipyard.model.spec import Reservations, ServiceSpec, StackSpec
 from shipyard.store.records import StoredNode
 from shipyard.store.store import Store
 

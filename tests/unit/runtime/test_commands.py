@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shipyard.base.errors import UsageError
-from shipyard.model.spec import Attachment, NetworkSpec, VolumeSpec
+from shipyard.model.container import Attachment
+from shipyard.model.spec import NetworkSpec, VolumeSpec
 from shipyard.runtime.dialect import Unsupported
 from shipyard.runtime.dialects import NAMES, by_name
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shipyard.base.record import names, replace
-from shipyard.model.spec import (
+from shipyard.model.container import (
     Attachment,
     ConfigMount,
     ContainerSpec,

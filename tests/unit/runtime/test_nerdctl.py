@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.model.observed import ContainerState
-from shipyard.model.spec import Attachment, ContainerSpec
 from shipyard.runtime.dialect import RuntimeState, Unsupported
 from shipyard.runtime.dialects import by_name
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from shipyard.model.container import ContainerSpec
 from shipyard.model.plan import Action, PullImage
-from shipyard.model.spec import ContainerSpec, ServiceSpec, StackSpec
+from shipyard.model.spec import ServiceSpec, StackSpec
 from shipyard.store import default_url
 from shipyard.store.store import Store
 
