@@ -68,7 +68,8 @@ def ask(config: Path, host: str, words: Sequence[str] = ()) -> Said:
 
 
 def _files(kind: str, log: str) -> list[str]:
-    found = re.findall(rf"^debug1: {kind} file (.*) type -?\d+\r?$", log, re.MULTILINE)
+    # words of a proxy's shell, which has the same stderr, may stand before those of ssh
+    found = re.findall(rf"debug1: {kind} file (.*) type -?\d+\r?$", log, re.MULTILINE)
     return list(dict.fromkeys(path.replace("\\\\", "\\") for path in found))
 
 

@@ -106,7 +106,7 @@ def init(app: App, directory: Path | None, source: str | None) -> None:
         app.out.line(f"  {path.relative_to(root)}")
     app.out.line()
     app.out.line(("What to do next:", "bold"))
-    if directory is not None:
+    if directory is not None and root.resolve() != app.cwd.resolve():
         app.out.line(f"  cd {shlex.quote(str(directory))}")
     for command in (
         *(FIRST if play is None else (f"shipyard plan {play[0]}", f"shipyard apply {play[0]}")),

@@ -140,10 +140,15 @@ def _target(key: SlotKey) -> str:
 
 
 def events(outcomes: Sequence[Outcome], now: float) -> tuple[Event, ...]:
-    """One event per action that ended, with the runtime's own words where it failed."""
+    """One event per action that ended, with the runtime's own words where it failed.
+
+    None for what is routine and went well: it follows from what is told.
+    """
     out = []
     for outcome in outcomes:
         action = outcome.action
+        if outcome.status == Status.DONE and action.routine:
+            continue
         if outcome.status == Status.DONE:
             message = f"{verb(action.step)}: {action.reason}"
             message += f" ({action.detail})" if action.detail else ""

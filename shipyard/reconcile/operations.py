@@ -248,13 +248,13 @@ class Operations:
         return tuple(head.revision.stack for head in self._session.store.heads())
 
     def history(self, stack: str) -> Sequence[RevisionRow]:
-        """A stack's revisions, newest first. Raises StoreError for a stack that is not known."""
+        """A stack's revisions, newest first. Raises UsageError for a stack that is not known."""
         if not self._session.store.has_stack(stack):
             self.revision(stack)
         return self._session.store.revisions(stack)
 
     def revision(self, stack: str, number: int | None = None) -> Revision:
-        """One revision, or the newest. Raises StoreError."""
+        """One revision, or the newest. Raises UsageError for a stack that is not known, StoreError for a number."""
         if number is not None:
             found = self._session.store.revision(stack, number)
             if found is None:
@@ -264,7 +264,7 @@ class Operations:
             if head.revision.stack == stack:
                 return head.revision
         known = ", ".join(self.stacks()) or "none yet"
-        raise StoreError(f"there is no stack {stack}; known are: {known}")
+        raise UsageError(f"there is no stack {stack}; known are: {known}")
 
     # --- nodes
 

@@ -22,14 +22,14 @@ from shipyard.reconcile.session import Session
 
 
 def head_of(session: Session, stack: str) -> Revision:
-    """A stack's newest revision. StoreError where there is none, or where it is being removed."""
+    """A stack's newest revision. UsageError where there is none, StoreError where it is being removed."""
     for head in session.store.heads():
         if head.revision.stack == stack:
             if head.removing:
                 raise StoreError(f"the stack {stack} is being removed", hint="apply its playbook to have it again")
             return head.revision
     known = ", ".join(head.revision.stack for head in session.store.heads()) or "none yet"
-    raise StoreError(f"there is no stack {stack}; known are: {known}")
+    raise UsageError(f"there is no stack {stack}; known are: {known}")
 
 
 def roll_back(session: Session, situation: Situation, asked: Sequence[Rollback]) -> tuple[Blocked, ...]:

@@ -368,7 +368,9 @@ def _hosts(world: World, node: str, wiring: ObservedWiring, found: hosts.Directo
     if stale:
         said.append(f"hosts file of {', '.join(stale[:3])}{' …' if len(stale) > 3 else ''} is not as it should be")
     if new:
-        said.append(f"{', '.join(new[:3])}{' …' if len(new) > 3 else ''} has no hosts file yet")
+        said.append(
+            f"{', '.join(new[:3])}{' …' if len(new) > 3 else ''} {'have' if len(new) > 1 else 'has'} no hosts file yet"
+        )
     if drop:
         said.append(f"{len(drop)} hosts file{'s' if len(drop) > 1 else ''} of nobody")
     draft = world.wave.add(node, Phase.WIRE, TARGET, "Names", f"{'; '.join(said)} on {node}", step)
