@@ -218,8 +218,13 @@ def _note(world: World, each: Condition) -> None:
 
 
 def _fail(world: World, each: Condition, times: int = 1) -> None:
-    """Count what happened: if the repair does not hold, the next one waits longer. `times`: it came to this."""
+    """Count what happened: if the repair does not hold, the next one waits longer. `times`: it came to this.
+
+    The repair follows in this wave: what has been counted is not put off until clients have left.
+    """
     placed = each.placement
+    if each.current is not None:
+        world.wave.broken.add(each.current.name)
     stumbling.note(world.stumbles, placed.stack, placed.service, placed.node, world.now, times)
     failures = backoff.failed(
         world.failures.get(each.placement.key),

@@ -45,6 +45,7 @@ class Wave(Struct):
 
     `once`: what several replicas of a node need and is done once a wave, by node and what tells it from others.
     `replicas`: those of several containers, by the id under which they are one: a step on it is one on each of them.
+    `broken`: names of containers that are taken down because they do no work: no client is waited for there.
     """
 
     limit: frozenset[str] | None = None
@@ -54,6 +55,7 @@ class Wave(Struct):
     notices: list[Notice] = field(default_factory=list)
     once: dict[tuple[str, object, object], Draft] = field(default_factory=dict)
     replicas: dict[str, tuple[Container, ...]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
     def may_act(self, node: str) -> bool:
         """Whether `--limit` lets this node be acted on."""

@@ -16,6 +16,7 @@ from shipyard.model.plan import Blocked, Rollback
 from shipyard.model.situation import Situation
 from shipyard.model.spec import Autoscale, Revision, ServiceSpec, StackSpec
 from shipyard.planner import revising
+from shipyard.planner.network.spanning import resolved
 from shipyard.planner.turns import target
 from shipyard.reconcile.keeper import whoami
 from shipyard.reconcile.session import Session
@@ -65,6 +66,7 @@ def rollback(session: Session, stack: str, number: int | None) -> Revision:
     head = head_of(session, stack)
     to = _earlier(session, head, number)
     memory, now = session.store.memory(), session.now()
+    before, after = _as_planned(session, head, to)
     begun = [
         Rollout(
             stack,
@@ -78,12 +80,18 @@ def rollback(session: Session, stack: str, number: int | None) -> Revision:
             gated=True,
             looked=now,
         )
-        for old in to.spec.services
-        if (present := head.spec.service(old.name)) is not None and target(present) != target(old)
+        for old in after.services
+        if (present := before.service(old.name)) is not None and target(present) != target(old)
     ]
     session.store.save_memory(_with_rollouts(memory, begun))
     note = f"rolled back to {to.number}"
     return session.store.add_revision(to.spec, author=whoami(), files=to.files, now=now, note=note)
+
+
+def _as_planned(session: Session, *revisions: Revision) -> tuple[StackSpec, ...]:
+    """What revisions come to once it is known which networks span nodes: a pass compares updates by that."""
+    situation = session.situation(session.membership(), session.stacks())
+    return tuple(each.spec for each in resolved(replace(situation, history=revisions)).history)
 
 
 def _earlier(session: Session, head: Revision, number: int | None) -> Revision:

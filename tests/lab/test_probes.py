@@ -35,7 +35,7 @@ def in_each(fleet: Fleet, found: dict[str, dict[str, Any]], *argv: str) -> None:
 
 def test_what_is_not_ready_is_waited_for_and_what_no_longer_answers_is_replaced(fleet: Fleet) -> None:
     fleet.write("shop.yml", PROBED)
-    waiting = fleet.shipyard("apply", "shop.yml", "--timeout", "2").expect(2)
+    waiting = fleet.shipyard("apply", "shop.yml", "--timeout", "8").expect(2)
     assert "its readiness probe" in waiting.stdout + waiting.stderr
     first = replicas(fleet)
     assert health(first) == {"not ready"}
@@ -44,7 +44,7 @@ def test_what_is_not_ready_is_waited_for_and_what_no_longer_answers_is_replaced(
     fleet.shipyard("reconcile").expect(0)
 
     in_each(fleet, first, "rm", "/www/alive")
-    fleet.shipyard("reconcile", "--timeout", "3").expect(2)
+    fleet.shipyard("reconcile", "--timeout", "8").expect(2)
     replaced = replicas(fleet)
     assert len(replaced) == 3
     assert not {each["container"] for each in replaced.values()} & {each["container"] for each in first.values()}

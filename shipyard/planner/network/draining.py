@@ -48,7 +48,7 @@ class Drain:
         for draft in world.wave.drafts:
             if isinstance(draft.step, RemoveContainer | StopContainer):
                 name = names.get((draft.node, draft.step.id))
-                if name is not None:
+                if name is not None and name not in world.wave.broken:
                     self._stops.append(_Stop(draft, name, draft.node))
 
     @property

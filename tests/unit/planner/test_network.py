@@ -8,7 +8,7 @@ import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
-from shipyard.model.container import Attachment, ContainerSpec, Port
+from shipyard.model.container import Attachment, ContainerSpec, Port, Probe, Probes
 from shipyard.model.memory import Memory
 from shipyard.model.observed import ObservedNetwork
 from shipyard.model.plan import (
@@ -133,6 +133,19 @@ def test_a_replica_stops_once_every_node_has_dropped_it_and_its_connections_have
         fleet.sleep(1.0)
     fleet.nodes[leaving.node].open_connections[leaving.container] = 0
     assert [step.name for step in steps(fleet.one_pass(fewer), RemoveContainer)] == [leaving.container]
+
+
+def test_what_no_longer_does_its_work_is_replaced_without_waiting_for_clients(fleet: SimulatedFleet) -> None:
+    """Its failure is counted once, with the repair: were that put off, a back-off would come before it."""
+    probed = web(probes=Probes(liveness=Probe("http", port=80, period=1.0, failures=1)))
+    fleet.converge(stacks(probed))
+    before = {box.name for _, box in fleet.running()}
+    fleet.answer = lambda attempt: (False, "500 no database")
+    fleet.sleep(2.0)
+    replaced = fleet.one_pass(stacks(probed))
+    assert {step.name for step in steps(replaced, RemoveContainer)} == before
+    assert len(steps(replaced, CreateContainer)) == 3
+    assert {failures.count for failures in fleet.memory.failures} == {1}
 
 
 def test_connections_that_do_not_end_hold_nobody_up_longer_than_the_grace(fleet: SimulatedFleet) -> None:

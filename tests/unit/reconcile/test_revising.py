@@ -11,15 +11,18 @@ import pytest
 
 from shipyard.base.errors import ShipyardError
 from shipyard.base.record import replace
-from shipyard.model.container import ContainerSpec
+from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.model.memory import Failures, Memory, Rollout
 from shipyard.model.plan import Rollback
-from shipyard.model.situation import Situation
-from shipyard.model.spec import ServiceSpec, StackSpec
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import NetworkSpec, ServiceSpec, StackSpec
+from shipyard.planner.network.spanning import resolved
 from shipyard.planner.turns import target
 from shipyard.reconcile import revising
 from shipyard.reconcile.session import Session
 from shipyard.store.store import Store
+
+NODES = ("n1", "n2")
 
 
 @dataclass
@@ -30,6 +33,16 @@ class Stored:
 
     def now(self) -> float:
         return self.store.now(1000.0)
+
+    def membership(self) -> None:
+        """Nobody asks who is a node."""
+
+    def stacks(self) -> tuple[DesiredStack, ...]:
+        heads = (head.revision for head in self.store.heads())
+        return tuple(DesiredStack(each, tuple((one.name, NODES) for one in each.spec.services)) for each in heads)
+
+    def situation(self, membership: None, stacks: tuple[DesiredStack, ...]) -> Situation:
+        return Situation("cafe", self.now(), stacks=stacks, memory=self.store.memory())
 
 
 @pytest.fixture
@@ -65,6 +78,22 @@ def test_going_back_stores_what_an_earlier_revision_said_under_a_new_number(sess
     (rollout,) = session.store.memory().rollouts
     assert (rollout.state, rollout.service, rollout.undone, rollout.before) == ("rollback_started", "web", 4, 1)
     assert rollout.target == target(spec("a").services[1])
+
+
+def test_the_way_back_is_known_by_what_passes_make_of_a_network_without_driver(session: Session) -> None:
+    """Its services may be on two nodes, so it spans them, and its containers have a hosts file."""
+    for image in ("a", "b"):
+        container = ContainerSpec(image, networks=(Attachment("shop_default"),))
+        networks = (NetworkSpec("shop_default", "default"),)
+        stack = StackSpec("shop", (ServiceSpec("web", container),), networks)
+        session.store.add_revision(stack, author="me", files=("shop.yml",), now=session.now())
+    back = revising.rollback(session, "shop", None)
+    (rollout,) = session.store.memory().rollouts
+    (planned,) = resolved(cast(Stored, session).situation(None, cast(Stored, session).stacks())).stacks
+    (service,) = planned.revision.spec.services
+    assert service.container.hosts
+    assert not back.spec.services[0].container.hosts, "what is stored is what was declared"
+    assert rollout.target == target(service)
 
 
 def test_a_revision_that_failed_is_no_place_to_go_back_to(session: Session) -> None:
