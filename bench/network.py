@@ -22,7 +22,7 @@ SECONDS = 3
 """Of one measurement of throughput."""
 BACKENDS = (2, 20, 200)
 SERVICES, REPLICAS = 1000, 10
-CONNECTIONS = 300
+CONNECTIONS = 3000
 LED = "vxlan, through a service's address"
 
 Found = dict[str, tuple[float, ...]]

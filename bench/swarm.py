@@ -119,7 +119,9 @@ class Shipyard:
             "stop_signal": "SIGKILL",
             "deploy": {"replicas": replicas, "update_config": update},
         }
-        play = {"hosts": "lab", "stack": "bench", "services": {"bench": service}}
+        # Swarm's service is on no overlay network, either
+        networks = {"default": {"driver": "bridge"}}
+        play = {"hosts": "lab", "stack": "bench", "services": {"bench": service}, "networks": networks}
         (self._folder / "site.yml").write_text(yaml.safe_dump([play], sort_keys=False))
         return self._start("apply", "site.yml")
 
