@@ -109,7 +109,7 @@ def manifest(containers: tuple[dict[str, Any], ...]) -> str:
             **({"volumes": volumes} if volumes else {}),
         },
     }
-    beside = [each for each in BESIDE if f'"{each["metadata"]["name"]}"' in said]  # type: ignore[index]
+    beside = [each for each in BESIDE if f'"{each["metadata"]["name"]}"' in said]  # type: ignore[index]  # manifests are mappings
     return yaml.safe_dump_all([*beside, pod])
 
 

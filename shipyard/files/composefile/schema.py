@@ -120,7 +120,7 @@ class _Checking:
             if inner is None and closed:
                 self._unknown(value, name, known, here)
             elif inner is not None or isinstance(others, Mapping):
-                self.value(value, inner if inner is not None else others, here)  # type: ignore[arg-type]
+                self.value(value, inner if inner is not None else others, here)  # type: ignore[arg-type]  # a mapping, by the line above
         for name in schema.get("required", ()):
             if name not in node.data:
                 self._say(node, f"has no {name}", path)

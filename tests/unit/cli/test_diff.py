@@ -13,7 +13,7 @@ def revision(number: int, *services: ServiceSpec) -> Revision:
 
 def service(password: str, *, name: str = "db", mode: str = "fast", **fields: object) -> ServiceSpec:
     environment = (("DB_PASSWORD", password), ("MODE", mode))
-    return ServiceSpec(name, ContainerSpec("db:1", environment=environment, **fields))  # type: ignore[arg-type]
+    return ServiceSpec(name, ContainerSpec("db:1", environment=environment, **fields))  # type: ignore[arg-type]  # fields that a test names
 
 
 def diff(older: ServiceSpec, newer: ServiceSpec) -> str:

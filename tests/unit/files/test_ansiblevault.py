@@ -30,7 +30,7 @@ def keys(folder: Path, *said: str, trusted: bool = False, **options: object) -> 
     named = identities(said, folder, "--vault-id")
     return Keys(
         named, environ={"PATH": "/usr/bin:/bin"}, root=folder, trusted=Trust.all() if trusted else NOTHING, **options
-    )  # type: ignore[arg-type]
+    )  # type: ignore[arg-type]  # what a case says
 
 
 def passwords(folder: Path, **files: str) -> None:

@@ -86,7 +86,7 @@ def test_a_node_that_joins_takes_nothing_down_and_the_plan_says_what_it_is_witho
     assert "each node's own" in said(grown) and "`driver: vxlan` makes it one across nodes" in said(grown)
     asked = fleet.converge(stack(("n1", "n2"), 3, driver="vxlan"))
     assert not changed(asked) and {block.node for block in fleet.memory.blocks} == {"n1", "n2"}
-    assert all(box.networks[0].ipv4_address.startswith("10.209.") for _, box in fleet.running())  # type: ignore[union-attr]
+    assert all(box.networks[0].ipv4_address.startswith("10.209.") for _, box in fleet.running())  # type: ignore[union-attr]  # they have addresses
     back = fleet.one_pass(stack(("n1", "n2"), 4))
     assert not changed(back), "to leave out what it is already changes nothing"
 
