@@ -118,8 +118,8 @@ class ObservedWiring(Struct, frozen=True):
 
     `addresses`: the node's own, those of ours and of the runtimes' bridges left out. `routes`: IPv4 destinations that
     are not ours, but for default routes, with what `ip route` says of them. `listening`: `tcp/80`, sorted.
-    `tools`: which of those that a cluster's network needs are there (`ip`, `bridge`, `nft`, `iptables`, `conntrack`,
-    `wg`, `wireguard` for the kernel's, `wireguard-go`). `public_key`: WireGuard's, "" before it was made.
+    `tools`: which of those that a cluster's network needs are there (`ip`, `bridge`, `nft`, `iptables`, `ebtables`,
+    `conntrack`, `wg`, `wireguard` for the kernel's, `wireguard-go`). `public_key`: WireGuard's, "" before it was made.
     `privileged`: whether the user may change all this. `bridge_filter`: net.bridge.bridge-nf-call-iptables is on.
     """
 

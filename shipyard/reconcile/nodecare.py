@@ -71,10 +71,9 @@ def _seen(node: ObservedNode) -> NodeCheck:
     elif not facts.systemd:
         why = "no systemd: nothing on it brings networks across nodes back after a reboot; the next pass does"
         problems.append((why, "have /var/lib/shipyard/*/net/up run at boot, before the runtime starts"))
-    if node.wiring is not None and without_nft(node.wiring):
-        problems.append(
-            ("no nft: networks across nodes go by iptables, and can't have x-shipyard.allow", "install nftables")
-        )
+    if node.wiring is not None and without_nft(node.wiring) and "ebtables" not in node.wiring.tools:
+        why = "neither nft nor ebtables: networks across nodes go by iptables, and can't have x-shipyard.allow"
+        problems.append((why, "install nftables"))
     return NodeCheck(
         node.name,
         ok=True,

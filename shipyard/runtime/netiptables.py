@@ -2,6 +2,10 @@
 
 The text has our own chains alone. The node itself adds what takes away the chains that are no longer in it, and what
 makes the kernel's own chains enter ours first; each table is then replaced at once.
+
+What the text has for bridges (`# bridge BLOCK BROADCAST`) becomes a chain of ebtables: frames for addresses of a block
+go to the node itself, which routes them, and so asks the rules. A new chain is made beside the old one, and then
+entered in its place.
 """
 
 from __future__ import annotations
@@ -14,9 +18,20 @@ sy_ipt_list() {
     /^#/ || !index($0, prefix) { next }
     index($2, prefix) == 1 || /^:/ { print table, $0; next }
     { print table, $0, (table == "*filter" ? "" : nth == 1 ? "first" : "later") }'
+  sy_ebt_list "SY-${1##*_}-bridge"
+}
+sy_ebt_bridged() { grep -q '^# bridge ' "$sy_dir/net/rules.ipt" 2>/dev/null; }
+sy_ebt_list() {
+  sy_ebt_bridged || return 0
+  ebtables --concurrent -t nat -L 2>/dev/null | awk -v ours="$1" '
+    /^Bridge chain: / { chain = substr($3, 1, length($3) - 1); nth = 0; next }
+    !NF { next }
+    { nth++; sub(/ +$/, "") }
+    index(chain, ours) == 1 { print "*bridge", $0 }
+    chain == "PREROUTING" && index($0, "-j " ours) == 1 { print "*bridge -j", ours, nth == 1 ? "first" : "later" }'
 }
 """
-"""Our chains, and by which rules they are entered: whether first, where that matters."""
+"""Our chains, and by which rules they are entered: whether first, where that matters. Needs `sy_dir`."""
 
 FUNCTIONS = (
     LISTING
@@ -52,11 +67,34 @@ sy_ipt_merged() {
       print; next }
     { print }' "$2.there" "$2" "$2" >"$2.merged"
 }
+sy_ebt_drop() {
+  while ebtables --concurrent -t nat -D PREROUTING -j "$1" 2>/dev/null; do :; done
+  ! ebtables --concurrent -t nat -L "$1" >/dev/null 2>&1 ||
+    { ebtables --concurrent -t nat -F "$1" && ebtables --concurrent -t nat -X "$1"; }
+}
+sy_ebt_load() {
+  sy_bridges=$(sed -n 's/^# bridge //p' "$2") sy_new=${1}0 sy_old=${1}1
+  [ -n "$sy_bridges" ] || sy_ebt_bridged || return 0
+  case $(ebtables --concurrent -t nat -L PREROUTING 2>/dev/null) in *"-j ${1}0"*) sy_new=${1}1 sy_old=${1}0 ;; esac
+  sy_ebt_drop "$sy_new" || return
+  if [ -n "$sy_bridges" ]; then
+    ebtables --concurrent -t nat -N "$sy_new" -P RETURN || return
+    printf '%s\n' "$sy_bridges" | while read -r sy_block sy_all; do
+      # what is for all of them can't be routed, and has to be left to the bridge
+      ebtables --concurrent -t nat -A "$sy_new" -p 0x0800 --ip-dst "$sy_all" -j RETURN &&
+        ebtables --concurrent -t nat -A "$sy_new" -p 0x0800 --ip-dst "$sy_block" -j redirect || exit
+    done && ebtables --concurrent -t nat -I PREROUTING 1 -j "$sy_new" || return
+  fi
+  sy_ebt_drop "$sy_old"
+}
 sy_ipt_load() {
   # the first line has the prefix of our chains
   read -r sy_skip sy_skip sy_prefix <"$1"
+  sy_ebt_load "${sy_prefix}bridge" "$1" || return
   (umask 077 && sy_ipt_merged "$sy_prefix" "$1") && iptables-restore --noflush -w 10 <"$1.merged"
   sy_status=$?
+  # the text that is kept tells what there is of ours; this one won't be
+  [ "$sy_status" = 0 ] || [ -z "$sy_bridges" ] || sy_ebt_bridged || sy_ebt_drop "$sy_new"
   rm -f "$1.there" "$1.merged"
   return "$sy_status"
 }

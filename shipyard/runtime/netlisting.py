@@ -112,7 +112,7 @@ sy_net_wiring() {
   fi
   printf 'end\n'
   if [ -e "$sy_dir/net/reverted" ]; then read -r sy_rest <"$sy_dir/net/reverted"; printf 'reverted %s\n' "$sy_rest"; fi
-  for sy_name in ip bridge nft iptables conntrack wg wireguard-go; do
+  for sy_name in ip bridge nft iptables ebtables conntrack wg wireguard-go; do
     command -v "$sy_name" >/dev/null 2>&1 && printf 'tool %s\n' "$sy_name"
   done
   [ ! -d /sys/module/wireguard ] || printf 'tool wireguard\n'

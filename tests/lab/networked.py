@@ -46,6 +46,20 @@ def shop(driver: str = "vxlan") -> str:
     return SHOP.replace("DRIVER", driver)
 
 
+def guarded_shop(allow: str = "allow: [{service: client, ports: [8080]}]") -> str:
+    """Of whose web only the client may ask, while a stranger shares its network on every node."""
+    stranger = """
+    stranger:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      init: true
+      stop_grace_period: 0s
+      deploy: {mode: global}
+  networks:
+    default"""
+    return shop().replace('service_ports: ["80:8080"]', allow).replace("\n  networks:\n    default", stranger)
+
+
 def asked(fleet: Fleet, node: str, url: str, *, client: str = "") -> str:
     """What a client container of a node is answered; "" for nothing. `client`: its name, where it is known."""
     name = client or next(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.networked import asked, clients, from_outside, names, network, shop, spread
+from tests.lab.networked import asked, clients, from_outside, guarded_shop, names, network, shop, spread
 from tests.lab.stacks import ids, replicas
 
 
@@ -77,17 +77,7 @@ def test_without_a_driver_it_spans_several_nodes_and_what_one_node_had_stays_unt
 
 
 def test_only_who_is_allowed_connects_on_one_node_and_across(fleet: Fleet) -> None:
-    guarded = shop().replace('service_ports: ["80:8080"]', "allow: [{service: client, ports: [8080]}]")
-    other = """
-    stranger:
-      image: shipyard.test/busybox:1
-      command: [sleep, "100000"]
-      init: true
-      stop_grace_period: 0s
-      deploy: {mode: global}
-  networks:
-    default"""
-    fleet.write("shop.yml", guarded.replace("\n  networks:\n    default", other))
+    fleet.write("shop.yml", guarded_shop())
     fleet.shipyard("apply", "shop.yml").expect(0)
     found = replicas(fleet)
     where = {

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.networked import always_asked, asked, clients, from_outside, names, network, shop, spread
+from tests.lab.networked import always_asked, asked, clients, from_outside, guarded_shop, names, network, shop, spread
+from tests.lab.stacks import replicas
 
 WITHOUT = ("node2", "node3")
 
@@ -83,11 +84,49 @@ def test_a_node_that_boots_has_its_rules_back_by_itself(bare: Fleet) -> None:
     assert from_outside(bare, "node2") in names(bare, "shop/web")
 
 
+def test_only_who_is_allowed_connects_on_one_bridge_and_across(bare: Fleet) -> None:
+    bare.write("shop.yml", guarded_shop())
+    bare.shipyard("apply", "shop.yml").expect(0)
+    _only_the_client_connects(bare)
+    assert "Nothing to do" in bare.shipyard("reconcile", "--once").expect(0).stdout
+    for node, damage in (
+        ("node2", "ebtables -t nat -F"),
+        ("node3", "ebtables -t nat -I PREROUTING -p ARP -j ACCEPT"),
+        ("node3", "iptables -t mangle -F"),
+    ):
+        bare.run(node, "sh", "-c", damage)
+        said = bare.shipyard("reconcile", "--once").expect(0).stdout
+        assert " rules " in " ".join(said.split()) and node in said, damage
+        assert "Nothing to do" in bare.shipyard("reconcile", "--once").expect(0).stdout, damage
+    bare.run("node3", "ebtables", "-t", "nat", "-D", "PREROUTING", "-p", "ARP", "-j", "ACCEPT")
+    _only_the_client_connects(bare)
+    bare.write("shop.yml", guarded_shop(allow=""))
+    bare.shipyard("apply", "shop.yml").expect(0)
+    assert not any("SY-" in bare.run(node, "ebtables", "-t", "nat", "-L") for node in WITHOUT), "nobody needs it now"
+    boxes = {key: each for key, each in replicas(bare).items() if key.startswith("stranger")}
+    assert all(asked(bare, each["node"], "http://web:8080/name", client=each["container"]) for each in boxes.values())
+
+
 def test_who_may_connect_is_not_promised_where_nothing_keeps_it(bare: Fleet) -> None:
-    guarded = shop().replace('service_ports: ["80:8080"]', "allow: [client]")
-    bare.write("shop.yml", guarded)
-    said = bare.shipyard("plan", "shop.yml").stdout
-    assert "node2 lacks nft (in the package nftables)" in " ".join(said.split())
-    checked = bare.shipyard("nodes", "check", "-o", "json").json
+    bare.write("shop.yml", guarded_shop())
+    bare.run("node2", "mv", "/usr/sbin/ebtables", "/usr/sbin/ebtables.hidden")
+    try:
+        said = " ".join(bare.shipyard("plan", "shop.yml").stdout.split())
+        checked = bare.shipyard("nodes", "check", "-o", "json").json
+    finally:
+        bare.run("node2", "mv", "/usr/sbin/ebtables.hidden", "/usr/sbin/ebtables")
+    assert "node2 lacks nft (in the package nftables), and ebtables, too" in said and "node3 lacks" not in said
     found = {node["name"]: str(node["problems"]) for node in checked}
-    assert {name for name, problems in found.items() if "no nft" in problems} == set(WITHOUT)
+    assert {name for name, problems in found.items() if "neither nft nor ebtables" in problems} == {"node2"}
+
+
+def _only_the_client_connects(fleet: Fleet) -> None:
+    """On all nodes, to each replica by its own address and to the service by its name; what is published is for all."""
+    found = network(fleet)["services"]
+    where = {each["address"] for service in found if service["name"] == "shop/web" for each in service["replicas"]}
+    for key, each in replicas(fleet).items():
+        if key.startswith(("client", "stranger")):
+            for address in ("web", *sorted(where)):
+                answer = asked(fleet, each["node"], f"http://{address}:8080/name", client=each["container"])
+                assert bool(answer) == key.startswith("client"), f"{key} on {each['node']} to {address}"
+    assert all(from_outside(fleet, node) in names(fleet, "shop/web") for node in fleet.names)

@@ -121,9 +121,11 @@ def problem_of(world: World, network: NetworkSpec, node: str) -> tuple[str, str]
     for alternatives in DRIVERS[driver].tools:
         if not set(alternatives) & set(seen.wiring.tools):
             return "NetworkNotPossible", f"{node} lacks {' or '.join(alternatives)}, which the driver {driver} needs"
-    if without_nft(seen.wiring) and (guarded := _guarded(world, network.name)):
-        why = f"{node} lacks nft (in the package nftables)"
-        return "NetworkNotPossible", f"{why}, without which nothing keeps x-shipyard.allow of {guarded} on one bridge"
+    bare = without_nft(seen.wiring) and "ebtables" not in seen.wiring.tools
+    if bare and (guarded := _guarded(world, network.name)):
+        why = f"{node} lacks nft (in the package nftables), and ebtables, too"
+        hint = f"without one of them nothing keeps x-shipyard.allow of {guarded} between containers of one bridge"
+        return "NetworkNotPossible", f"{why}; {hint}"
     if node not in world.net.nodes or not world.net.nodes[node].address:
         return "NoAddress", f"{node} has no IPv4 address of its own by which the other nodes could reach it"
     return collision(world.situation.ranges, seen)

@@ -1,21 +1,25 @@
 """The same rules as `rules` makes for `nft -f`, for `iptables-restore`: for nodes that have no nft.
 
 Nothing is looked up in a map here, so a connection passes one rule for each service before its own. What else is less
-than with nft: who is refused learns so where the runtime's own rules let us tell, and else waits. Nothing tells
-containers of one bridge apart, so `x-shipyard.allow` is not kept there, which `members` sees to. A client that stays
+than with nft: who is refused learns so where the runtime's own rules let us tell, and else waits. A client that stays
 with one replica may have another one by a node with nft.
 
 The text is for `runtime/netiptables.py`: chains of our own with their rules, and in lines `# hook CHAIN OURS` those
-that are entered first from one of the kernel's own.
+that are entered first from one of the kernel's own. What goes from one container to another of the same bridge meets
+none of them. So where somebody's `x-shipyard.allow` counts on a bridge, a line `# bridge BLOCK BROADCAST` has ebtables
+hand over to the node what is for that block, as if it were for another: then it is routed, and who is refused elsewhere
+is refused there. `members` sees to it that such a node has ebtables.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
 
 from shipyard.model.wire import ACCEPT_MARK, IPTABLES, REFUSE_MARK, ObservedWiring
 from shipyard.planner.network import rules
+from shipyard.planner.network.book import parsed
 from shipyard.planner.network.rules import AFFINITY_SEED, Backends, Common, Guard, NodePort, Own
 
 SHARES = 32
@@ -57,14 +61,44 @@ class _Table:
 def text(common: Common, own: Own) -> str:
     """The whole text for a node."""
     prefix = f"SY-{common.table.rpartition('_')[2]}-"
-    return f"{IPTABLES} {prefix}\n" + "".join(table.text() for table in _tables(prefix, common, own))
+    guarded = _guarded(common)
+    routed = tuple(_routed(common, own, guarded))
+    bridges = "".join(f"# bridge {block} {parsed(block).broadcast_address}\n" for block in routed)
+    tables = (
+        _raw(_Table("raw", prefix)),
+        _mangle(_Table("mangle", prefix), common, guarded),
+        _nat(_Table("nat", prefix), common, own),
+        _filter(_Table("filter", prefix), common, routed),
+    )
+    return f"{IPTABLES} {prefix}\n{bridges}" + "".join(table.text() for table in tables)
 
 
-def _tables(prefix: str, common: Common, own: Own) -> Iterator[_Table]:
-    yield _raw(_Table("raw", prefix))
-    yield _mangle(_Table("mangle", prefix), common)
-    yield _nat(_Table("nat", prefix), common, own)
-    yield _filter(_Table("filter", prefix), common)
+def _guarded(common: Common) -> dict[str, dict[str, int]]:
+    """The addresses in each block of which a guard says who may connect, with that guard's number."""
+    blocks = {
+        (net.prefixlen, int(net.network_address)): block
+        for network in common.networks
+        for block, net in ((block, parsed(block)) for block in network.blocks)
+    }
+    masks = {length: -1 << 32 - length for length in {length for length, _ in blocks}}
+    found: dict[str, dict[str, int]] = {}
+    for number, guard in enumerate(common.guards):
+        for address in guard.replicas:
+            value = int(IPv4Address(address))
+            for length, mask in masks.items():
+                if block := blocks.get((length, value & mask)):
+                    found.setdefault(block, {})[address] = number
+    return found
+
+
+def _routed(common: Common, own: Own, guarded: Mapping[str, object]) -> Iterator[str]:
+    """Blocks of the node in which nothing may pass from container to container by the bridge alone.
+
+    All of a network that has guards anywhere: so it stays as it is while replicas come and go.
+    """
+    for network in common.networks:
+        if not guarded.keys().isdisjoint(network.blocks):
+            yield from (block for block in network.blocks if block in own.blocks)
 
 
 def _raw(table: _Table) -> _Table:
@@ -74,7 +108,7 @@ def _raw(table: _Table) -> _Table:
     return table
 
 
-def _mangle(table: _Table, common: Common) -> _Table:
+def _mangle(table: _Table, common: Common, guarded: Mapping[str, Mapping[str, int]]) -> _Table:
     """Who may pass. What may not is marked, since only the filter table can refuse; what gets by there is dropped."""
     within = common.containers
     table.hook("FORWARD", "fwd")
@@ -96,8 +130,8 @@ def _mangle(table: _Table, common: Common) -> _Table:
     for number, network in enumerate(common.networks):
         for block in network.blocks:
             table.add("within", f"-s {block}", goto=f"net-{number}")
-            if common.guards:
-                table.add(f"net-{number}", f"-d {block}", then="guard")
+            if block in guarded:
+                table.add(f"net-{number}", f"-d {block}", then=_guards_of(block))
             table.add(f"net-{number}", f"-d {block}", goto="pass")
         table.add(f"net-{number}", goto="refuse")
     table.add("within", f"-s {common.tunnels}", goto="pass")
@@ -107,14 +141,22 @@ def _mangle(table: _Table, common: Common) -> _Table:
     for peer in common.peers:
         table.add("into", f"-s {peer}", goto="pass")
     table.add("into", target="DROP")
-    _guard(table, common.guards)
+    for block, addresses in guarded.items():
+        for address, number in addresses.items():
+            table.add(_guards_of(block), f"-d {address}", goto=f"guard-{number}")
+    _guards(table, common.guards)
     return table
 
 
-def _guard(table: _Table, guards: Sequence[Guard]) -> None:
+def _guards_of(block: str) -> str:
+    """The chain that finds the guard of an address: one for each block, since every new connection passes all of it."""
+    return f"G-{block.partition('/')[0]}"
+
+
+def _guards(table: _Table, guards: Sequence[Guard]) -> None:
     for number, guard in enumerate(guards):
-        for address in guard.replicas:
-            table.add("guard", f"-d {address}", goto=f"guard-{number}")
+        if not guard.replicas:
+            continue
         for addresses, ports in guard.allowed:
             for source in ("",) if addresses is None else tuple(f"-s {address} " for address in addresses):
                 for protocol, port in ports:
@@ -185,13 +227,16 @@ def _drawn(replicas: Sequence[str], share: int) -> str:
     return lots[max(lots)]
 
 
-def _filter(table: _Table, common: Common) -> _Table:
+def _filter(table: _Table, common: Common, routed: Sequence[str]) -> _Table:
     """Refused at once, instead of waiting for nothing: who may not connect, and where no replica is ready."""
     table.hook("FORWARD", "refused")
     table.hook("OUTPUT", "local")
     table.add("refused", f"-d {common.services}", target="REJECT")
     table.add("refused", f"-m mark {_MARKED}", target="REJECT --reject-with icmp-admin-prohibited")
     table.add("local", f"-d {common.services}", target="REJECT")
+    for block in routed:
+        # that there is a shorter way is what the node would tell them of each other
+        table.add("local", f"-d {block} -p icmp --icmp-type redirect", target="DROP")
     return table
 
 

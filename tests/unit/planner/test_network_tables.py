@@ -80,20 +80,35 @@ def test_networks_are_kept_apart_and_guards_are_asked_first() -> None:
     guard = Guard(("10.209.0.2",), ((("10.209.0.66",), (("tcp", 5432),)), ((), ())))
     text = tables.text(common(guards=(guard,)), OWN)
     assert rules(text, "net-1") == [
-        "-d 10.209.0.128/26 -j SY-ab12cd-guard",
         "-d 10.209.0.128/26 -g SY-ab12cd-pass",
         "-g SY-ab12cd-refuse",
     ]
+    assert rules(text, "net-0")[:2] == [
+        "-d 10.209.0.0/26 -j SY-ab12cd-G-10.209.0.0",
+        "-d 10.209.0.0/26 -g SY-ab12cd-pass",
+    ]
+    assert rules(text, "G-10.209.0.0") == ["-d 10.209.0.2 -g SY-ab12cd-guard-0"]
     assert rules(text, "guard-0") == ["-s 10.209.0.66 -p tcp --dport 5432 -j RETURN", "-g SY-ab12cd-refuse"]
     assert "-s 10.209.0.128/26 -m conntrack --ctstate NEW -j DROP" in rules(text, "fwd"), "no way out"
     longest = max(len(line.split()[0]) for line in text.splitlines() if line.startswith(":"))
     assert longest <= 29, "the kernel takes 28 letters"
 
 
-def fleet(without: tuple[str, ...]) -> SimulatedFleet:
+def test_what_somebody_guards_on_a_bridge_of_the_node_is_routed() -> None:
+    def bridges(*replicas: str, own: Own = OWN) -> list[str]:
+        text = tables.text(common(guards=(Guard(replicas, ((("10.209.0.66",), ()),)),)), own)
+        return [line for line in text.splitlines() if line.startswith("# bridge")]
+
+    assert bridges("10.209.0.2") == ["# bridge 10.209.0.0/26 10.209.0.63"]
+    assert bridges("10.209.0.70") == ["# bridge 10.209.0.0/26 10.209.0.63"], "stays while replicas come and go"
+    assert bridges("10.209.0.130") == [], "the other network's are on other nodes"
+    assert bridges() == []
+
+
+def fleet(without: tuple[str, ...], *more: str) -> SimulatedFleet:
     made = SimulatedFleet(("n1", "n2", "n3"))
     for number, name in enumerate(sorted(made.nodes), 1):
-        tools = ("bridge", "ip", "iptables", *(() if name in without else ("nft",)))
+        tools = ("bridge", "ip", "iptables", *(more if name in without else ("nft",)))
         address = LocalAddress(f"192.0.2.{number}", 24, "eth0", 1500)
         made.nodes[name].wiring = ObservedWiring(items=(), altered=(), addresses=(address,), tools=tools)
     return made
@@ -122,13 +137,16 @@ def test_a_node_loads_what_it_can_and_comes_to_rest() -> None:
     assert not mixed.converge(stack()).actions
 
 
-@pytest.mark.parametrize("without", [(), ("n2",)])
-def test_who_may_connect_is_only_promised_where_it_is_kept(without: tuple[str, ...]) -> None:
-    decided = fleet(without).one_pass(stack(allow=(AllowFrom("api"),)))
+@pytest.mark.parametrize(("without", "tools"), [((), ()), (("n2",), ("ebtables",)), (("n2",), ())])
+def test_who_may_connect_is_only_promised_where_it_is_kept(without: tuple[str, ...], tools: tuple[str, ...]) -> None:
+    decided = fleet(without, *tools).one_pass(stack(allow=(AllowFrom("api"),)))
     made = {each.node for each in decided.actions if isinstance(each.step, CreateContainer)}
-    assert made == {"n1", "n2", "n3"} - {*without}
-    assert [each.detail.partition(",")[0] for each in decided.blocked] == [
-        f"{node} lacks nft (in the package nftables)" for node in without
+    lacking = () if tools else without
+    assert made == {"n1", "n2", "n3"} - {*lacking}
+    assert [each.detail for each in decided.blocked] == [
+        f"{node} lacks nft (in the package nftables), and ebtables, too; without one of them nothing keeps "
+        "x-shipyard.allow of s/web between containers of one bridge"
+        for node in lacking
     ]
 
 

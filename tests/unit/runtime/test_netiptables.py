@@ -38,6 +38,34 @@ COMMIT
 """
 
 
+EBTABLES = """#!/bin/sh
+# notes what it is told, and has chains that are files
+[ "$1 $2 $3" = "--concurrent -t nat" ] || exit 9
+shift 3
+chains={folder}/chains
+mkdir -p "$chains"
+[ "$1" = -L ] || echo "$*" >>{folder}/told
+case "$1 $2" in
+"-L PREROUTING") cat "$chains/PREROUTING" 2>/dev/null; exit 0 ;;
+"-L SY-"*) cat "$chains/$2" ;;
+"-L ")
+  for chain in "$chains"/*; do
+    printf '\\nBridge chain: %s, entries: 1, policy: RETURN\\n' "${{chain##*/}}"
+    cat "$chain"
+  done ;;
+-N*) [ ! -e "$chains/$2" ] && : >"$chains/$2" ;;
+-F*) : >"$chains/$2" ;;
+-X*) rm "$chains/$2" ;;
+-A*) chain=$2; shift 2; echo "$* " >>"$chains/$chain" ;;
+-I*) chain=$2; shift 3; echo "$*" | cat - "$chains/$chain" 2>/dev/null >"$chains/.new"
+  mv "$chains/.new" "$chains/$chain" ;;
+-D*) grep -qx -e "$3 $4" "$chains/$2" 2>/dev/null && grep -vx -e "$3 $4" "$chains/$2" >"$chains/.new"
+  [ -e "$chains/.new" ] && mv "$chains/.new" "$chains/$2" ;;
+esac
+"""
+BRIDGED = NEW.replace("*nat", "# bridge 10.209.0.0/26 10.209.0.63\n# bridge 10.209.0.64/26 10.209.0.127\n*nat", 1)
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
     """A folder with programs that stand in for iptables': one tells what there is, one keeps what it is given."""
@@ -48,6 +76,8 @@ def node(tmp_path: Path) -> Path:
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
+    (tmp_path / "ebtables").write_text(EBTABLES.format(folder=tmp_path))
+    (tmp_path / "ebtables").chmod(0o755)
     (tmp_path / "exit").write_text("0")
     (tmp_path / "there").write_text(THERE)
     (tmp_path / "new").write_text(NEW)
@@ -111,3 +141,49 @@ def test_the_listing_tells_whether_ours_come_first_and_nothing_that_changes_by_i
     (node / "there").write_text(THERE.replace("-A PREROUTING -j SY-other1-to\n", "").replace("7:420", "9:540"))
     assert "*nat -A PREROUTING -j SY-ab12cd-to first" in run(node, "sy_ipt_list shipyard_ab12cd").stdout.splitlines()
     assert not any("DOCKER" in line or "other" in line for line in listed)
+
+
+def bridged(node: Path) -> dict[str, list[str]]:
+    """The chains of ebtables."""
+    return {each.name: each.read_text().splitlines() for each in (node / "chains").iterdir()}
+
+
+def test_what_a_bridge_would_keep_to_itself_goes_to_the_node(node: Path) -> None:
+    (node / "net/rules.ipt").write_text(BRIDGED)
+    assert run(node, f"sy_ipt_load {node}/net/rules.ipt").returncode == 0
+    first = bridged(node)
+    assert first == {
+        "PREROUTING": ["-j SY-ab12cd-bridge0"],
+        "SY-ab12cd-bridge0": [
+            "-p 0x0800 --ip-dst 10.209.0.63 -j RETURN ",
+            "-p 0x0800 --ip-dst 10.209.0.0/26 -j redirect ",
+            "-p 0x0800 --ip-dst 10.209.0.127 -j RETURN ",
+            "-p 0x0800 --ip-dst 10.209.0.64/26 -j redirect ",
+        ],
+    }
+    listed = run(node, "sy_ipt_list shipyard_ab12cd").stdout
+    assert "*bridge -j SY-ab12cd-bridge first\n" in listed
+    assert run(node, f"sy_ipt_load {node}/net/rules.ipt").returncode == 0
+    assert bridged(node) == {
+        "PREROUTING": ["-j SY-ab12cd-bridge1"],
+        "SY-ab12cd-bridge1": first["SY-ab12cd-bridge0"],
+    }, "a new chain in place of the old one"
+    told = (node / "told").read_text().splitlines()
+    entered = told.index("-I PREROUTING 1 -j SY-ab12cd-bridge1")
+    before = told[told.index("-N SY-ab12cd-bridge1 -P RETURN") : entered]
+    assert not any("-D PREROUTING -j SY-ab12cd-bridge0" in each for each in before), "at no moment is there none"
+    assert run(node, "sy_ipt_list shipyard_ab12cd").stdout == listed, "which of the two it is makes no difference"
+
+
+def test_the_bridges_part_goes_when_nothing_needs_it_or_the_rest_was_not_taken(node: Path) -> None:
+    (node / "new").write_text(BRIDGED)
+    (node / "exit").write_text("2")
+    assert run(node, f"sy_ipt_load {node}/new").returncode == 2
+    assert bridged(node) == {"PREROUTING": []}
+    (node / "exit").write_text("0")
+    (node / "net/rules.ipt").write_text(BRIDGED)
+    for call in (f"sy_ipt_load {node}/plain", "sy_ipt_unload shipyard_ab12cd"):
+        (node / "plain").write_text(NEW)
+        assert run(node, f"sy_ipt_load {node}/net/rules.ipt").returncode == 0
+        assert run(node, call).returncode == 0
+        assert bridged(node) == {"PREROUTING": []}, call
