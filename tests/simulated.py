@@ -84,6 +84,7 @@ class SimulatedNode:
 
     `kept`: its copy of what people decided about it. `wiring`: what it says of the cluster's network, in detail, None
     where it is not asked. `open_connections`: of containers, by name.
+    `datagrams`: names of those that take UDP.
     """
 
     name: str
@@ -106,6 +107,7 @@ class SimulatedNode:
     anonymous: set[str] = field(default_factory=set)
     wiring: ObservedWiring | None = None
     open_connections: dict[str, int] = field(default_factory=dict)
+    datagrams: set[str] = field(default_factory=set)
 
     def known(self) -> Node:
         """With what people decided about it."""
@@ -135,6 +137,7 @@ class SimulatedNode:
             drain_until=self.kept[1],
             wiring=self.wiring,
             open_connections=tuple(sorted(self.open_connections.items())),
+            datagrams=tuple(sorted(self.datagrams)),
         )
 
 

@@ -117,11 +117,15 @@ class Endpoint(Struct, frozen=True):
 
 
 class Draining(Struct, frozen=True):
-    """A container that is to stop. `since`: unix seconds when no address led to it any more, 0 before that."""
+    """A container that is to stop. `since`: unix seconds when no address led to it any more, 0 before that.
+
+    `told`: when the wave ended in which the nodes were last told to lead nobody there, whether they did it or not.
+    """
 
     container: str
     node: str
     since: float = 0.0
+    told: float = 0.0
 
     @property
     def key(self) -> tuple[str]:

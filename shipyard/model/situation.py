@@ -68,6 +68,7 @@ class Situation(Struct, frozen=True):
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
     `remove_volumes`: full names of volumes to remove (`rm --volumes`).
     `probed`: what the probes that were due came to. `ranges`: of the cluster's network.
+    `asked`: when the nodes were asked; what they say is of that time, or of one between that and `now`.
     """
 
     cluster: str
@@ -84,6 +85,7 @@ class Situation(Struct, frozen=True):
     timing: Timing = Timing()
     probed: tuple[Tried, ...] = ()
     ranges: Ranges = Ranges()
+    asked: float = 0.0
 
     def seen(self) -> dict[str, ObservedNode]:
         """The nodes that answered, by name."""

@@ -108,7 +108,7 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         state = probe.dialect.parse(
             {name: section.output for name, section in found.items() if name not in (*_OWN, netlisting.SECTION)}, clock
         )
-        wiring, connections = _wiring(probe.request, state, found)
+        wiring, connections, datagrams = _wiring(probe.request, state, found)
     # Nonsense may have any shape, and one node's must not end the pass over the others.
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RuntimeBroken(
@@ -133,15 +133,16 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         usage=state.usage,
         wiring=wiring,
         open_connections=connections,
+        datagrams=datagrams,
     )
 
 
 def _wiring(
     request: NodeRequest, state: RuntimeState, found: Mapping[str, sections.Section]
-) -> tuple[ObservedWiring | None, tuple[tuple[str, int], ...]]:
+) -> tuple[ObservedWiring | None, tuple[tuple[str, int], ...], tuple[str, ...]]:
     """What was said of the cluster's network, where it was asked for."""
     if request.wiring is None:
-        return None, ()
+        return None, (), ()
     ours = (each for each in state.networks if dict(each.labels).get(labels.CLUSTER) == request.cluster)
     bridges = {network.name: network.device for network in ours if network.device}
     body = found[netlisting.SECTION].output

@@ -21,7 +21,7 @@ from shipyard.planner.succession import policy_of
 from shipyard.planner.turns import Turn, target
 from shipyard.planner.world import World
 
-UNCHECKED = 1.0
+UNCHECKED = 0.5
 """Seconds, by its node's clock, that a first new replica without health check or probe must have run before others
 follow: what can't start at all has ended by then. One that is checked has said itself that it is well."""
 
@@ -118,9 +118,9 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
             watched[turn.slot], last = _since(world, turn, rollout), world.now
         elif turn.kind not in (Kind.READY, Kind.UNSEEN):
             watched.pop(turn.slot, None)
-        if turn.slot in watched and world.now - watched[turn.slot] >= trial(turn.service, policy):
+        if turn.slot in watched and world.asked - watched[turn.slot] >= trial(turn.service, policy):
             gated = True
-        stood = turn.slot in watched and world.now - watched[turn.slot] >= policy.monitor
+        stood = turn.slot in watched and world.asked - watched[turn.slot] >= policy.monitor
         ready = turn.kind == Kind.READY and (stood or world.situation.foresight)
         if turn.slot not in failed and (ready or turn.kind == Kind.COMPLETED):
             good.add(turn.slot)
@@ -145,7 +145,7 @@ def _since(world: World, turn: Turn, rollout: Rollout) -> float:
     box = turn.condition.current
     if _checked(turn.service) or box is None or box.age is None:
         return world.now
-    return max(world.now - box.age, rollout.looked)
+    return max(world.asked - box.age, rollout.looked)
 
 
 def trial(service: ServiceSpec, policy: UpdatePolicy) -> float:

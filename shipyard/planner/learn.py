@@ -26,6 +26,7 @@ from shipyard.model.plan import (
 from shipyard.model.situation import Timing
 from shipyard.planner import stumbling
 from shipyard.planner.backoff import delay, failed
+from shipyard.planner.network import draining
 
 
 def learn(
@@ -68,6 +69,7 @@ def learn(
         volumes=tuple(volume for _, volume in sorted(volumes.items())),
         stumbles=tuple(sorted(stumbles.values(), key=lambda entry: entry.key)),
         wired=_held_back(_unsure(memory.wired, outcomes), wired, now, timing),
+        draining=draining.told(memory.draining, now),
     )
 
 

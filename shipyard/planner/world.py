@@ -144,6 +144,11 @@ class World(Struct):
     def now(self) -> float:
         return self.situation.now
 
+    @property
+    def asked(self) -> float:
+        """What was observed is of this time, or of a later one until now."""
+        return self.situation.asked or self.situation.now
+
     def stack(self, name: str) -> DesiredStack | None:
         """The desired stack of this name."""
         declared = self.declared.get(name)

@@ -57,10 +57,16 @@ def look(
         tools=tools,
         first=first,
     )
-    situation = replace(situation, observed=answers, now=session.now())
-    if first:
+    if closely is None:
+        session.images = {}
+    answers = tuple(stocked(session, answer) for answer in answers)
+    situation = replace(situation, observed=answers, asked=situation.now, now=session.now())
+    if only is None:
         session.found = {
             name: tuple(sorted(box.id for box in node.containers)) for name, node in situation.seen().items()
+        }
+        session.networks = {
+            name: frozenset(each.name for each in node.networks) for name, node in situation.seen().items()
         }
     _check_identity(session, situation)
     situation = spanning.resolved(with_revisions(situation, session))
@@ -109,6 +115,7 @@ def _ask(
             closely=closely is None or node.name in closely,
             usage=node.name in measured,
             containers=there.get(node.name, ()),
+            there=session.networks.get(node.name, frozenset()),
         )
         for node in nodes
     ]
@@ -156,7 +163,9 @@ def _request(
     closely: bool,
     usage: bool,
     containers: tuple[str, ...],
+    there: frozenset[str],
 ) -> NodeRequest:
+    """`there`: networks that the node had; what is to go on being seen until it is removed is asked for by nobody."""
     networks: set[str] = set()
     volumes: set[str] = set()
     placed = {
@@ -168,6 +177,7 @@ def _request(
                 spec = service.container_on(node.name)
                 networks.update(attachment.network for attachment in spec.networks)
                 volumes.update(_volumes(situation, stack, service, node.name))
+    closely = closely or not there <= networks
     return NodeRequest(
         name=node.name,
         cluster=situation.cluster,
@@ -218,7 +228,7 @@ def _look_closer(session: Session, membership: Membership, situation: Situation)
         return situation
     again = [node for node in situation.nodes if node.name in wanted or node.name in decided.inspect]
     asked = _ask(session, membership, situation, again, wanted, details=decided.inspect)
-    answers = {answer.name: answer for answer in asked}
+    answers = {answer.name: stocked(session, answer) for answer in asked}
     return replace(situation, observed=tuple(_again(answer, answers) for answer in situation.observed))
 
 
@@ -253,6 +263,18 @@ def _again(before: Observation, answers: Mapping[str, Observation]) -> Observati
     if isinstance(answer, ObservedNode) and isinstance(before, ObservedNode):
         return replace(answer, usage=before.usage)
     return answer
+
+
+def stocked(session: Session, answer: Observation) -> Observation:
+    """The answer, with the images that the node was found to have earlier in this run: one is not asked for twice.
+
+    Whoever removes one meanwhile makes a container fail, and after a failure nothing of before is believed.
+    """
+    if not isinstance(answer, ObservedNode):
+        return answer
+    images = {**session.images.get(answer.name, {}), **{image.reference: image for image in answer.images}}
+    session.images[answer.name] = images
+    return replace(answer, images=tuple(image for _, image in sorted(images.items()))) if images else answer
 
 
 def _local_images(situation: Situation, decided: Plan) -> list[tuple[str, str]]:

@@ -18,9 +18,11 @@ from shipyard.model.situation import Situation
 from shipyard.planner import probes, scaling, stuck
 from shipyard.planner.job_events import job_events
 from shipyard.planner.learn import events, learn, node_events, replica_events, rollout_events
+from shipyard.planner.network import draining
 from shipyard.planner.plan import plan
+from shipyard.reconcile import expecting
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
-from shipyard.reconcile.looking import look, planned, remember_nodes, revive
+from shipyard.reconcile.looking import look, planned, remember_nodes, revive, stocked
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.revising import roll_back
 from shipyard.reconcile.session import Session
@@ -60,7 +62,7 @@ class Wish(Struct, frozen=True):
 
 
 class Tally(Struct):
-    """What a run came to so far. `touched`: nodes on which its last pass did something; None: all may be different."""
+    """What a run came to so far. `touched`: nodes of which its last pass can't say what is there now; None: of none."""
 
     passes: int = 0
     changed: int = 0
@@ -104,6 +106,8 @@ def one_pass(
     pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=session.now())
     try:
         membership, situation = seen or situation_now(session, wish, closely=closely)
+        if seen is not None:  # what was looked up for it, under the names that the tags were resolved to
+            situation = replace(situation, observed=tuple(stocked(session, answer) for answer in situation.observed))
         remember_nodes(session, membership, situation)
         situation = revive(session, situation)
         decided = planned(session, situation)
@@ -133,7 +137,7 @@ def one_pass(
         raise
     changes = sum(outcome.status == Status.DONE for outcome in done)
     result = _result(decided, done)
-    tally.touched = None if result == "failed" else _touched(decided)
+    tally.touched = None if result == "failed" else expecting.after(session.found, done)
     session.store.end_pass(pass_id, result=result, now=session.now(), changes=changes)
     if result == "converged":
         session.expect(situation)
@@ -143,18 +147,13 @@ def one_pass(
 def _closely(session: Session, tally: Tally) -> frozenset[str] | None:
     """The nodes on which this pass looks closely; None: on all.
 
-    Later passes of a run do so where the one before did something, unless any of that went wrong.
+    Later passes of a run do so where the one before left open what came of it; everywhere, if any of it failed.
     """
     if tally.passes > 1:
         return tally.touched
     last = session.store.last_pass()
     settled = last is not None and is_settled(last.result, last.finished, last.count, session.now())
     return frozenset() if settled else None
-
-
-def _touched(decided: Plan) -> frozenset[str]:
-    """Nodes on which carrying out the first wave of this may have changed something."""
-    return frozenset(action.node for wave in decided.waves[:1] for action in wave)
 
 
 def _tell(session: Session, situation: Situation, decided: Plan, progress: Progress) -> None:
@@ -258,6 +257,7 @@ def converge(
             return _finish(progress, tally, decided, wish, timed_out=False)
         if (decided.waves or decided.rollbacks) and left > 0:
             idle = 0
+            clock.sleep(draining.settling(decided))
             continue
         timed = tuple(each for each in decided.waiting if each.reason in TIMED)
         if decided.waves or not timed:

@@ -15,7 +15,7 @@ from shipyard.files.patterns import match
 from shipyard.files.registries import Credentials
 from shipyard.model.canonical import dumps
 from shipyard.model.inventory import Connection, Inventory
-from shipyard.model.observed import Observation
+from shipyard.model.observed import Observation, ObservedImage
 from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import Revision
@@ -33,7 +33,9 @@ class Session:
     """Open for one command. `planned`: the plan by which it was decided what to look closer at, and of what.
 
     `asked`: what the last pass asked at first. `expected`: the same, of the last that found nothing to do, with the
-    containers that it found. `found`: ids of the containers that were there when all nodes were last asked, by node.
+    containers that it found. `found`: ids of the containers that are there by all that nodes answered, by node;
+    `networks`: names of our networks that were there when all nodes were last asked. `images`: of each node, those that
+    it was found to have in this run, by reference.
     """
 
     settings: Settings
@@ -46,7 +48,9 @@ class Session:
     planned: tuple[Situation, Plan] | None = None
     asked: tuple[NodeRequest, ...] = ()
     expected: Mapping[str, NodeRequest] = field(default_factory=dict)
-    found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    found: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    images: dict[str, dict[str, ObservedImage]] = field(default_factory=dict)
     _beforehand: Beforehand | None = None
     _epoch: int | None = None
     _vault: Vault | None = None
@@ -154,9 +158,10 @@ class Session:
 
     def holds(self, epoch: int) -> None:
         """This command holds the lease now. What somebody may have changed since it was asked does not count."""
+        self.images = {}
         before = self._beforehand.epoch if self._beforehand is not None else self._epoch
         if before is not None and epoch != before + 1:
-            self._beforehand, self.expected, self.found = None, {}, {}
+            self._beforehand, self.expected, self.found, self.networks = None, {}, {}, {}
         self._epoch = epoch
 
     def close(self) -> None:

@@ -26,6 +26,21 @@ from shipyard.runtime import netiptables
 
 SECTION = "wiring"
 
+COUNT = r"""
+  FNR == 1 { next }
+  FILENAME ~ /udp6?$/ { if ($4 == "07" && $2 !~ /7F:/) datagrams = 1; next }
+  $4 == "0A" { n = split($2, at, ":"); open[at[n]] = 1 }
+  $4 ~ /^0[134]$/ { n = split($2, at, ":"); split($3, from, ":"); line[++lines] = at[n] " " from[1] }
+  END {
+    for (i = 1; i <= lines; i++) { split(line[i], w, " "); if (open[w[1]] && w[2] !~ /7F$/) count++ }
+    print "connected", name, count + 0
+    if (datagrams) print "datagrams", name
+  }
+"""
+"""An awk program that counts a container's connections by the kernel's tables: to ports that it listens on, being made,
+open, or closed by it with something left to send. Where datagrams come in, it says so: their clients are not known.
+"""
+
 _SCRIPT = (
     netiptables.LISTING
     + r"""
@@ -142,12 +157,8 @@ sy_net_wiring() {
   for sy_name in @CONNECTED@; do
     sy_pid=$(@RUNTIME@ inspect --format '{{.State.Pid}}' "$sy_name" 2>/dev/null) || continue
     [ "${sy_pid:-0}" != 0 ] || continue
-    awk 'FNR == 1 { next }
-      $4 == "0A" { n = split($2, at, ":"); open[at[n]] = 1 }
-      $4 == "01" { n = split($2, at, ":"); m = split($3, from, ":"); line[++lines] = at[n] " " from[1] }
-      END {
-        for (i = 1; i <= lines; i++) { split(line[i], w, " "); if (open[w[1]] && w[2] !~ /7F$/) count++ }
-        print "connected '"$sy_name"'", count + 0 }' "/proc/$sy_pid/net/tcp" "/proc/$sy_pid/net/tcp6" 2>/dev/null
+    awk -v "name=$sy_name" '@COUNT@' "/proc/$sy_pid/net/tcp" "/proc/$sy_pid/net/tcp6" \
+      "/proc/$sy_pid/net/udp" "/proc/$sy_pid/net/udp6" 2>/dev/null
   done
   return 0
 }
@@ -164,6 +175,7 @@ def script(request: WiringRequest, names: NetworkNames, runtime: str) -> str:
     """The section of a probe that tells it. `names`: of this cluster's things."""
     text = _SCRIPT
     for mark, value in (
+        ("COUNT", COUNT),
         ("SYSCTLS", shell.join(_word(name.replace(".", "/")) for name in request.sysctls)),
         ("VXLAN", _word(names.vxlan)),
         ("WIREGUARD", _word(names.wireguard)),
@@ -193,8 +205,10 @@ def _sum(text: str) -> str:
 
 def parse(
     body: bytes, request: WiringRequest, names: NetworkNames, bridges: Mapping[str, str]
-) -> tuple[ObservedWiring, tuple[tuple[str, int], ...]]:
-    """What the section means, and how many connections containers have. `bridges`: device of each network of ours.
+) -> tuple[ObservedWiring, tuple[tuple[str, int], ...], tuple[str, ...]]:
+    """What the section means, how many connections containers have, and which of these containers take datagrams.
+
+    `bridges`: device of each network of ours.
 
     Raises ValueError on what is no such listing.
     """
@@ -231,7 +245,8 @@ def parse(
         public_key=next((words[1] for words in _of(said, "key", 2)), ""),
         privileged=["privileged"] in said,
     )
-    return wiring, tuple((name, int(count)) for _, name, count in _of(said, "connected", 3))
+    connections = tuple((name, int(count)) for _, name, count in _of(said, "connected", 3))
+    return wiring, connections, tuple(name for _, name in _of(said, "datagrams", 2))
 
 
 def _of(said: list[list[str]], kind: str, length: int) -> list[list[str]]:

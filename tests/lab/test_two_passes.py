@@ -34,11 +34,14 @@ def holder(fleet: Fleet) -> str:
 def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet) -> None:
     fleet.write("shop.yml", SLOW)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    fleet.write("shop.yml", SLOW.replace("GREETING", "WELCOME"))
+    longer = SLOW.replace("stop_grace_period: 3s", "stop_grace_period: 8s")  # time for six commands beside it
+    fleet.write("shop.yml", longer)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    fleet.write("shop.yml", longer.replace("GREETING", "WELCOME"))
     with fleet.start("apply", "shop.yml") as applying:
         try:
             until(lambda: at_work(fleet), applying)
-            fleet.write("shop.yml", SLOW.replace("GREETING", "FAREWELL"))
+            fleet.write("shop.yml", longer.replace("GREETING", "FAREWELL"))
             for command in (
                 ("reconcile",),
                 ("reconcile", "--once"),
@@ -50,7 +53,7 @@ def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet
                 assert f"pid {applying.pid}" in refused.stderr
             silent = fleet.shipyard("reconcile", "--cron").expect(75)
             assert (silent.stdout, silent.stderr) == ("", "")
-            assert len(fleet.shipyard("history", "shop", "-o", "json").expect(0).json) == 2
+            assert len(fleet.shipyard("history", "shop", "-o", "json").expect(0).json) == 3
         finally:
             applying.kill()
     fleet.shipyard("reconcile").expect(0)

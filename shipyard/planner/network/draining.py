@@ -7,9 +7,12 @@ The next pass plans the same step again, and lets it be done when it may.
 
 from __future__ import annotations
 
-from shipyard.base.record import Struct
+from collections.abc import Iterable
+
+from shipyard.base.record import Struct, replace
 from shipyard.model.netbook import Draining
-from shipyard.model.plan import RemoveContainer, StopContainer, Waiting
+from shipyard.model.observed import Container
+from shipyard.model.plan import WIRING, DropRevision, KeepRevision, Plan, RemoveContainer, StopContainer, Waiting
 from shipyard.planner import condition, groups
 from shipyard.planner.wave import Draft
 from shipyard.planner.world import World, slot_of
@@ -17,15 +20,19 @@ from shipyard.planner.world import World, slot_of
 GRACE = 10.0
 """Seconds, where no stop_grace_period is written: the runtimes' own."""
 LEAST = 1.0
-"""Seconds that a container goes on once no node leads anyone to it: a connection may just be on its way."""
+"""Seconds that a container goes on once no node leads anyone to it: its name may have been looked up just before."""
+UNDER_WAY = 0.15
+"""Seconds for the same where no name means the container itself and it has connections, which are counted: nothing that
+a node sent there before is still under way by then. Longer than a packet takes between two continents."""
 
 
 class _Stop(Struct, frozen=True):
-    """One draft that takes a container down to which clients may still come."""
+    """One draft that takes a container down to which clients may still come. `named`: some find it by a name."""
 
     draft: Draft
     container: str
     node: str
+    named: bool
 
 
 class Drain:
@@ -37,19 +44,20 @@ class Drain:
         served.update({each.container: each.node for each in world.net.draining.values()})
         told = any(each.wiring is not None for each in world.seen.values())
         nodes = {node for node in served.values() if node in world.seen} if told else set()
-        names: dict[tuple[str, str], str] = {}
+        names: dict[tuple[str, str], tuple[str, bool]] = {}
         for node in sorted(nodes):
             ours = (box for box in world.seen[node].containers if slot_of(box) is not None)
             for box in groups.as_one(ours):
                 if served.get(box.name) == node and condition.serves(box):
-                    names.update({(node, part.id): box.name for part in (box, *box.parts)})
+                    known = (box.name, _named(world, box))
+                    names.update({(node, part.id): known for part in (box, *box.parts)})
         self._all_leaving: set[str] = set()
         self._stops: list[_Stop] = []
         for draft in world.wave.drafts:
             if isinstance(draft.step, RemoveContainer | StopContainer):
-                name = names.get((draft.node, draft.step.id))
-                if name is not None and name not in world.wave.broken:
-                    self._stops.append(_Stop(draft, name, draft.node))
+                name, named = names.get((draft.node, draft.step.id), ("", False))
+                if name and name not in world.wave.broken:
+                    self._stops.append(_Stop(draft, name, draft.node, named))
 
     @property
     def leaving(self) -> frozenset[str]:
@@ -84,18 +92,42 @@ class Drain:
         world = self.world
         known = world.net.draining.get(stop.container, Draining(stop.container, stop.node))
         if not everywhere:
-            kept[stop.container] = Draining(stop.container, stop.node)
+            kept[stop.container] = Draining(stop.container, stop.node)  # told again, in this wave
             return False
         if world.situation.foresight:
             return True
-        since = known.since or world.now
-        kept[stop.container] = Draining(stop.container, stop.node, since)
+        since = known.since or known.told or world.asked
+        kept[stop.container] = replace(known, since=since)
         grace = getattr(stop.draft.step, "grace", None)
-        waited, longest = world.now - since, GRACE if grace is None else grace
-        still = dict(world.seen[stop.node].open_connections).get(stop.container)
-        if waited >= max(longest, LEAST) or (still == 0 and waited >= LEAST):
+        node = world.seen[stop.node]
+        still = dict(node.open_connections).get(stop.container)
+        least = LEAST if stop.named or stop.container in node.datagrams else UNDER_WAY
+        waited, longest = world.asked - since, max(GRACE if grace is None else grace, least)
+        if waited >= longest or (still == 0 and waited >= least):
             return True
         said = f"{still} connections are open" if still else "leaves the addresses of its service first"
-        until = min(since + max(longest, LEAST), world.now + LEAST)
+        again = max(since + least, world.now + min(max(waited / 2, UNDER_WAY), LEAST)) if still else since + least
+        until = min(since + longest, again)
         world.wave.waiting.append(Waiting(stop.draft.target, "Draining", f"{stop.container}: {said}", until))
         return False
+
+
+def told(known: Iterable[Draining], now: float) -> tuple[Draining, ...]:
+    """These after a wave, at whose end every node that could be told knew of them."""
+    return tuple(each if each.since else replace(each, told=now) for each in known)
+
+
+def settling(decided: Plan) -> float:
+    """Seconds until another look is of use, after a wave that did nothing but take containers out of addresses."""
+    waits = any(not each.since for each in decided.memory.draining)
+    quiet = (*WIRING, KeepRevision, DropRevision)
+    only = all(isinstance(action.step, quiet) for wave in decided.waves[:1] for action in wave)
+    return UNDER_WAY if waits and only else 0.0
+
+
+def _named(world: World, box: Container) -> bool:
+    """Whether its service's name means the containers themselves."""
+    key = slot_of(box)
+    stack = None if key is None else world.stack(key[0])
+    service = None if key is None or stack is None else stack.revision.spec.service(key[1])
+    return service is None or service.endpoint_mode != "vip"

@@ -24,6 +24,7 @@ from shipyard.model.plan import (
 from shipyard.model.situation import DesiredStack, Ranges
 from shipyard.model.spec import AllowFrom, NetworkSpec, Revision, ServiceSpec, StackSpec
 from shipyard.model.wire import Item, LocalAddress, ObservedWiring
+from shipyard.planner.network import draining
 from shipyard.planner.network.book import mac_of, open_book
 from shipyard.planner.network.compare import differences
 from shipyard.planner.network.rules import choice
@@ -135,6 +136,46 @@ def test_a_replica_stops_once_every_node_has_dropped_it_and_its_connections_have
     assert [step.name for step in steps(fleet.one_pass(fewer), RemoveContainer)] == [leaving.container]
 
 
+@pytest.mark.parametrize(
+    ("mode", "datagrams", "seconds"),
+    [("vip", False, draining.UNDER_WAY), ("vip", True, draining.LEAST), ("dnsrr", False, draining.LEAST)],
+)
+def test_a_replica_goes_on_for_as_long_as_somebody_may_be_on_the_way_to_it(
+    fleet: SimulatedFleet, mode: Any, datagrams: bool, seconds: float
+) -> None:
+    """Not long where each client is seen and no name leads to it; the time counts from the end of the wave."""
+    fleet.pace = 0.0
+    fleet.converge(stacks(web(endpoint_mode=mode)))
+    fewer = stacks(web(replicas=2, endpoint_mode=mode), number=2)
+    dropped = fleet.one_pass(fewer)
+    assert draining.settling(dropped) == (draining.UNDER_WAY if mode == "vip" else 0.0)
+    (leaving,) = fleet.memory.draining
+    node = fleet.nodes[leaving.node]
+    node.open_connections[leaving.container] = 0
+    node.datagrams = {leaving.container} if datagrams else set()
+    fleet.sleep(seconds - 0.02)
+    waits = fleet.one_pass(fewer)
+    assert [each.reason for each in waits.waiting] == ["Draining"]
+    assert waits.waiting[0].until == pytest.approx(fleet.now + 0.02)
+    fleet.sleep(0.03)
+    assert [step.name for step in steps(fleet.one_pass(fewer), RemoveContainer)] == [leaving.container]
+
+
+def test_what_a_pass_that_died_told_the_nodes_counts_from_when_they_are_seen_to_know_it(fleet: SimulatedFleet) -> None:
+    fleet.pace = 0.0
+    fleet.converge(stacks(web()))
+    fewer = stacks(web(replicas=2), number=2)
+    dropped = fleet.one_pass(fewer, killed_after=2)
+    leaving = next(iter(fleet.memory.draining))
+    fleet.nodes[leaving.node].open_connections[leaving.container] = 0
+    fleet.sleep(60.0)
+    for action in dropped.actions[2:]:  # its scripts go on by themselves
+        fleet._do(action, set())
+    assert [each.reason for each in fleet.one_pass(fewer).waiting] == ["Draining"]
+    fleet.sleep(draining.UNDER_WAY)
+    assert steps(fleet.one_pass(fewer), RemoveContainer)
+
+
 def test_what_no_longer_does_its_work_is_replaced_without_waiting_for_clients(fleet: SimulatedFleet) -> None:
     """Its failure is counted once, with the repair: were that put off, a back-off would come before it."""
     probed = web(probes=Probes(liveness=Probe("http", port=80, period=1.0, failures=1)))
@@ -156,9 +197,9 @@ def test_connections_that_do_not_end_hold_nobody_up_longer_than_the_grace(fleet:
     (leaving,) = fleet.memory.draining
     fleet.nodes[leaving.node].open_connections[leaving.container] = 1
     fleet.one_pass(fewer)
-    fleet.sleep(2.0)
+    fleet.sleep(1.9)
     assert not steps(fleet.one_pass(fewer), RemoveContainer)
-    fleet.sleep(2.1)
+    fleet.sleep(0.2)
     assert steps(fleet.one_pass(fewer), RemoveContainer)
 
 

@@ -28,12 +28,12 @@ def deployed(control: Control, **more: Any) -> None:
     assert control.rollout().state == "completed"
 
 
-@pytest.mark.parametrize(("check", "alone"), [(None, 3), (CHECKED, 1)])
+@pytest.mark.parametrize(("check", "alone"), [(None, 2), (CHECKED, 1)])
 def test_the_first_goes_alone_and_the_others_follow_once_it_is_well(
     control: Control, check: Healthcheck | None, alone: int
 ) -> None:
-    """Without a check it has to have run for a second, seen or not; one that is checked need only be healthy."""
-    control.fleet.pace = 0.4
+    """Without a check it has to have run for half a second, seen or not; one that is checked need only be healthy."""
+    control.fleet.pace = 0.3
     deployed(control, replicas=5, parallelism=2, healthcheck=check)
     control.apply(service("app:2", replicas=5, parallelism=2, monitor=4, healthcheck=check))
     began, counts = control.fleet.now, []

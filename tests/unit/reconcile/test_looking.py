@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from shipyard.base.record import replace
 from shipyard.files.inventory import load
 from shipyard.model.memory import Memory
 from shipyard.model.node import Node
-from shipyard.model.observed import Facts, Observation, ObservedNode, Silent
+from shipyard.model.observed import Facts, Observation, ObservedImage, ObservedNode, Silent
 from shipyard.model.situation import Situation
 from shipyard.observe.probe import NodeRequest
 from shipyard.reconcile import looking
@@ -43,7 +43,13 @@ def test_another_runtime_or_user_has_another_version() -> None:
     assert with_version(silent, BEFORE) == silent
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, closely: frozenset[str] | None, *, first: bool = True) -> list[NodeRequest]:
+def asked(
+    monkeypatch: pytest.MonkeyPatch,
+    closely: frozenset[str] | None,
+    *,
+    first: bool = True,
+    networks: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> list[NodeRequest]:
     """What two nodes with a known container each are asked (by a fake fleet, whose nodes are silent)."""
     found: list[NodeRequest] = []
 
@@ -58,6 +64,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, closely: frozenset[str] | None, *, fi
         store=SimpleNamespace(nodes=lambda: [SimpleNamespace(node=node, facts=known) for node in nodes]),
         settings=SimpleNamespace(timeouts=SimpleNamespace(observe=5.0)),
         found={"n1": ("a" * 64,), "n2": ("b" * 64,)},
+        networks=networks,
+        images={},
         fleet=lambda membership: None,
         beforehand=lambda fleet, requests: (),
     )
@@ -70,6 +78,21 @@ def test_only_some_nodes_are_looked_at_closely(monkeypatch: pytest.MonkeyPatch) 
     known, near = asked(monkeypatch, frozenset({"n2"}))
     assert (known.containers, known.stray_networks) == (("a" * 64,), False)
     assert (near.containers, near.stray_networks) == ((), True)
+
+
+def test_a_network_that_nobody_is_on_any_more_is_looked_for_until_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    left, clear = asked(monkeypatch, frozenset(), networks={"n1": frozenset({"old_default"}), "n2": frozenset()})
+    assert (left.stray_networks, clear.stray_networks) == (True, False)
+
+
+def test_an_image_that_a_node_has_is_known_for_the_rest_of_a_run() -> None:
+    session: Any = SimpleNamespace(images={})
+    image = ObservedImage("app:1", "sha256:" + "1" * 64)
+    assert looking.stocked(session, replace(NOW, images=(image,))) == replace(NOW, images=(image,))
+    assert looking.stocked(session, NOW) == replace(NOW, images=(image,))
+    moved = replace(image, id="sha256:" + "2" * 64)
+    assert looking.stocked(session, replace(NOW, images=(moved,))) == replace(NOW, images=(moved,))
+    assert looking.stocked(session, replace(NOW, name="n9")) == replace(NOW, name="n9")
 
 
 def test_all_nodes_are_looked_at_closely_unless_some_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
