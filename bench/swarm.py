@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 import yaml
@@ -29,6 +29,8 @@ PATIENCE = 180.0
 DETECTION = (8, 4)
 """Seconds until shipyard takes a silent node for unreachable, and then for lost: 12, as Swarm needs (11 to 12.5)."""
 
+_OVERLAY = "across"
+
 UPDATES: dict[str, dict[str, object]] = {
     "defaults": {},
     "parallelism 2": {"parallelism": 2},
@@ -36,12 +38,20 @@ UPDATES: dict[str, dict[str, object]] = {
 }
 
 
+class Wanted(NamedTuple):
+    """Of the service. `mark`: a label that tells one version from the next. `across`: on a network across nodes."""
+
+    mark: str
+    update: dict[str, object]
+    across: bool = False
+
+
 class Side(Protocol):
-    """One of the two. `mark`: a label that tells one version of the service from the next."""
+    """One of the two."""
 
     name: str
 
-    def deploy(self, replicas: int, mark: str, update: dict[str, object]) -> subprocess.Popen[bytes]:
+    def deploy(self, replicas: int, wanted: Wanted) -> subprocess.Popen[bytes]:
         """Begin to make the service, or to update it to this."""
         ...
 
@@ -67,14 +77,17 @@ class Swarm:
         token = self._docker(first.name, "swarm", "join-token", "--quiet", "worker")
         for node in others:
             self._docker(node.name, "swarm", "join", "--token", token, f"{first.address}:2377")
+        self._docker(first.name, "network", "create", "--driver", "overlay", _OVERLAY)
 
-    def deploy(self, replicas: int, mark: str, update: dict[str, object]) -> subprocess.Popen[bytes]:
-        options = [f"--update-{key}={value}" for key, value in update.items()]
+    def deploy(self, replicas: int, wanted: Wanted) -> subprocess.Popen[bytes]:
+        mark = wanted.mark
+        options = [f"--update-{key}={value}" for key, value in wanted.update.items()]
         if self._docker(self._manager, "service", "ls", "--quiet"):
             words = ["update", "--container-label-add", f"mark={mark}", *options, "bench"]
         else:
             words = ["create", "--name=bench", f"--replicas={replicas}", "--container-label", f"mark={mark}"]
-            words += ["--stop-signal=SIGKILL", "--no-resolve-image", *options, IMAGE, *COMMAND]
+            words += ["--stop-signal=SIGKILL", "--no-resolve-image", *options]
+            words += [*(("--network", _OVERLAY) if wanted.across else ()), IMAGE, *COMMAND]
         argv = self._ground.lab.node(self._manager).command(("docker", "service", *words))
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -111,16 +124,15 @@ class Shipyard:
             "[timeouts]\nconnect = 2\n"
         )
 
-    def deploy(self, replicas: int, mark: str, update: dict[str, object]) -> subprocess.Popen[bytes]:
+    def deploy(self, replicas: int, wanted: Wanted) -> subprocess.Popen[bytes]:
         service = {
             "image": IMAGE,
             "command": list(COMMAND),
-            "labels": {"mark": mark},
+            "labels": {"mark": wanted.mark},
             "stop_signal": "SIGKILL",
-            "deploy": {"replicas": replicas, "update_config": update},
+            "deploy": {"replicas": replicas, "update_config": wanted.update},
         }
-        # Swarm's service is on no overlay network, either
-        networks = {"default": {"driver": "bridge"}}
+        networks = {"default": {"driver": "vxlan" if wanted.across else "bridge"}}
         play = {"hosts": "lab", "stack": "bench", "services": {"bench": service}, "networks": networks}
         (self._folder / "site.yml").write_text(yaml.safe_dump([play], sort_keys=False))
         return self._start("apply", "site.yml")
@@ -172,17 +184,19 @@ def measure(ground: Ground, repeat: int) -> list[Row]:
 def _round(ground: Ground, side: Side) -> dict[str, float]:
     found: dict[str, float] = {}
     what = f"first deploy, {REPLICAS} running"
-    found[what], found[f"{what}, and its command ended"] = _timed(ground, side, REPLICAS, "1", {})
+    found[what], found[f"{what}, and its command ended"] = _timed(ground, side, REPLICAS, Wanted("1", {}))
     with side.watched():
         found["a killed container replaced"] = _replaced(ground)
         found["a dead node's work elsewhere"] = _elsewhere(ground)
     side.clean()
     _until_gone(ground)
-    for number, (name, update) in enumerate(UPDATES.items()):
+    cases = [(name, across) for across in (False, True) for name in UPDATES]
+    for number, (name, across) in enumerate(cases):
         old, new = f"{number}a", f"{number}b"
-        _timed(ground, side, UPDATED, old, update)
-        what = f"update of {UPDATED}, {name}"
-        found[what], found[f"{what}, and its command ended"] = _timed(ground, side, UPDATED, new, update)
+        _timed(ground, side, UPDATED, Wanted(old, UPDATES[name], across))
+        what = f"update of {UPDATED}, {name}" + (", on a network across nodes" if across else "")
+        wanted = Wanted(new, UPDATES[name], across)
+        found[what], found[f"{what}, and its command ended"] = _timed(ground, side, UPDATED, wanted)
         if _running(ground, old):
             raise RuntimeError(f"{side.name} calls an update done while old containers run")
         side.clean()
@@ -190,11 +204,11 @@ def _round(ground: Ground, side: Side) -> dict[str, float]:
     return found
 
 
-def _timed(ground: Ground, side: Side, replicas: int, mark: str, update: dict[str, object]) -> tuple[float, float]:
+def _timed(ground: Ground, side: Side, replicas: int, wanted: Wanted) -> tuple[float, float]:
     """Seconds until so many of this mark run and no others, and until the command has ended."""
     began = time.monotonic()
-    process = side.deploy(replicas, mark, update)
-    _until(lambda: _running(ground, mark) == replicas and _running(ground) == replicas)
+    process = side.deploy(replicas, wanted)
+    _until(lambda: _running(ground, wanted.mark) == replicas and _running(ground) == replicas)
     running = time.monotonic() - began
     if process.wait(PATIENCE) != 0:
         raise RuntimeError(f"{side.name}: the command for {replicas} replicas ended with {process.returncode}")
