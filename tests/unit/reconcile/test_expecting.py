@@ -40,6 +40,7 @@ def done(step: Step, output: str = "", *, node: str = "n1", status: Status = Sta
             ),
             (OLD, OTHER),
         ),
+        ((done(CreateNetwork(NetworkSpec("s_default", "default"), ())), done(CREATE, NEW)), (OLD, OTHER, NEW)),
     ],
 )
 def test_containers_that_were_made_and_removed_are_known(outcomes: tuple[Outcome, ...], there: tuple[str, ...]) -> None:
