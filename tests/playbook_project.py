@@ -29,7 +29,7 @@ FILES = {
     "playbooks/raw.env": "A=$B\n",
     "playbooks/broken.env": 'A=1\nB="two\n',
     "playbooks/index.html": "<h1>hello</h1>\n",
-    "playbooks/large.txt": "x" * 600_000,
+    "playbooks/large.txt": "x" * 1_100_000,
 }
 SERVICE = "- hosts: all\n  stack: shop\n  services:\n    web:\n"
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shipyard.base.errors import NodeError
+from shipyard.base.errors import NodeError, Truncated
 from shipyard.model.plan import Action, StartContainer
 from shipyard.runtime.dialect import Command
-from shipyard.transport.connection import Completed
+from shipyard.transport.connection import MAX_OUTPUT, Completed
 
 SHELLS = tuple(
     argv for argv in (("dash",), ("bash", "--posix"), ("busybox", "sh")) if shutil.which(argv[0]) is not None
@@ -74,10 +74,12 @@ class ShellNode:
         process.stdin = None
         return process
 
-    def run(self, script: bytes, *, timeout: float, max_bytes: int = 0) -> Completed:
+    def run(self, script: bytes, *, timeout: float, max_bytes: int = MAX_OUTPUT) -> Completed:
         self.execs += 1
         with self.start(script) as process:
             out, err = process.communicate(timeout=30)
+        if len(out) > max_bytes:
+            raise Truncated("n", f"more than {max_bytes} bytes")
         return Completed(process.returncode, out, err)
 
     def calls(self) -> list[tuple[str, ...]]:

@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "rm": Entry("shipyard.cli.rm:rm", "Remove a stack from the fleet."),
         "job": Entry("shipyard.cli.job:job", "List jobs, run one now, show what a run printed."),
         "secret": Entry("shipyard.cli.secret:secret", "Set, list and remove secrets, and replace their key."),
+        "configs": Entry("shipyard.cli.configs:configs", "Set, list, show and remove configs outside of stacks."),
         "volume": Entry("shipyard.cli.volume:volume", "Take existing volumes into a stack."),
     },
     "Look": {

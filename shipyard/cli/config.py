@@ -8,9 +8,26 @@ import click
 
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.render_status import add, new_table
+from shipyard.cli.words import WORDS
+
+
+class _NoGroup(click.Command):
+    """Whoever means the configs of containers, as in Docker, is told where those are."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        word = next((arg for arg in args if not arg.startswith("-")), "")
+        word = WORDS.get(word, word)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError:
+            if word not in ("set", "list", "show", "remove"):
+                raise
+            meant = f"'shipyard configs {word}' is about those of containers."
+            raise click.UsageError(f"'shipyard config' shows shipyard's own settings. {meant}", ctx) from None
 
 
 @click.command(
+    cls=_NoGroup,
     epilog="""\b
 Examples:
   shipyard config
@@ -25,7 +42,10 @@ timeouts.converge is $SHIPYARD_TIMEOUTS_CONVERGE.
 Completion (once, in the shell's start-up file):
   bash:  eval "$(_SHIPYARD_COMPLETE=bash_source shipyard)"
   zsh:   eval "$(_SHIPYARD_COMPLETE=zsh_source shipyard)"
-  fish:  _SHIPYARD_COMPLETE=fish_source shipyard | source"""
+  fish:  _SHIPYARD_COMPLETE=fish_source shipyard | source
+
+\b
+Configs of containers that stand outside of stacks: shipyard configs""",
 )
 @pass_app
 def config(app: App) -> None:

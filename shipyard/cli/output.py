@@ -68,6 +68,12 @@ class Output:
         """A document of another format, as it is, on standard output."""
         self._write(self._stdout, text)
 
+    def binary(self, content: bytes) -> None:
+        """Bytes as they are, on standard output."""
+        self._stdout.flush()
+        self._stdout.buffer.write(content)
+        self._stdout.buffer.flush()
+
     def record(self, value: Any) -> None:
         """One JSON value on one line, for what goes on without end (`--follow`)."""
         self._write(self._stdout, jsonlib.dumps(value) + "\n")

@@ -15,6 +15,7 @@ from shipyard.base.secret import SecretBytes
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.layout import cell
 from shipyard.cli.render_status import add, new_table
+from shipyard.cli.words import DockersWords
 
 if TYPE_CHECKING:
     from shipyard.reconcile.secretcare import SecretCare
@@ -23,13 +24,14 @@ MOST = 500 * 1024
 
 
 @click.group(
+    cls=DockersWords,
     epilog="""\b
 Examples:
   shipyard secret set db_password               asks for it, unseen
   shipyard secret set shop/tls_key --file key.pem
   pass show api | shipyard secret set api_token
   shipyard secret list
-In a playbook: secrets: {db_password: {external: true}}"""
+In a playbook: secrets: {db_password: {external: true}}""",
 )
 def secret() -> None:
     """Set, list and remove secrets, and replace their key."""

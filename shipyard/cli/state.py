@@ -70,7 +70,8 @@ def rebuild(app: App, lost: bool) -> int:
     """Read a lost store back from the nodes.
 
     Revisions, placements, and which nodes are cordoned or drained are kept on the nodes. Afterwards, applying the same
-    files recreates nothing. Events, earlier revisions and pauses are in the store alone, and are gone.
+    files recreates nothing. Events, earlier revisions, pauses and external configs that no stack uses are in the store
+    alone, and are gone.
     Every node of the inventory has to answer; --yes does without those that don't. Revisions that hold secrets in the
     environment of containers are encrypted, and need the key that the lost store had.
     """
@@ -82,7 +83,7 @@ def rebuild(app: App, lost: bool) -> int:
         lacking = [secret.name for secret in rebuilt.secrets]
         report |= {"nodes": list(rebuilt.nodes), "problems": list(rebuilt.problems), "secrets": lacking}
         report |= {"availability": {node.name: node.availability.value for node in rebuilt.decided}}
-        app.out.data({**report, "unread": list(rebuilt.unread)})
+        app.out.data({**report, "unread": list(rebuilt.unread), "configs": list(rebuilt.configs)})
     for problem in rebuilt.problems:
         app.out.warn(cell(problem))
     names = ", ".join(f"{each.stack} (revision {each.number})" for each in rebuilt.revisions) or "none"
@@ -92,7 +93,12 @@ def rebuild(app: App, lost: bool) -> int:
         app.out.line(f"{cell(node.name)} {_DECIDED[node.availability]}, as before (`shipyard activate` ends that).")
     if rebuilt.problems:
         app.out.line("Whether nodes that did not answer were cordoned or drained only they know: say it again.")
-    app.out.line("What only the store knew is gone: events, earlier revisions, and which stacks were paused.")
+    app.out.line(
+        "What only the store knew is gone: events, earlier revisions, external configs that no stack uses,"
+        " and which stacks were paused."
+    )
+    if rebuilt.configs:
+        app.out.line(f"External configs are what the stacks have of them: {', '.join(map(cell, rebuilt.configs))}.")
     for external, how in ((True, "`shipyard secret set` these again"), (False, "apply the files again, which declare")):
         secrets = [cell(secret.name) for secret in rebuilt.secrets if secret.external is external]
         if secrets:

@@ -27,7 +27,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 """What stacks and services may be called: Compose's project names, in at most 63 characters."""
 
 SECRET_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
-"""What a secret is called in the store: `NAME`, or `STACK/NAME` for one that only this stack gets."""
+"""What secrets and external configs are called in the store: `NAME`, or `STACK/NAME` for what one stack alone gets."""
 
 
 def incarnation_suffix(cluster: str, stack: str, service: str, slot: int, incarnation: int) -> str:

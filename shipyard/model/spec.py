@@ -322,12 +322,17 @@ class VolumeSpec(Struct, frozen=True):
 
 
 class ConfigSpec(Struct, frozen=True):
-    """`content`: the text itself; files are read when the playbook is. `digest`: its sha256, hex."""
+    """`content`: the text itself; files are read when the playbook is. `digest`: its sha256, hex.
+
+    `external`: `name` is what `configs set` called it: `NAME` or `STACK/NAME`. The content is what that meant when the
+    revision was made; in what was just read from files both are empty.
+    """
 
     name: str
     key: str
     content: bytes
     digest: str
+    external: bool = False
 
 
 class SecretSpec(Struct, frozen=True):

@@ -16,6 +16,8 @@ from shipyard.transport.connection import NodeConnection
 if TYPE_CHECKING:
     from shipyard.transport.fleet import Fleet
 
+MAX_KEPT = 256 * 1024 * 1024
+"""Bytes that one node may keep: revisions hold their configs, and what can't be read can't be rebuilt."""
 _READ = r"""
 for sy_dir in "$sy_base"/*; do
   [ -s "$sy_dir/node" ] || continue
@@ -56,7 +58,7 @@ def read_kept(
 
     def work(connection: NodeConnection) -> tuple[KeptCluster, ...]:
         nonce = secrets.token_hex(16)
-        output = connection.run(script(cluster, nonce), timeout=timeout)
+        output = connection.run(script(cluster, nonce), timeout=timeout, max_bytes=MAX_KEPT)
         return read(sections.read(connection.node, output, nonce))
 
     return fleet.each(sorted(nodes), work)

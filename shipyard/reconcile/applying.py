@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from shipyard.base.errors import ConfigError, Refused
+from shipyard.base.errors import ConfigError, FileError, FileErrors, Refused
 from shipyard.base.record import Struct, field, replace
 from shipyard.execute.run import execute
 from shipyard.execute.script import Fence
@@ -20,12 +20,13 @@ from shipyard.model.spec import Revision, StackSpec
 from shipyard.planner import revising
 from shipyard.planner.network import choosing
 from shipyard.planner.plan import plan
-from shipyard.reconcile import images
+from shipyard.reconcile import images, outside
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
 from shipyard.reconcile.looking import look, remember_nodes, with_details
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.run import Wish, converge, wished, with_lease
 from shipyard.reconcile.session import Session, with_revisions
+from shipyard.reconcile.vault import Vault
 from shipyard.runtime.dialects import by_name
 from shipyard.store.records import SealedSecret
 
@@ -109,7 +110,7 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
         untrusted=given.untrusted,
         keys=session.opening.keys,
     )
-    loaded, sealed = session.vault.resolved(loaded, make=keeper is not None)
+    loaded, sealed = contents(session.vault, loaded, make=keeper is not None)
     heads = {head.revision.stack: head.revision for head in session.store.heads()}
     removing = {head.revision.stack for head in session.store.heads() if head.removing}
     before = {name: revision.spec for name, revision in heads.items() if name not in removing}
@@ -146,6 +147,27 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
         notices=(*(Notice("files", "Note", words) for words in said), *notices),
         sealed=sealed,
     )
+
+
+def contents(
+    vault: Vault, loaded: playbook.LoadedFiles, *, make: bool
+) -> tuple[playbook.LoadedFiles, dict[str, tuple[SealedSecret, ...]]]:
+    """The files with what their configs and secrets are, and the secrets to be stored, by stack.
+
+    `make`: seal those. Raises FileErrors with all that is wrong about either.
+    """
+    problems: list[FileError] = []
+    try:
+        loaded = outside.resolved(vault.store, loaded)
+    except FileErrors as errors:
+        problems += errors.errors
+    try:
+        loaded, sealed = vault.resolved(loaded, make=make and not problems)
+    except FileErrors as errors:
+        problems += errors.errors
+    if problems:
+        raise FileErrors(tuple(sorted(problems, key=lambda error: (error.file, error.line or 0, error.column or 0))))
+    return loaded, sealed
 
 
 def _declared(loaded: playbook.LoadedFiles, before: Mapping[str, StackSpec]) -> list[StackSpec]:

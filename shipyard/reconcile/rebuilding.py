@@ -2,9 +2,9 @@
 
 Revisions come from the copies that nodes keep, placements from the containers' labels and names, cordons and drains
 from each node's own copy of what was decided about it. The new store then takes the nodes over, with an epoch above
-every one that they have seen, so that what is left of the old one is fenced out. Secrets are on no node and have to be
-set again. Copies of revisions that hold some in a container's environment are encrypted, and need the lost store's
-key.
+every one that they have seen, so that what is left of the old one is fenced out. External configs are again what stacks
+have of them. Secrets are on no node and have to be set again. Copies of revisions that hold some in a container's
+environment are encrypted, and need the lost store's key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from shipyard.observe.probe import NodeRequest
 from shipyard.planner.job_adopt import adopted
 from shipyard.planner.nodes import judge
 from shipyard.planner.world import build, slot_of
-from shipyard.reconcile import copies
+from shipyard.reconcile import copies, outside
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.reconcile.looking import remember_nodes
 from shipyard.reconcile.session import Session
@@ -44,6 +44,7 @@ class Rebuilt(Struct, frozen=True):
     `secrets`: names of those that the stacks use, whose contents no node gives back: they are set or applied again.
     `decided`: nodes that are cordoned or drained, as they were.
     `unread`: stacks whose copies can't be read, to be applied again.
+    `configs`: names of external ones, which are again what the newest revision that has them had.
     """
 
     cluster: str
@@ -54,6 +55,7 @@ class Rebuilt(Struct, frozen=True):
     secrets: tuple[SecretSpec, ...] = ()
     decided: tuple[Node, ...] = ()
     unread: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
 
 
 def clusters_on(session: Session) -> tuple[dict[str, list[tuple[str, KeptCluster]]], tuple[str, ...]]:
@@ -120,13 +122,28 @@ def rebuild(session: Session, *, lost: bool = False) -> Rebuilt:
         memory = _memory(situation, revisions, copied.unread)
         decided = _decisions(session, situation)
         _take_over(session, situation, keeper)
+        already = {row.name for row in session.store.configs()}
+        configs = tuple(row for row in outside.read_back(revisions) if row.name not in already)
         # Last and at once: until then the store is empty, so that whatever ended this can be mended and it be run again
         session.store.import_state(
-            revisions, memory, unread=[(stack, number) for stack, (number, _) in copied.unread.items()]
+            revisions,
+            memory,
+            unread=[(stack, number) for stack, (number, _) in copied.unread.items()],
+            outside=configs,
         )
     lacking = missing(session.store, (revision.spec for revision in revisions))
     unread = tuple(sorted(copied.unread))
-    return Rebuilt(cluster, revisions, len(memory.placements), tuple(names), problems, lacking, decided, unread)
+    return Rebuilt(
+        cluster,
+        revisions,
+        len(memory.placements),
+        tuple(names),
+        problems,
+        lacking,
+        decided,
+        unread,
+        tuple(row.name for row in configs),
+    )
 
 
 def _observed(session: Session, cluster: str, names: list[str]) -> Situation:

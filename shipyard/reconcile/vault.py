@@ -11,9 +11,10 @@ from shipyard.base.errors import FileError, FileErrors, ShipyardError, StoreErro
 from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
 from shipyard.base.trust import HINT, Trust
-from shipyard.model.container import ConfigMount, ContainerSpec
-from shipyard.model.spec import SecretSpec, ServiceSpec, StackSpec
+from shipyard.model.container import ConfigMount
+from shipyard.model.spec import SecretSpec, StackSpec
 from shipyard.reconcile.keeper import whoami
+from shipyard.reconcile.outside import names, with_containers
 from shipyard.store.records import SealedSecret, SecretRow
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Vault:
     def _external(self, stack: str, declared: DeclaredSecret) -> SecretSpec:
         """The stack's own of this name, or else everybody's."""
         current = {row.name: row.digest for row in self.store.secrets() if row.current}
-        for name in (f"{stack}/{declared.name}", declared.name):
+        for name in names(stack, declared.name):
             if name in current:
                 return SecretSpec(name, declared.key, current[name], external=True)
         raise declared.error(
@@ -215,21 +216,10 @@ def _with_digests(stack: StackSpec, specs: Iterable[SecretSpec]) -> StackSpec:
     def mounted(mount: ConfigMount) -> ConfigMount:
         return replace(mount, digest=digests.get(mount.name, ""))
 
-    def container(spec: ContainerSpec) -> ContainerSpec:
-        members = tuple(replace(member, container=container(member.container)) for member in spec.members)
-        return replace(spec, secrets=tuple(map(mounted, spec.secrets)), members=members)
-
-    def service(spec: ServiceSpec) -> ServiceSpec:
-        return replace(
-            spec,
-            container=container(spec.container),
-            variants=tuple((node, container(there)) for node, there in spec.variants),
-        )
-
     if not digests:
         return stack
-    ordered = tuple(sorted(specs, key=lambda spec: spec.name))
-    return replace(stack, services=tuple(map(service, stack.services)), secrets=ordered)
+    filled = with_containers(stack, lambda spec: replace(spec, secrets=tuple(map(mounted, spec.secrets))))
+    return replace(filled, secrets=tuple(sorted(specs, key=lambda spec: spec.name)))
 
 
 def _lost(names: Sequence[str], file: Path) -> StoreError:

@@ -51,6 +51,16 @@ class SealedSecret:
     sealed: str = field(repr=False)
 
 
+class ConfigRow(Struct, frozen=True):
+    """A config outside of stacks. `digest`: the content's sha256, hex. `created`: unix seconds. `author`: user@host."""
+
+    name: str
+    content: bytes
+    digest: str
+    created: float = 0.0
+    author: str = ""
+
+
 class Resealed(Struct, frozen=True):
     """What a new key came to. `revisions`: how many are sealed with it.
 

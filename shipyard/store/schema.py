@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-VERSION = "0004"
+VERSION = "0005"
 """Of the tables below: the newest migration. Versions are compared as text."""
 
 MOST_WORDS = 16_384
@@ -191,6 +192,17 @@ secrets = Table(
     Column("key", Text, nullable=False),
     Column("sealed", Text, nullable=False),
     Column("current", Boolean, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("author", Words, nullable=False),
+)
+
+# What `external: true` means now. Revisions have contents of their own, so none is kept for them here.
+configs = Table(
+    "configs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("digest", Text, nullable=False),
     Column("created", Float, nullable=False),
     Column("author", Words, nullable=False),
 )

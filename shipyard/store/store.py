@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from shipyard.base.errors import StoreError
 from shipyard.store import (
     backup,
+    configs,
     events,
     lease,
     location,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from shipyard.store.filelock import FileLock
     from shipyard.store.records import (
         ActionRow,
+        ConfigRow,
         EventRow,
         Lease,
         PassRow,
@@ -183,10 +185,18 @@ class Store:
             secrets.tidy(connection, spec.name, {secret.name for secret in spec.secrets})
             return revision
 
-    def import_state(self, kept: Iterable[Revision], wanted: Memory, *, unread: Iterable[tuple[str, int]] = ()) -> None:
+    def import_state(
+        self,
+        kept: Iterable[Revision],
+        wanted: Memory,
+        *,
+        unread: Iterable[tuple[str, int]] = (),
+        outside: Iterable[ConfigRow] = (),
+    ) -> None:
         """What nodes kept, all of it or nothing: revisions under their numbers, the newest as heads; and the memory.
 
-        `unread`: stacks of which nobody can read what nodes kept, and its number, which is not given again.
+        `unread`: stacks of which nobody can read what nodes kept, and its number, which is not given again. `outside`:
+        external configs as revisions have them.
         """
         kept = tuple(kept)
         rings = {revision.stack: self._ring_for((revision.spec,)) for revision in kept}
@@ -195,6 +205,7 @@ class Store:
                 revisions.import_revision(connection, revision, rings[revision.stack])
             for stack, number in unread:
                 revisions.import_number(connection, stack, number)
+            configs.keep(connection, outside)
             remembered = memory.save(connection, wanted, self._memory)
         self._memory = remembered
 
@@ -249,6 +260,23 @@ class Store:
             revisions.forget(connection, stack)
             secrets.tidy(connection, stack)
             memory.changed(connection)
+
+    # Configs outside of stacks
+
+    def configs(self, names: Iterable[str] | None = None) -> tuple[ConfigRow, ...]:
+        """All of them, or those of these names, sorted by name."""
+        with self._database.reading() as connection:
+            return configs.rows(connection, names)
+
+    def keep_config(self, row: ConfigRow) -> None:
+        """In place of the one of its name."""
+        with self._database.writing() as connection:
+            configs.keep(connection, (row,))
+
+    def remove_configs(self, names: Iterable[str]) -> None:
+        """Those that are there, in one go."""
+        with self._database.writing() as connection:
+            configs.remove(connection, names)
 
     # Secrets
 

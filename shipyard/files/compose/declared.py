@@ -34,8 +34,12 @@ class DeclaredSecret:
 
     def error(self, message: str, *, hint: str | None = None) -> FileError:
         """An error at its place."""
-        at = self.mark
-        return FileError(message, file=at.file, line=at.line, column=at.column, key=at.key, hint=hint)
+        return placed(self.mark, message, hint=hint)
+
+
+def placed(mark: FileError, message: str, *, hint: str | None = None) -> FileError:
+    """An error at the place of another one."""
+    return FileError(message, file=mark.file, line=mark.line, column=mark.column, key=mark.key, hint=hint)
 
 
 T = TypeVar("T", NetworkSpec, VolumeSpec, ConfigSpec, DeclaredSecret)
@@ -67,7 +71,9 @@ class Declared(Struct, Generic[T]):
         raise value.error(f"refers to the {self.kind} {key!r}, which is not declared", hint=hint)
 
     def in_use(self) -> tuple[T, ...]:
-        return tuple(sorted((self.specs[key] for key in self.used if key in self.specs), key=lambda spec: spec.name))
+        """Sorted by name; two keys may mean the same."""
+        specs = (self.specs[key] for key in self.used if key in self.specs)
+        return tuple(sorted(specs, key=lambda spec: (spec.name, spec.key)))
 
 
 class Resources(Struct):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from shipyard.files.compose.value import Value
 
-MAX_CONTENT = 500 * 1024
-"""Bytes of a config or secret, as Swarm has it; one is sent to every node that needs it."""
+MAX_CONFIG = 1000 * 1024
+"""Bytes of a config, as Swarm has it; one is sent to every node that needs it."""
+MAX_SECRET = 500 * 1024
+"""Likewise of a secret."""
 
 
 def read(value: Value, name: str, limit: int) -> bytes | None:
@@ -31,10 +33,10 @@ def read(value: Value, name: str, limit: int) -> bytes | None:
     return content
 
 
-def content(value: Value, source: str, said: str) -> bytes:
+def content(value: Value, source: str, said: str, limit: int) -> bytes:
     """Of a config or secret, from where the declaration says: `file`, `environment`, or what stands there itself."""
     if source == "file":
-        found = read(value, said, MAX_CONTENT)
+        found = read(value, said, limit)
         if found is None:
             raise value.error(f"there is no file {said}")
         return found
@@ -43,8 +45,8 @@ def content(value: Value, source: str, said: str) -> bytes:
             raise value.error(f"the environment variable {said} is not set")
         said = value.reading.environ[said]
     encoded = said.encode(errors="surrogateescape")
-    if len(encoded) > MAX_CONTENT:
-        raise value.error(f"is larger than {MAX_CONTENT // 1024} KiB")
+    if len(encoded) > limit:
+        raise value.error(f"is larger than {limit // 1024} KiB")
     return encoded
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shipyard.files.compose import nearby, power
-from shipyard.files.compose.declared import full_name
+from shipyard.files.compose.declared import KEY, full_name
 from shipyard.files.compose.keys import OWN, Key, Table, not_yet, refused
 from shipyard.files.compose.scalars import address, boolean, label_pairs, options, text
 from shipyard.files.compose.value import Value
 from shipyard.model.canonical import digest
 from shipyard.model.spec import ConfigSpec, NetworkSpec, VolumeSpec
+
+SOURCES = ("file", "content", "environment", "external")
+"""Of a config."""
 
 
 def external(value: Value) -> dict[str, Any]:
@@ -141,30 +144,20 @@ VOLUME = Table(
 )
 
 
-def _inside(value: Value) -> None:
-    """Where Swarm would look for what `docker config create` made, shipyard has nothing."""
-    if external(value)["external"]:
-        raise value.error(
-            "can't be: there is no config outside of a stack",
-            hint="give it file:, content: or environment:; or declare it under secrets with external: true, which "
-            "`shipyard secret set` stores, and mount that",
-        )
-
-
 CONFIG = Table(
     "a config",
-    Key("name", "text", "Its name.", text, "`STACK_KEY`"),
+    Key(
+        "name",
+        "text",
+        "Its name; what an external one was called when it was set.",
+        text,
+        "`STACK_KEY`; of an external one its key",
+    ),
     Key("file", "path", "Its content, from a file of the project.", text),
     Key("content", "text", "Its content.", lambda value: value.scalar()),
     Key("environment", "name", "Its content, from a variable of shipyard's own environment.", text),
+    Key("external", "boolean", "It was stored by `shipyard configs set`.", external, "`false`"),
     Key("labels", "mapping or list", "Accepted, and of no effect.", label_pairs),
-    Key(
-        "external",
-        "`false`",
-        "Accepted; `true` is an error: no configs are kept outside of stacks.",
-        _inside,
-        "`false`",
-    ),
     refused("template_driver", "is not known", "content is a Jinja template already"),
 )
 
@@ -203,19 +196,29 @@ def volume(value: Value, stack: str, key: str) -> VolumeSpec:
 
 
 def config(value: Value, stack: str, key: str) -> ConfigSpec | None:
-    """None where its content could not be read, which is noted."""
+    """None where its content could not be read, which is noted. What an external one holds, the store knows."""
     if value.data is None:
-        raise value.error("has no content", hint="give it file:, content: or environment:")
+        raise value.error("has no content", hint="give it file:, content:, environment: or external: true")
     before = len(value.reading.problems)
     got = CONFIG.read(value)
-    if "external" not in got and value.data.get("external") is not None and len(value.reading.problems) > before:
+    if len(value.reading.problems) > before:
         return None
-    sources = [source for source in ("file", "content", "environment") if value.data.get(source) is not None]
+    outside = got.get("external") or {"external": False}
+    said = {**got, "external": outside["external"] or None}
+    sources = [source for source in SOURCES if said.get(source) is not None]
     if len(sources) != 1:
-        raise value.error(
-            f"takes exactly one of file, content and environment, found {' and '.join(sources) or 'none'}"
-        )
-    if sources[0] not in got:
-        return None
-    content = nearby.content(value.child(sources[0], got[sources[0]]), sources[0], got[sources[0]])
+        found = " and ".join(sources) or "none"
+        raise value.error(f"takes exactly one of file, content, environment and external, found {found}")
+    if sources[0] == "external":
+        return ConfigSpec(stored_name(value, {**got, **outside}, key, "configs"), key, b"", "", external=True)
+    source = value.child(sources[0], said[sources[0]])
+    content = nearby.content(source, sources[0], said[sources[0]], nearby.MAX_CONFIG)
     return ConfigSpec(full_name(value, stack, key, got), key, content, digest(content))
+
+
+def stored_name(value: Value, got: Mapping[str, Any], key: str, command: str) -> str:
+    """What an external config or secret is called in the store. `command`: what puts it there."""
+    name: str = got.get("name") or key
+    if KEY.fullmatch(name) is None:
+        raise value.error(f"the name {name!r} is none that `shipyard {command} set` takes: letters, digits, _ . - only")
+    return name

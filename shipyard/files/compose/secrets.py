@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from shipyard.base.secret import SecretBytes
 from shipyard.files.compose import nearby
-from shipyard.files.compose.declared import KEY, DeclaredSecret
+from shipyard.files.compose.declared import DeclaredSecret
 from shipyard.files.compose.keys import OWN, Key, Table, refused
-from shipyard.files.compose.resources import external
+from shipyard.files.compose.resources import external, stored_name
 from shipyard.files.compose.scalars import duration, label_pairs, text
 from shipyard.files.compose.value import Value
 
@@ -74,19 +72,12 @@ def secret(value: Value, stack: str, key: str) -> DeclaredSecret | None:
     mark = value.error("")
     match sources[0]:
         case "external":
-            return DeclaredSecret(_external_name(value, {**got, **outside}, key), key, external=True, mark=mark)
+            return DeclaredSecret(stored_name(value, {**got, **outside}, key, "secret"), key, external=True, mark=mark)
         case "command":
             if value.reading.untrusted:
                 raise value.error("runs a program, which files applied with --untrusted may not")
             timeout = own.get("timeout", TIMEOUT)
             return DeclaredSecret(f"{stack}/{key}", key, command=own["command"], timeout=timeout, mark=mark)
         case source:
-            content = nearby.content(value.child(source, None), source, said[source])
+            content = nearby.content(value.child(source, None), source, said[source], nearby.MAX_SECRET)
             return DeclaredSecret(f"{stack}/{key}", key, content=SecretBytes(content), mark=mark)
-
-
-def _external_name(value: Value, got: dict[str, Any], key: str) -> str:
-    name: str = got.get("name") or key
-    if KEY.fullmatch(name) is None:
-        raise value.error(f"the name {name!r} is none that `shipyard secret set` takes: letters, digits, _ . - only")
-    return name

@@ -18,6 +18,8 @@ from shipyard.model.spec import ConfigSpec
 
 MAX_FILES = 200
 """Each is a mount of its own."""
+MAX_FILE = 500 * 1024
+"""Bytes of one of them."""
 MAX_TOTAL = 1024 * 1024
 """Bytes of one bind: they are part of every revision of the stack."""
 _DATA = "data that the container keeps belongs in a named volume; other things into the image"
@@ -34,7 +36,7 @@ def files(value: Value, said: str, target: str, *, read_only: bool) -> tuple[Con
     made, total = [], 0
     for name in names:
         shown = posixpath.join(said, name) if name else said
-        content = nearby.read(value, shown, nearby.MAX_CONTENT)
+        content = nearby.read(value, shown, MAX_FILE)
         if content is None:
             raise value.error(f"{shown} leads to no file")
         total += len(content)

@@ -149,7 +149,7 @@ def loaded(
     if problems:
         raise FileErrors(ordered(problems, paths))
     check_tags(stacks, tags)
-    return LoadedFiles(stacks, files, (pattern,), tuple(notices), tuple(tags), assembly.secrets())
+    return LoadedFiles(stacks, files, (pattern,), tuple(notices), tuple(tags), assembly.secrets(), assembly.outside())
 
 
 def hosts_of(pattern: str, inventory: Inventory) -> tuple[Host, ...]:

@@ -79,6 +79,15 @@ class Assembly:
         """Those that services use, by stack: where their contents come from."""
         return {name: self._stacks[name].resources.secrets.in_use() for name in sorted(self._stacks)}
 
+    def outside(self) -> dict[tuple[str, str], FileError]:
+        """Where each external config that services use is declared, by stack and key: an error there, without words."""
+        return {
+            (name, spec.key): self._stacks[name].resources.configs.places[spec.key].error("")
+            for name in sorted(self._stacks)
+            for spec in self._stacks[name].resources.configs.in_use()
+            if spec.external
+        }
+
     def _part(self, play: Play, file: str) -> _Part | None:
         renderer = Renderer(self._inventory, play.hosts, play.layers, play.value.reading)
         path = (*play.value.path, "stack")

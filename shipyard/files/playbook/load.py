@@ -29,7 +29,8 @@ class LoadedFiles(Struct, frozen=True):
 
     `stacks`: sorted by name. `files`: as services remember them, relative to the project. `patterns`: of the plays.
     `notices`: what is allowed but worth knowing, for people. `tags`: as asked for with `--tags`. `secrets`: by stack,
-    where the contents of those come from that services use; the stacks have no digests of them yet.
+    where the contents of those come from that services use; the stacks have no digests of them yet. `outside`: by stack
+    and key, where external configs are declared that services use; the stacks have no contents of them yet.
     """
 
     stacks: tuple[StackSpec, ...]
@@ -38,6 +39,7 @@ class LoadedFiles(Struct, frozen=True):
     notices: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     secrets: Mapping[str, tuple[DeclaredSecret, ...]] = field(default_factory=dict)
+    outside: Mapping[tuple[str, str], FileError] = field(default_factory=dict)
 
     def stack(self, name: str) -> StackSpec:
         """What the files declare of this stack; nothing of one that they don't name."""
@@ -78,7 +80,9 @@ def load(
         raise FileErrors(ordered(problems, paths))
     check_tags(stacks, tags)
     patterns = dict.fromkeys(play.pattern for plays in read.values() for play in plays)
-    return LoadedFiles(stacks, tuple(read), tuple(patterns), tuple(notices), tuple(tags), assembly.secrets())
+    return LoadedFiles(
+        stacks, tuple(read), tuple(patterns), tuple(notices), tuple(tags), assembly.secrets(), assembly.outside()
+    )
 
 
 def ordered(problems: list[FileError], paths: Sequence[Path]) -> tuple[FileError, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,14 @@ def test_what_was_kept_comes_back(node: ShellNode, tmp_path: Path) -> None:
     both = read_kept(fleet, ["n1", "n2"])
     assert [each.cluster for each in both["n1"]] == ["c1", "c2"]
     assert isinstance(both["n2"], Unreachable)
+
+
+def test_copies_with_many_large_configs_come_back_too(node: ShellNode) -> None:
+    body = json.dumps({"name": "web", "configs": ["x" * 1_300_000] * 8})
+    step = KeepRevision("web", 1, "ab" * 32, body)
+    node.run(build([action(1, step=step)], FakeDialect(), Fence("c1", "store-1", 5)).text, timeout=30)
+    (cluster,) = read_kept(FakeFleet({"n1": node}), ["n1"])["n1"]
+    assert [kept.body == body for kept in cluster.revisions] == [True]
 
 
 def test_a_node_tells_of_the_other_clusters_it_belongs_to(node: ShellNode, dialect: FakeDialect) -> None:

@@ -97,6 +97,9 @@ def test_an_earlier_store_keeps_its_data(tmp_path: Path, version: str) -> None:
             (KnownVolume("node1", "guestbook_data", "guestbook"),),
             (Rollout("guestbook", "web", 2, "paused", 980.0, "unhealthy"),) if version >= "0002" else (),
         )
+        assert [(row.name, row.content) for row in store.configs()] == (
+            [("motd", b"\0\xff\n")] if version >= "0005" else []
+        )
         (node,) = store.nodes()
         assert (node.node.address, node.first_seen, node.facts.cpus) == ("10.0.0.1", 700.0, 4)
         (row,) = store.passes()
