@@ -1,4 +1,4 @@
-"""How a podman node is looked at: three or four processes, more where health checks are due and nothing runs them.
+"""How a podman node is looked at: one to four processes, more where health checks are due and nothing runs them.
 
 Podman's templates see its Go types. `%T` tells them apart, so that one `inspect` serves containers and images.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shipyard.base import shell
 from shipyard.base.record import replace
 from shipyard.model.observed import Container, Health, ObservedNetwork, ObservedVolume
 from shipyard.runtime import answers, probing, strictjson, usage
@@ -39,6 +40,30 @@ _IMAGE = '["i",{{json .ID}},{{json .RepoDigests}}]'
 
 _NETWORK = '{{.Name}} {{json .}} {{json (index .Network.Labels "shipyard.cluster")}}'
 _VOLUME = '{{.Name}} [{{json .Name}},{{json .Driver}},{{json .Labels}}] {{json (index .Labels "shipyard.cluster")}}'
+
+_NETFILES = r"""
+sy_rt_netfile() {
+  sy_rt_text=
+  [ -r "$1" ] || return
+  while IFS= read -r sy_rt_line || [ -n "$sy_rt_line" ]; do sy_rt_text="$sy_rt_text $sy_rt_line"; done <"$1"
+  case $sy_rt_text in *'{'*'}' | *'{'*'} ') ;; *) return 1 ;; esac
+}
+sy_rt_netfiles() {
+  [ "${sy_uid:-$(id -u)}" = 0 ] || return
+  sy_rt_all=
+  for sy_rt_name; do
+    sy_rt_netfile "/etc/containers/networks/$sy_rt_name.json" || return
+    sy_rt_all="$sy_rt_all$sy_rt_name$sy_rt_text
+"
+  done
+  printf '%s' "$sy_rt_all"
+}
+sy_rt_some_networks() { sy_rt_netfiles "$@" || sy_rt_networks; }
+"""
+"""Networks that are expected to be there, from where root's podman keeps them: to ask it would take a process.
+
+Where one is not there, or the files are elsewhere, podman is asked.
+"""
 
 _HEALTH = r"""
 sy_rt_check() {
@@ -93,7 +118,7 @@ def text(request: ProbeRequest) -> str:
             probing.listing("podman", request),
             probing.pick("sy_rt_pick_networks", request.networks, request, "printf '%s\\n' \"$sy_rt_line\""),
             f"sy_rt_networks() {{ sy_rt_found=$(podman network ls --format '{_NETWORK}') && sy_rt_pick_networks; }}",
-            "section networks sy_rt_networks",
+            _networks(request),
             probing.pick("sy_rt_pick_volumes", request.volumes, request, "printf '%s\\n' \"$sy_rt_line\""),
             f"sy_rt_volumes() {{ sy_rt_found=$(podman volume ls --format '{_VOLUME}') && sy_rt_pick_volumes; }}",
             "section volumes sy_rt_volumes" if request.volumes or request.stray_volumes else "section volumes true",
@@ -103,6 +128,14 @@ def text(request: ProbeRequest) -> str:
             usage.podman() if request.usage else "",
         )
     )
+
+
+def _networks(request: ProbeRequest) -> str:
+    if request.stray_networks:
+        return "section networks sy_rt_networks"
+    if not request.networks:
+        return "section networks true"
+    return f"{_NETFILES}section networks sy_rt_some_networks {shell.join(request.networks)}"
 
 
 def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
