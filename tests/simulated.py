@@ -263,11 +263,12 @@ class SimulatedFleet:
                     node.boxes[identity] = replace(box, health=Health.HEALTHY)
 
     def end(self, code: int = 0, *, service: str | None = None) -> None:
-        """Containers of jobs end with this exit code; of one service, or all."""
+        """Containers of jobs end with this exit code; of one service, or all. Nobody tells a sidecar or a holder to."""
         for node in self.nodes.values():
             for identity, box in node.boxes.items():
                 mine = box.label(labels.RUN) and service in (None, box.label(labels.SERVICE))
-                if mine and box.state is ContainerState.RUNNING:
+                lasts = box.label(labels.ROLE) in ("holder", "sidecar")
+                if mine and not lasts and box.state is ContainerState.RUNNING:
                     node.boxes[identity] = replace(box, state=ContainerState.EXITED, exit_code=code, ended=0.0)
 
     def running(self) -> list[tuple[str, Container]]:

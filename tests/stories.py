@@ -136,7 +136,7 @@ class Story:
                     node.boxes[box.id] = replace(box, state=ContainerState.EXITED, exit_code=0, ended=0.0)
                 elif box.image in self.bad:
                     node.boxes[box.id] = replace(box, state=ContainerState.EXITED, exit_code=1, ended=0.0)
-                elif box.label(labels.RUN) and box.age and box.age > 4:
+                elif box.label(labels.RUN) and box.label(labels.ROLE) != "sidecar" and box.age and box.age > 4:
                     node.boxes[box.id] = replace(box, state=ContainerState.EXITED, exit_code=0, ended=0.0)
                 elif box.health is Health.STARTING:
                     node.boxes[box.id] = replace(box, health=Health.HEALTHY)
@@ -316,7 +316,14 @@ def _job(dice: random.Random) -> ServiceSpec:
         schedule=dice.choice(("", "* * * * *")),
         concurrency=dice.choice(("allow", "forbid", "replace")),
     )
-    return ServiceSpec("cron", ContainerSpec("app:1", network_mode="none"), mode="replicated-job", job=rules)
+    others = (
+        Member("first", "init", ContainerSpec("app:2")),
+        Member("proxy", "sidecar", ContainerSpec("app:1")),
+        Member("second", "main", ContainerSpec("app:1")),
+    )
+    members = tuple(each for each in others if dice.random() < 0.5)
+    container = ContainerSpec("app:1", network_mode="none", members=members)
+    return ServiceSpec("cron", container, mode="replicated-job", job=rules)
 
 
 def _stack(services: Sequence[ServiceSpec]) -> StackSpec:

@@ -89,7 +89,7 @@ def run(app: App, name: str, no_wait: bool, timeout: float | None) -> int:
 
 @job.command(
     epilog="\b\nExamples:\n  shipyard job logs shop/backup\n  shipyard job logs shop/backup 12 --tail all\n"
-    "  shipyard job logs shop/migrate -f"
+    "  shipyard job logs shop/migrate -f\n  shipyard job logs shop/migrate --container wait-for-db"
 )
 @click.argument("name", metavar="STACK/SERVICE")
 @click.argument("number", metavar="[RUN]", type=click.IntRange(min=1), required=False)
@@ -97,9 +97,12 @@ def run(app: App, name: str, no_wait: bool, timeout: float | None) -> int:
 @click.option(
     "-n", "--tail", default="100", show_default=True, callback=tail_of, metavar="N|all", help="Lines of each."
 )
+@click.option("-c", "--container", metavar="NAME", help="Of a sidecar or init container, in place of the main one.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
 @pass_app
-def logs(app: App, name: str, number: int | None, follow: bool, tail: int | None, timestamps: bool) -> int:
+def logs(
+    app: App, name: str, number: int | None, follow: bool, tail: int | None, container: str | None, timestamps: bool
+) -> int:
     """What a run printed; without a number, the newest.
 
     Logs are there for as long as the run's containers are kept (`keep`).
@@ -107,7 +110,7 @@ def logs(app: App, name: str, number: int | None, follow: bool, tail: int | None
     stack, service = _named(name)
     with opened(app, call=True) as fleet:
         jobs, _, code = _look(fleet)
-        found = containers(_job(jobs, stack, service), number)
+        found = containers(_job(jobs, stack, service), number, container)
         return show(app, fleet, found, follow=follow, tail=tail, since=None, timestamps=timestamps) or code
 
 
@@ -131,24 +134,41 @@ def _job(jobs: list[JobStatus], stack: str, service: str) -> JobStatus:
     raise UsageError(f"there is no job {stack}/{service}; there are: {known}")
 
 
-def containers(status: JobStatus, number: int | None) -> list[Named]:
-    """The containers of one run that are seen. Raises UsageError where there are none."""
+def containers(status: JobStatus, number: int | None, container: str | None = None) -> list[Named]:
+    """The containers of one run that are seen. Raises UsageError where there are none.
+
+    `container`: which one beside the main one, of runs of several containers.
+    """
     runs = [each for each in status.runs if each.state != "skipped"]
     chosen = [each for each in runs if number in (None, each.number)][:1]
     name = f"{status.stack}/{status.service}"
     if not chosen:
         known = ", ".join(str(each.number) for each in runs) or "none"
         raise UsageError(f"{name} has no run {number}; it has: {known}" if number else f"{name} was never run")
+    one = chosen[0]
     found = [
         Named(status.stack, f"{status.service}.{task.slot}", task.node, task.container, task.state)
-        for task in chosen[0].tasks
-        if task.container is not None and task.node is not None
+        for task in one.tasks
+        if container is None and task.container is not None and task.node is not None
     ]
-    if not found:
-        one = chosen[0]
-        why = sentence(one.reason, one.message)
-        raise UsageError(f"run {one.number} of {name} ({one.state}) has no container now{f': {why}' if why else ''}")
-    return found
+    found += [
+        Named(status.stack, f"{status.service}.{task.slot}/{member.name}", task.node, member.container, member.state)
+        for task in one.tasks
+        for member in task.members
+        if member.name == container and task.node is not None
+    ]
+    if found:
+        return found
+    others = ", ".join(sorted({member.name for task in one.tasks for member in task.members}))
+    if container is not None:
+        there = f"beside their main one they have: {others}" if others else "they have one container each"
+        raise UsageError(f"run {one.number} of {name} has no container {container!r} that is seen now; {there}")
+    why = sentence(one.reason, one.message)
+    raise UsageError(
+        f"run {one.number} of {name} ({one.state}) has no {'main ' if others else ''}container now"
+        f"{f': {why}' if why else ''}",
+        hint=f"--container shows another one: {others}" if others else None,
+    )
 
 
 def _draw(app: App, jobs: list[JobStatus], now: float) -> None:
@@ -211,7 +231,9 @@ def run_json(run: JobRunStatus) -> dict[str, Any]:
 
 
 def task_json(task: JobTaskStatus) -> dict[str, Any]:
-    """One container of a run."""
+    """One task of a run."""
+    from shipyard.cli.render_status import member_json
+
     return {
         "slot": task.slot,
         "state": task.state,
@@ -223,6 +245,7 @@ def task_json(task: JobTaskStatus) -> dict[str, Any]:
         "container": task.container,
         "reason": task.reason or None,
         "message": task.message,
+        "members": [member_json(member) for member in task.members],
     }
 
 

@@ -259,9 +259,9 @@ class Member(Struct, frozen=True):
     """One more container of a replica, beside its main one: it shares the main one's network namespace and fate.
 
     `kind`: `init` containers run one after the other, each to its end, before the others start; a `sidecar` runs
-    beside the main container.
+    beside the main container; a `main` one, of a job, too, and the job has only ended when that has.
     """
 
     name: str
-    kind: Literal["init", "sidecar"]
+    kind: Literal["init", "sidecar", "main"]
     container: ContainerSpec

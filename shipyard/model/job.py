@@ -16,7 +16,7 @@ JOB_MODES = ("replicated-job", "global-job")
 
 
 class JobTask(Struct, frozen=True):
-    """One container of a run. `slot`: of its container, never used twice by a job. `index`: which of the run's tasks.
+    """One replica of a run. `slot`: of its containers, never used twice by a job. `index`: which of the run's tasks.
 
     `waiting`: nothing was begun; `node`, where there is one, may still change. `starting`: written down, and from then
     on perhaps begun, on this node and no other. `stopping`: it was told to end. `stopped`: and did. `unknown`: it was
@@ -84,5 +84,9 @@ class Job(Struct, frozen=True):
 
 
 def marker(stack: str, service: str, run: str, index: int, attempt: int) -> str:
-    """The name of the file that says on a node that this was begun there."""
+    """The name of the file that says on a node that this was begun there.
+
+    Where a task has several containers it is the first one's, of the holder; those that are begun once, too, have names
+    that go on from it (`planner.job_parts.once`).
+    """
     return f"{stack}.{service}.{run}.{index}.{attempt}"

@@ -18,7 +18,7 @@ MEMBER = "shipyard.member"
 """Which of a replica's several containers it is; its main one, and a replica's only one, have no such label."""
 
 ROLE = "shipyard.role"
-"""Of such a member: `holder`, `init` or `sidecar`."""
+"""Of such a member: `holder`, `init`, `sidecar` or `main`."""
 
 HOLDER = "holder"
 """The member that owns the network namespace of the others."""

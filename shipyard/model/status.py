@@ -35,7 +35,7 @@ class NodeStatus(Struct, frozen=True):
 
 
 class MemberStatus(Struct, frozen=True):
-    """A container beside a replica's main one. `kind`: `init` or `sidecar`. `exit_code`: None while it runs."""
+    """A container beside a replica's main one. `kind`: `init`, `sidecar` or `main`. `exit_code`: None while it runs."""
 
     name: str
     kind: str
@@ -95,7 +95,10 @@ class ServiceStatus(Struct, frozen=True):
 
 
 class JobTaskStatus(Struct, frozen=True):
-    """One container of a run. `state`: see `model.job`. `container`: None where none is seen."""
+    """One task of a run. `state`: see `model.job`. `container`: its main one, None where none is seen.
+
+    `members`: the containers beside the main one.
+    """
 
     slot: int
     state: str
@@ -107,6 +110,7 @@ class JobTaskStatus(Struct, frozen=True):
     container: str | None = None
     reason: str = ""
     message: str = ""
+    members: tuple[MemberStatus, ...] = ()
 
 
 class JobRunStatus(Struct, frozen=True):

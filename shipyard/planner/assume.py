@@ -163,11 +163,13 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
 
 
 def _created(step: CreateContainer) -> Container:
+    """What is begun once ends at once, and well; but for who holds the network of the others."""
+    ends = bool(step.once) and dict(step.labels).get(labels.ROLE) != "holder"
     return Container(
         id=digest(step.name),
         name=step.name,
-        state=ContainerState.EXITED if step.once else ContainerState.RUNNING,
-        exit_code=0 if step.once else None,
+        state=ContainerState.EXITED if ends else ContainerState.RUNNING,
+        exit_code=0 if ends else None,
         labels=step.labels,
         image=step.spec.image,
         age=0.0,

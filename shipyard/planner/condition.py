@@ -179,7 +179,7 @@ def _of_several(world: World, placement: Placement, spec: ContainerSpec, whole: 
     if too_often := _restarted_too_often(world, placement, spec.restart or RestartPolicy(), whole):
         loops = groups.culprit(whole)
         ended = too_often == "GaveUp" and loops.state not in (ContainerState.RUNNING, ContainerState.RESTARTING)
-        return Kind.FAILED if ended else Kind.LOOPING, too_often, _named(loops, _last_words(loops))
+        return Kind.FAILED if ended else Kind.LOOPING, too_often, groups.named(loops, _last_words(loops))
     if holder is not None and (held := _of_holder(holder)):
         return held
     if any(groups.adrift(parts, part) for part in groups.lasting(parts)):
@@ -205,10 +205,14 @@ def _unfinished(spec: ContainerSpec, parts: tuple[Container, ...], holder: Conta
     box = next((box for box in inits if not groups.completed(box)), None)
     if box is not None and box.state not in (ContainerState.RUNNING, ContainerState.PAUSED):
         again = (spec.restart or RestartPolicy()).condition != "none"
-        failed = _named(box, _last_words(box) or f"is {box.state}")
+        failed = groups.named(box, _last_words(box) or f"is {box.state}")
         return Kind.RECREATE if again else Kind.FAILED, "InitFailed", failed
     if holder is None or holder.state != ContainerState.RUNNING:
-        return Kind.RECREATE, "NeverStarted", _named(holder, _last_words(holder)) if holder else "its holder is gone"
+        return (
+            Kind.RECREATE,
+            "NeverStarted",
+            groups.named(holder, _last_words(holder)) if holder else "its holder is gone",
+        )
     if box is None:
         return Kind.MISSING, "Incomplete", "its next containers are due"
     if box.state == ContainerState.PAUSED:
@@ -222,13 +226,13 @@ def _of_holder(holder: Container) -> Verdict | None:
         case ContainerState.RUNNING:
             return None
         case ContainerState.PAUSED:
-            return Kind.UNPAUSE, "Paused", _named(holder, "someone paused it")
+            return Kind.UNPAUSE, "Paused", groups.named(holder, "someone paused it")
         case ContainerState.RESTARTING:
-            return Kind.STARTING, "Restarting", _named(holder, _last_words(holder))
+            return Kind.STARTING, "Restarting", groups.named(holder, _last_words(holder))
         case ContainerState.EXITED | ContainerState.CREATED if holder.age is not None:
             return Kind.START, "NetworkLost", "the holder of its network ended"
         case _:
-            return Kind.RECREATE, "NeverStarted", _named(holder, _last_words(holder) or f"is {holder.state}")
+            return Kind.RECREATE, "NeverStarted", groups.named(holder, _last_words(holder) or f"is {holder.state}")
 
 
 def _of_part(world: World, placement: Placement, spec: ContainerSpec, whole: Container, part: Container) -> Verdict:
@@ -237,12 +241,7 @@ def _of_part(world: World, placement: Placement, spec: ContainerSpec, whole: Con
     kind, reason, detail = _of_container(world, placement, groups.spec_of(spec, part), counted)
     if kind == Kind.COMPLETED and groups.member_of(part):
         kind, reason, detail = Kind.READY, "", ""  # a sidecar may end well before the others
-    return kind, reason, _named(part, detail) if detail else ""
-
-
-def _named(part: Container, words: str) -> str:
-    member = groups.member_of(part)
-    return f"{member}: {words}" if member else words
+    return kind, reason, groups.named(part, detail) if detail else ""
 
 
 def _of_container(world: World, placement: Placement, spec: ContainerSpec, box: Container) -> tuple[Kind, str, str]:

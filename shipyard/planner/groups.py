@@ -15,11 +15,12 @@ from shipyard.model.container import ContainerSpec, Healthcheck, Pairs, RestartP
 from shipyard.model.image import HOLDER
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import RemoveContainer, StartContainer, Step, StopContainer, UnpauseContainer
+from shipyard.model.status import MemberStatus
 
 Found = tuple[str, Container]
 """A container and its node."""
 
-START_ORDER = ("holder", "init", "sidecar", "")
+START_ORDER = ("holder", "init", "sidecar", "main", "")
 """By role; the main container has none. They are stopped the other way round."""
 
 _ENDED = (ContainerState.EXITED, ContainerState.CREATED)
@@ -32,8 +33,14 @@ def member_of(box: Container) -> str:
 
 
 def role_of(box: Container) -> str:
-    """`holder`, `init`, `sidecar`, or "" for the main one."""
+    """`holder`, `init`, `sidecar`, `main` for a further main one, or "" for the main one."""
     return box.label(labels.ROLE) or ""
+
+
+def named(part: Container, words: str) -> str:
+    """Words about one container of a replica, with its name where it is not the main one."""
+    member = member_of(part)
+    return f"{member}: {words}" if member else words
 
 
 def folded(found: Iterable[Found]) -> list[Found]:
@@ -102,8 +109,8 @@ def main_in(parts: Iterable[Container]) -> Container | None:
 
 
 def lasting(parts: Iterable[Container]) -> list[Container]:
-    """Sidecars and the main container: those that do the replica's work."""
-    return [box for box in parts if role_of(box) in ("sidecar", "")]
+    """Sidecars and main containers: those that do the replica's work."""
+    return [box for box in parts if role_of(box) in ("sidecar", "main", "")]
 
 
 def adrift(parts: Iterable[Container], box: Container) -> bool:
@@ -122,7 +129,7 @@ def adrift(parts: Iterable[Container], box: Container) -> bool:
 def missing(spec: ContainerSpec, box: Container) -> list[str]:
     """Names of the members that should be there beside a main container that is; init containers have had their day."""
     there = {member_of(part) for part in parts_of(box)}
-    wanted = [labels.HOLDER, *(member.name for member in spec.members if member.kind == "sidecar")]
+    wanted = [labels.HOLDER, *(member.name for member in spec.members if member.kind != "init")]
     return [name for name in wanted if name not in there]
 
 
@@ -167,7 +174,7 @@ def to_make(spec: ContainerSpec, name: str, box: Container | None, said: Pairs) 
     holder = labels.member_name(name, labels.HOLDER)
     if labels.HOLDER not in there:
         yield Made(labels.HOLDER, holder, _holder(spec), _said(said, labels.HOLDER, "holder"))
-    for kind in ("init", "sidecar"):
+    for kind in ("init", "sidecar", "main"):
         for member in spec.members:
             if member.kind != kind:
                 continue
@@ -260,6 +267,23 @@ def _stays_down(spec: ContainerSpec, part: Container) -> bool:
     condition = (spec.restart or RestartPolicy()).condition
     well = part.exit_code == 0 and not part.error
     return condition == "none" or (condition == "on-failure" and well)
+
+
+def members(box: Container) -> tuple[MemberStatus, ...]:
+    """The containers beside a replica's main one, for people; not the holder, which nobody asked for."""
+    return tuple(
+        MemberStatus(
+            name=member_of(part),
+            kind=role_of(part),
+            state=str(part.state),
+            health=str(part.health),
+            container=part.id,
+            exit_code=part.exit_code,
+            restarts=part.restarts,
+        )
+        for part in box.parts
+        if role_of(part) not in ("holder", "")
+    )
 
 
 def culprit(box: Container) -> Container:

@@ -1,4 +1,4 @@
-"""Where the tasks of a run go, and what begins them: the only place that makes a job's container.
+"""Where the tasks of a run go, and what begins them: the only place that makes a job's containers.
 
 A task is written down as `starting` in the memory that is saved before anything is done. From then on it stays on its
 node: a script of a pass that was killed may be under way there. The marker that goes before the container makes sure
@@ -14,7 +14,7 @@ from shipyard.model.canonical import spec_hash
 from shipyard.model.container import ContainerSpec
 from shipyard.model.job import JobRun, JobTask
 from shipyard.model.memory import Placement, SlotKey
-from shipyard.model.observed import ContainerState
+from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import (
     Blocked,
     CreateContainer,
@@ -26,8 +26,8 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import placing, replicas, storage, wiring
-from shipyard.planner.job_watch import ALIVE, container_of, task_spec
+from shipyard.planner import groups, job_parts, placing, replicas, storage, wiring
+from shipyard.planner.job_watch import container_of, made_from
 from shipyard.planner.network import addressing
 from shipyard.planner.network.book import RangeExhaustedError
 from shipyard.planner.scheduling import Ledger
@@ -83,11 +83,12 @@ def start(world: World, stack: DesiredStack, service: ServiceSpec, run: JobRun, 
         world.wave.waiting.append(Waiting(target(key), "BackOff", why, failures.retry_at))
         return task
     box = container_of(world, key, task)
-    if box is not None:
-        step = StartContainer(box.id, box.name)
-        world.wave.add(task.node, Phase.RUN, target(key), "NeverStarted", "made, but never started", step)
+    if box is not None and _started(world, key, task, box):
         return task
-    spec = task_spec(service, task.node, task.slot)
+    declared = made_from(world, stack, service, key, task, box)
+    if declared is None:
+        return task
+    stack, spec = declared
     needs = _needs(world, stack, spec, task.node, target(key))
     if needs is None:
         return task
@@ -101,10 +102,23 @@ def start(world: World, stack: DesiredStack, service: ServiceSpec, run: JobRun, 
     except RangeExhaustedError as error:
         world.wave.blocked.append(addressing.blocked(target(key), error))
         return task
-    create = CreateContainer(name, made, _labels(world, stack, run, key, task, spec), once=once)
-    world.wave.add(task.node, Phase.RUN, target(key), *_why(run, task), create, needs)
+    for each in groups.to_make(made, name, box, _labels(world, stack, run, key, task, spec)):
+        marker = job_parts.once(once, spec, each.member)
+        create = CreateContainer(each.name, each.spec, each.labels, once=marker)
+        needs = (*needs, world.wave.add(task.node, Phase.RUN, target(key), *_why(run, task), create, needs))
     machine = world.seen[task.node].facts.node_id
     return replace(task, state="starting", machine=machine, spec=spec_hash(spec))
+
+
+def _started(world: World, key: SlotKey, task: JobTask, box: Container) -> bool:
+    """Whether what is there has to be started before anything else of the task is made; then that is done."""
+    down = job_parts.to_start(box) if box.parts else [box]
+    needs: tuple[Draft, ...] = ()
+    for part in down or ():
+        step = StartContainer(part.id, part.name)
+        why = ("NeverStarted", "made, but never started") if part.age is None else ("NetworkLost", "its holder ended")
+        needs = (*needs, world.wave.add(task.node, Phase.RUN, target(key), *why, step, needs))
+    return down is None or bool(down)
 
 
 def _needs(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, of: str) -> tuple[Draft, ...] | None:
@@ -140,37 +154,57 @@ def _why(run: JobRun, task: JobTask) -> tuple[str, str]:
 def wake(world: World, key: SlotKey, task: JobTask) -> None:
     """A task that someone paused by hand goes on."""
     box = container_of(world, key, task)
-    if (
-        box is not None
-        and box.state == ContainerState.PAUSED
-        and task.state == "running"
-        and world.wave.may_act(task.node)
-    ):
+    if box is not None and _paused(box) and task.state in ("starting", "running") and world.wave.may_act(task.node):
         step = UnpauseContainer(box.id, box.name)
         world.wave.add(task.node, Phase.RUN, target(key), "Paused", "someone paused it", step)
 
 
+def _paused(box: Container) -> bool:
+    return any(part.state == ContainerState.PAUSED for part in groups.parts_of(box))
+
+
 def stop(world: World, service: ServiceSpec, key: SlotKey, task: JobTask) -> None:
-    """Stop what was told to end, or should have ended long ago."""
+    """Stop what was told to end, or should have ended long ago; and what ran beside a main container that has ended."""
     box = container_of(world, key, task)
-    if box is not None and box.state in ALIVE and world.wave.may_act(task.node):
-        needs: tuple[Draft, ...] = ()
-        if box.state == ContainerState.PAUSED:  # podman stops nothing that is paused
-            wake = UnpauseContainer(box.id, box.name)
-            needs = (world.wave.add(task.node, Phase.REMOVE, target(key), task.reason, task.message, wake),)
-        grace = service.container_on(task.node).stop_grace_period
-        step = StopContainer(box.id, box.name, grace)
-        world.wave.add(task.node, Phase.REMOVE, target(key), task.reason, task.message, step, needs)
+    if box is None or not job_parts.alive(box):
+        return
+    if task.state == "unknown" and job_parts.at_work(box):
+        return
+    why = (task.reason, task.message) if job_parts.at_work(box) else _BESIDE
+    _stop(world, key, task.node, box, why, service.container_on(task.node).stop_grace_period)
+
+
+_BESIDE = ("Finished", "ends with its main container")
+
+
+def _stop(world: World, key: SlotKey, node: str, box: Container, why: tuple[str, str], grace: float | None) -> None:
+    if not world.wave.may_act(node):
+        return
+    needs: tuple[Draft, ...] = ()
+    if _paused(box):  # podman stops nothing that is paused
+        wake = UnpauseContainer(box.id, box.name)
+        needs = (world.wave.add(node, Phase.REMOVE, target(key), *why, wake),)
+    world.wave.add(node, Phase.REMOVE, target(key), *why, StopContainer(box.id, box.name, grace), needs)
 
 
 def clear(world: World, key: SlotKey, task: JobTask, grace: float | None, *, only_alive: bool = False) -> None:
     """Remove containers of earlier attempts: from a node that came back, and when a new attempt begins."""
     current = container_of(world, key, task)
     for node, box in world.containers.get(key, ()):
-        if box is current or not world.wave.may_act(node) or (only_alive and box.state not in ALIVE):
+        if box is current or not world.wave.may_act(node) or (only_alive and not job_parts.alive(box)):
+            continue
+        if only_alive and not job_parts.at_work(box):  # what it printed is there until the next attempt begins
+            _stop(world, key, node, box, _BESIDE, grace)
             continue
         step = RemoveContainer(box.id, box.name, grace)
         world.wave.add(node, Phase.REMOVE, target(key), "Superseded", f"attempt {task.attempt} follows it", step)
+
+
+def before_main(world: World, key: SlotKey, task: JobTask) -> str:
+    """The init container that is at work, or ""."""
+    box = container_of(world, key, task)
+    working = job_parts.at_work(box) if box is not None else []
+    return next((groups.member_of(part) for part in working if groups.role_of(part) == "init"), "")
 
 
 def target(key: SlotKey) -> str:

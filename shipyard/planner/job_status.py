@@ -11,17 +11,23 @@ from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
 from shipyard.model.status import JobRunStatus, JobStatus, JobTaskStatus
+from shipyard.planner import groups
 from shipyard.planner.job_schedule import newest
+from shipyard.planner.world import slot_of
 
 Boxes = dict[tuple[str, str], Container]
-"""By node and name."""
+"""By node and name, those of one task as one."""
 
 
 def job_statuses(situation: Situation, plan: Plan) -> tuple[JobStatus, ...]:
     """All jobs that are declared, by stack and service."""
     before = {job.key: job for job in situation.memory.jobs}
     jobs = {job.key: _begun(job, before.get(job.key)) for job in plan.memory.jobs}
-    boxes = {(name, box.name): box for name, node in situation.seen().items() for box in node.containers}
+    boxes = {
+        (name, box.name): box
+        for name, node in situation.seen().items()
+        for box in groups.as_one(each for each in node.containers if slot_of(each) is not None)
+    }
     return tuple(
         _job(situation, stack, service, jobs.get((stack.revision.stack, service.name)), boxes)
         for stack in situation.stacks
@@ -78,6 +84,7 @@ def _task(cluster: str, key: tuple[str, str], task: JobTask, boxes: Boxes) -> Jo
     if box is None and task.attempt > 1:  # the container of the attempt before is there until the next one begins
         name = labels.container_name(cluster, *key, task.slot, task.attempt - 1)
         box, node = next(((boxes[at], at[0]) for at in sorted(boxes) if at[1] == name), (None, node))
+    main = groups.main_in(groups.parts_of(box)) if box is not None else None
     return JobTaskStatus(
         slot=task.slot,
         state=task.state,
@@ -85,10 +92,11 @@ def _task(cluster: str, key: tuple[str, str], task: JobTask, boxes: Boxes) -> Jo
         attempt=task.attempt,
         started=task.started,
         ended=task.ended,
-        exit_code=box.exit_code if box is not None else None,
-        container=box.id if box is not None else None,
+        exit_code=main.exit_code if main is not None else None,
+        container=main.id if main is not None else None,
         reason=task.reason,
         message=task.message,
+        members=groups.members(box) if box is not None else (),
     )
 
 

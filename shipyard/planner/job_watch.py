@@ -11,20 +11,21 @@ from shipyard.base.text import last_words, one_line
 from shipyard.model import job as model
 from shipyard.model import labels
 from shipyard.model.canonical import digest, dumps, spec_hash
-from shipyard.model.container import ContainerSpec, RestartPolicy
+from shipyard.model.container import ContainerSpec
 from shipyard.model.job import AT_WORK, JobRun, JobTask, RunState, TaskState
 from shipyard.model.memory import SlotKey
 from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import JobRules, ServiceSpec
-from shipyard.planner import backoff
+from shipyard.planner import backoff, groups, job_parts
+from shipyard.planner.job_parts import Fares
 from shipyard.planner.world import World
 
-ALIVE = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 ENDED = ("succeeded", "failed", "stopped")
 DEADLINE = "DeadlineExceeded"
 DRAINED = "Drained"
+CUT_OFF = "NetworkLost"
 REPLACED = "Replaced"
 RESULTS: dict[TaskState, RunState] = {
     "failed": "failed",
@@ -44,7 +45,21 @@ def job_hash(service: ServiceSpec) -> str:
 
 def task_spec(service: ServiceSpec, node: str, slot: int) -> ContainerSpec:
     """What a task's container is made from: the runtime never starts it again by itself."""
-    return replace(service.container_for(node, slot), restart=RestartPolicy("none"))
+    return job_parts.run_once(service.container_for(node, slot))
+
+
+def made_from(
+    world: World, stack: DesiredStack, service: ServiceSpec, key: SlotKey, task: JobTask, box: Container | None
+) -> tuple[DesiredStack, ContainerSpec] | None:
+    """What a task is to be made from, or was begun from, with the stack that declares it; None where nobody knows."""
+    spec = task_spec(service, task.node, task.slot)
+    if box is None or box.label(labels.SPEC) == spec_hash(spec):
+        return stack, spec
+    older = world.made_from(key, box)
+    spec = task_spec(older[1], task.node, task.slot) if older is not None else spec
+    if older is None or box.label(labels.SPEC) != spec_hash(spec):
+        return None
+    return replace(stack, revision=older[0]), spec
 
 
 def container_of(world: World, key: SlotKey, task: JobTask) -> Container | None:
@@ -61,33 +76,86 @@ def lost(world: World, node: str) -> bool:
 
 def look(world: World, stack: DesiredStack, service: ServiceSpec, run: JobRun) -> JobRun:
     """The run, its tasks being what they are now."""
-    tasks = tuple(_task(world, stack.revision.stack, service, run, task) for task in run.tasks)
+    tasks = tuple(_task(world, stack, service, run, task) for task in run.tasks)
     return run if tasks == run.tasks else replace(run, tasks=tasks)
 
 
-def _task(world: World, stack: str, service: ServiceSpec, run: JobRun, task: JobTask) -> JobTask:
+def _task(world: World, stack: DesiredStack, service: ServiceSpec, run: JobRun, task: JobTask) -> JobTask:
     if task.state in ENDED or task.state == "waiting":
         return task
-    key = (stack, service.name, task.slot)
+    key = (stack.revision.stack, service.name, task.slot)
     seen = world.seen.get(task.node)
     if seen is None:
         if task.state == "unknown" or not lost(world, task.node):
             return task
         return _unknown(world, service.job, task, "NodeLost", f"{task.node}, on which it was begun, is lost")
     box = container_of(world, key, task)
+    marker = model.marker(key[0], key[1], run.name, task.index, task.attempt)
+    if box is not None and box.parts:
+        made = made_from(world, stack, service, key, task, box)
+        members = job_parts.begun(marker, seen.markers)
+        return _of_several(world, service.job, key, task, box, made[1] if made is not None else None, members)
     if box is not None:
         return _of_container(world, service.job, key, task, box)
-    begun = model.marker(stack, service.name, run.name, task.index, task.attempt) in seen.markers
+    begun = marker in seen.markers
     anew = task.machine != seen.facts.node_id
     if task.state == "unknown" or (task.state == "starting" and not begun and not anew):
         return task
     if task.state == "stopping":
         return _over(world, service.job, task, 0.0)
+    why = "was installed anew" if anew else "has its marker, and no container"
+    return _gone(world, service.job, key, task, f"it was begun on {task.node}, which {why}", anew=anew)
+
+
+def _gone(world: World, rules: JobRules, key: SlotKey, task: JobTask, why: str, *, anew: bool = False) -> JobTask:
+    """It was begun, and is not there: because the runtime would not make it, where that is known."""
     failed = world.failures.get(key)
     if failed is not None and failed.reason and task.state == "starting" and not anew:
-        return _failed(world, service.job, task, failed.reason, failed.message)
-    why = "was installed anew" if anew else "has its marker, and no container"
-    return _unknown(world, service.job, task, "ContainerGone", f"it was begun on {task.node}, which {why}")
+        return _failed(world, rules, task, failed.reason, failed.message)
+    return _unknown(world, rules, task, "ContainerGone", why)
+
+
+def _of_several(
+    world: World,
+    rules: JobRules,
+    key: SlotKey,
+    task: JobTask,
+    box: Container,
+    spec: ContainerSpec | None,
+    begun: set[str],
+) -> JobTask:
+    """Of a task of several containers. `spec`: what it was begun from; `begun`: its members, by their markers."""
+    age = job_parts.age(box)
+    task = replace(task, started=task.started or (world.now - age if age is not None else 0.0))
+    if task.state == "stopping":
+        return task if job_parts.at_work(box) else _over(world, rules, task, job_parts.ended(box))
+    found = job_parts.fares(spec, box, begun)
+    part = found.part
+    match found.fares:
+        case Fares.GONE:
+            return _gone(world, rules, key, task, f"{found.what} was begun on {task.node}, which has its marker alone")
+        case Fares.BROKEN if part is not None:
+            dead = "" if part.error else f"the runtime calls it {part.state}"
+            words = groups.named(part, one_line(part.error) or dead)
+            return _failed(world, rules, task, "Dead" if dead else "NeverStarted", words)
+        case Fares.FAILED if part is not None:
+            kind = "InitFailed" if groups.role_of(part) == "init" else "Failed"
+            words = groups.named(part, _last_words(part))
+            return _failed(world, rules, task, "OutOfMemory" if part.oom_killed else kind, words)
+        case Fares.ENDED:
+            return replace(task, state="succeeded", ended=world.now - job_parts.ended(box), reason="", message="")
+        case Fares.CUT_OFF:
+            return replace(task, state="stopping", reason=CUT_OFF, message="the holder of its network ended")
+    going_on = _of_running(world, rules, task, replace(box, age=age))
+    if going_on.state == "stopping" or found.fares == Fares.BUSY:
+        return going_on
+    failed = world.failures.get(key)
+    if part is not None and failed is not None and failed.reason:
+        return _failed(world, rules, task, "NeverStarted", groups.named(part, failed.message))
+    if spec is None:
+        words = "it was begun from a revision that is not known any more, and can't be completed"
+        return _failed(world, rules, task, "Changed", words)
+    return task if task.state == "starting" else replace(task, state="starting", reason="", message="")
 
 
 def _of_container(world: World, rules: JobRules, key: SlotKey, task: JobTask, box: Container) -> JobTask:
@@ -130,7 +198,7 @@ def _of_running(world: World, rules: JobRules, task: JobTask, box: Container) ->
 
 def _over(world: World, rules: JobRules, task: JobTask, ago: float) -> JobTask:
     """It was told to stop, and did."""
-    if task.reason == DRAINED:
+    if task.reason in (DRAINED, CUT_OFF):
         return _failed(world, rules, task, task.reason, task.message)
     return replace(task, state="failed" if task.reason == DEADLINE else "stopped", ended=world.now - ago)
 

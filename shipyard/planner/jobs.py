@@ -126,12 +126,13 @@ def _step(
         case "starting":
             job_start.settle(world, ledger, service, key, task, run.revision)
             task = job_start.start(world, stack, service, run, task)
+            job_start.wake(world, key, task)
         case "running" | "stopping":
             job_start.settle(world, ledger, service, key, task, run.revision)
             job_start.wake(world, key, task)
         case _:
             job_start.settle(world, ledger, service, key, None)
-    if task.state in ("stopping", *ENDED):
+    if task.state in ("stopping", "unknown", *ENDED):
         job_start.stop(world, service, key, task)
     if task.state != "starting":
         job_start.clear(world, key, task, service.container.stop_grace_period, only_alive=task.state == "waiting")
@@ -194,7 +195,10 @@ def _tell_task(world: World, job: Job, run: JobRun, task: JobTask) -> None:
         state = world.states.get(task.node, "unknown")
         world.wave.waiting.append(Waiting(target, "NodeNotObserved", f"run {run.number}: {task.node} is {state}"))
     elif task.state in AT_WORK:
-        world.wave.waiting.append(Waiting(target, "JobRunning", f"run {run.number} is {task.state} on {task.node}"))
+        first = job_start.before_main(world, (*job.key, task.slot), task)
+        more = f": {first} has not ended yet" if first else ""
+        said = f"run {run.number} is {task.state} on {task.node}{more}"
+        world.wave.waiting.append(Waiting(target, "JobRunning", said))
     elif task.state == "waiting" and not task.node:
         detail = f"run {run.number} waits until the run before it has ended"
         if any(each.reason == REPLACED and each.state == "active" for each in job.runs):

@@ -23,7 +23,6 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
 from shipyard.model.status import (
     FleetStatus,
-    MemberStatus,
     NodeStatus,
     PassSummary,
     ReplicaStatus,
@@ -271,19 +270,7 @@ def _replica(stack: DesiredStack, service: ServiceSpec, key: SlotKey, view: _Vie
         restarts=container.restarts,
         reason=reason or None,
         detail=detail,
-        members=tuple(_member(part) for part in container.parts if groups.role_of(part) in ("init", "sidecar")),
-    )
-
-
-def _member(part: Container) -> MemberStatus:
-    return MemberStatus(
-        name=groups.member_of(part),
-        kind=groups.role_of(part),
-        state=str(part.state),
-        health=str(part.health),
-        container=part.id,
-        exit_code=part.exit_code,
-        restarts=part.restarts,
+        members=groups.members(container),
     )
 
 

@@ -33,6 +33,34 @@ LONG = """
       x-shipyard: {schedule: "* * * * *"}
 """
 
+SEVERAL = """
+- hosts: lab
+  stack: shop
+  services:
+    report:
+      image: shipyard.test/busybox:1
+      command: [sh, -c, "cat /work/seed && MAIN"]
+      volumes: ["work:/work"]
+      stop_grace_period: 0s
+      deploy: {mode: global-job, restart_policy: {condition: none}}
+      x-shipyard:
+        init_containers:
+          - name: seed
+            image: shipyard.test/busybox:1
+            command: [sh, -c, "sleep 1; SEED"]
+            volumes: ["work:/work"]
+        sidecars:
+          - {name: second, image: "shipyard.test/busybox:1", command: [sh, -c, "sleep 2; echo checked"], must_end: true}
+    web:
+      image: shipyard.test/busybox:1
+      network_mode: service:report
+      command: [httpd, -f, -p, "8080", -h, /etc]
+      stop_grace_period: 0s
+  volumes: {work: {}}
+"""
+SEEDED = "echo seeded in $(hostname) > /work/seed"
+ASKS = "until wget -q -O - http://127.0.0.1:8080/passwd; do sleep 0.2; done"
+
 
 def jobs(fleet: Fleet) -> dict[str, Any]:
     return {job["service"]: job for job in fleet.shipyard("job", "list", "-o", "json").json}
@@ -79,6 +107,45 @@ def test_what_was_begun_is_not_begun_again_and_a_due_time_is_run_once(fleet: Fle
     fleet.shipyard("job", "run", "shop/timed").expect(2)  # of the other job nobody knows
     assert jobs(fleet)["timed"]["runs"][0]["cause"] in ("request", "schedule")
     assert "it is time" in fleet.shipyard("job", "logs", "shop/timed").stdout
+
+
+def running(fleet: Fleet) -> list[str]:
+    return [
+        name
+        for node in fleet.names
+        for name, identity in fleet.containers(node).items()
+        if fleet.inspect(node, identity)["State"]["Running"]
+    ]
+
+
+def test_a_job_of_several_containers_begins_in_order_and_ends_as_one(fleet: Fleet) -> None:
+    fleet.write("shop.yml", SEVERAL.replace("MAIN", ASKS).replace("SEED", SEEDED))
+    fleet.shipyard("apply", "shop.yml", "--timeout", "90").expect(0)
+    assert len(ids(fleet)) == 5 * len(fleet.names)
+    assert running(fleet) == []
+    run = jobs(fleet)["report"]["last_run"]
+    assert (run["state"], run["completed"], run["wanted"]) == ("succeeded", 3, 3)
+    for task in run["tasks"]:
+        ended = {each["name"]: (each["kind"], each["exit_code"]) for each in task["members"]}
+        assert (ended["seed"], ended["second"], ended["web"][0]) == (("init", 0), ("main", 0), "sidecar")
+    printed = fleet.shipyard("job", "logs", "shop/report").expect(0).stdout
+    assert printed.count("seeded in") == printed.count("root:x:") == len(fleet.names)
+    beside = fleet.shipyard("job", "logs", "shop/report", "--container", "second").expect(0).stdout
+    assert beside.count("checked") == len(fleet.names)
+    fleet.shipyard("reconcile", "--check").expect(0)
+    fleet.shipyard("rm", "shop", "--yes").expect(0)
+    assert not ids(fleet)
+
+
+def test_a_job_whose_init_container_fails_is_told_with_its_words_and_begun_no_further(fleet: Fleet) -> None:
+    fleet.write("shop.yml", SEVERAL.replace("MAIN", ASKS).replace("SEED", "echo no database; exit 3"))
+    failed = fleet.shipyard("apply", "shop.yml", "--timeout", "60").expect(2)
+    assert "seed: exit code 3" in failed.stdout + failed.stderr
+    assert {name.partition(".")[2] for name in ids(fleet)} == {"holder", "seed"}
+    assert running(fleet) == []
+    assert "--container shows another one: seed" in fleet.shipyard("job", "logs", "shop/report").expect(5).stderr
+    said = fleet.shipyard("job", "logs", "shop/report", "--container", "seed").expect(0).stdout
+    assert said.count("no database") == len(fleet.names)
 
 
 def _two_minutes_earlier(fleet: Fleet, service: str) -> None:

@@ -13,8 +13,9 @@ from shipyard.base import cron
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
-from shipyard.model.container import ContainerSpec
+from shipyard.model.container import ContainerSpec, Member
 from shipyard.model.memory import Memory
+from shipyard.model.observed import ContainerState
 from shipyard.model.plan import Action, CreateContainer
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import JobRules, Revision, ServiceSpec, StackSpec
@@ -23,7 +24,16 @@ from tests.simulated import SimulatedFleet
 
 NODES = ("n1", "n2", "n3")
 SCHEDULES = ("", "* * * * *", "*/3 * * * *", "0 * * * *")
-WAYS = ("pass", "kill", "late", "end", "fail", "rm", "down", "up", "wait", "sleep", "spec", "ask", "forget", "wipe")
+WAYS = (
+    *("pass", "kill", "late", "end", "fail", "rm", "down", "up", "wait", "sleep", "spec", "ask", "forget", "wipe"),
+    *("stop", "pause"),
+)
+MEMBERS = (
+    Member("first", "init", ContainerSpec("app:2")),
+    Member("then", "init", ContainerSpec("app:3")),
+    Member("proxy", "sidecar", ContainerSpec("app:2")),
+    Member("second", "main", ContainerSpec("app:3")),
+)
 
 
 @st.composite
@@ -40,20 +50,26 @@ def declared(draw: st.DrawFn) -> ServiceSpec:
         keep=draw(st.integers(0, 2)),
         retry_unknown=draw(st.sampled_from([False, False, True])),
     )
-    return ServiceSpec("job", ContainerSpec("app:1", network_mode="none"), mode=mode, job=rules)
+    members = tuple(each for each in MEMBERS if draw(st.booleans())) if draw(st.booleans()) else ()
+    return ServiceSpec("job", ContainerSpec("app:1", network_mode="none", members=members), mode=mode, job=rules)
 
 
 class Watched(SimulatedFleet):
-    """Counts what is begun: by run, task and attempt; in a global job it is one for each node."""
+    """Counts what is begun: by run, task, attempt and container; in a global job it is one for each node.
+
+    A sidecar does nothing that may not be done twice.
+    """
 
     def __init__(self) -> None:
         super().__init__(NODES)
-        self.begun: Counter[tuple[str, str]] = Counter()
+        self.begun: Counter[tuple[str, str, str]] = Counter()
 
     def _step(self, node: Any, action: Action) -> None:
         super()._step(node, action)
         if isinstance(action.step, CreateContainer):
-            self.begun[dict(action.step.labels)[labels.RUN], node.name] += 1
+            said = dict(action.step.labels)
+            if said.get(labels.ROLE) != "sidecar":
+                self.begun[said[labels.RUN], said.get(labels.MEMBER, ""), node.name] += 1
 
 
 @dataclass
@@ -87,8 +103,14 @@ class Life:
             case "end" | "fail":
                 fleet.end(way == "fail")
             case "rm":
-                for identity in list(node.boxes)[:1]:
-                    del node.boxes[identity]
+                for identity in list(node.boxes)[pick % 4 :][:1]:
+                    del node.boxes[identity], node.specs[identity]
+            case "stop" | "pause":
+                for identity, box in list(node.boxes.items())[pick % 4 :][:1]:
+                    if box.state is ContainerState.RUNNING:
+                        state = ContainerState.PAUSED if way == "pause" else ContainerState.EXITED
+                        code = None if way == "pause" else 137
+                        node.boxes[identity] = replace(box, state=state, exit_code=code)
             case "down" | "up":
                 node.up = way == "up"
             case "wait" | "sleep":
@@ -109,6 +131,7 @@ class Life:
                 fleet.one_pass(self.desired)
             case "wipe":
                 node.boxes.clear()
+                node.specs.clear()
                 node.markers.clear()
                 node.images.clear()
                 node.machine += "anew "
@@ -142,6 +165,7 @@ def test_nothing_is_begun_twice_and_in_the_end_all_rests(service: ServiceSpec, w
     assert not decided.waiting
     assert life.fleet.one_pass(life.desired).memory.jobs == decided.memory.jobs
     assert not decided.memory.placements
+    assert not life.fleet.running(), "sidecars and holders end with what they are there for"
 
 
 def check(life: Life) -> None:
@@ -149,13 +173,14 @@ def check(life: Life) -> None:
     service, fleet = life.service, life.fleet
     assert max(fleet.begun.values(), default=0) <= 1, fleet.begun
     attempts = Counter(
-        (marker.rpartition(".")[0], node if service.mode == "global-job" else "") for marker, node in fleet.begun
+        (marker.rpartition(".")[0], member, node if service.mode == "global-job" else "")
+        for marker, member, node in fleet.begun
     )
     if not service.job.retry_unknown:
         assert max(attempts.values(), default=0) <= 1 + (service.job.retries or 0) * (1 + life.forgotten), attempts
     if service.mode == "replicated-job":
-        assert max(Counter(marker for marker, _ in fleet.begun).values(), default=0) <= 1, fleet.begun
-    for marker, _ in fleet.begun:
+        assert max(Counter(each[:2] for each in fleet.begun).values(), default=0) <= 1, fleet.begun
+    for marker, _, _ in fleet.begun:
         name = marker.partition(".")[0]
         if name.startswith("due-"):
             due = float(name.removeprefix("due-"))

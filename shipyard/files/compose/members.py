@@ -12,7 +12,7 @@ from typing import Any, Literal
 from shipyard.base.record import Struct
 from shipyard.files.compose import basics, environment, health, kernel, limits, mounts
 from shipyard.files.compose.keys import OWN, Key, Reader, Table, refused
-from shipyard.files.compose.scalars import pattern
+from shipyard.files.compose.scalars import boolean, pattern
 from shipyard.files.compose.value import Value
 from shipyard.model.labels import HOLDER, NAME
 from shipyard.model.spec import Reservations
@@ -35,10 +35,18 @@ _NETWORK = (
     "domainname",
 )
 _OTHERS = ("deploy", "scale", "depends_on", OWN)
+_ENDS = "must_end"
 
 MEMBER = Table(
     "a container of a replica",
     Key("name", "text", "Its name in the replica, for `--container`. Required.", pattern(NAME.pattern, "a name")),
+    Key(
+        _ENDS,
+        "boolean",
+        "Of a job's sidecar: it is waited for like the job's own container, and has to end with 0, too.",
+        boolean,
+        "`false`",
+    ),
     environment.HIDDEN,
     *(refused(name, _WHOLE, "write it on the service") for name in (*_NETWORK, *_OTHERS)),
 )
@@ -49,7 +57,7 @@ class Wish(Struct, frozen=True):
     """One of a service's other containers, as read."""
 
     name: str
-    kind: Literal["init", "sidecar"]
+    kind: Literal["init", "sidecar", "main"]
     value: Value
     got: dict[str, Any]
 
@@ -70,11 +78,13 @@ def _reader(kind: Literal["init", "sidecar"]) -> Reader:
                 for key in ("name", "image"):
                     if item.data.get(key) is None:
                         raise item.error(f"has no {key}")
-                for key in ("restart", "healthcheck") if kind == "init" else ():
+                for key in ("restart", "healthcheck", _ENDS) if kind == "init" else ():
                     if key in got:
                         raise item.child(key, None).error("has no meaning: an init container runs to its end, once")
+                if got.get(_ENDS) and "restart" in got:
+                    raise item.child("restart", None).error(f"has no meaning with {_ENDS}: it runs to its end, once")
                 if "name" in got:
-                    wishes.append(Wish(got["name"], kind, item, got))
+                    wishes.append(Wish(got["name"], "main" if got.get(_ENDS) else kind, item, got))
         return tuple(wishes)
 
     return read
@@ -104,9 +114,19 @@ def wishes(service: Value, own: Mapping[str, Any]) -> tuple[Wish, ...]:
     return found
 
 
+def check_ends(wishes: tuple[Wish, ...], *, job: bool) -> None:
+    """What is meant to end belongs to a job. Errors are noted."""
+    for wish in wishes:
+        if wish.kind == "main" and not job:
+            with wish.value.reading.collect():
+                raise wish.value.child(_ENDS, None).error(
+                    "is for jobs", hint="deploy: {mode: replicated-job} makes one, or a schedule"
+                )
+
+
 def together(main: Reservations, others: list[tuple[str, Reservations]]) -> Reservations:
     """What a replica needs, by kind of its other containers: those that run at once, or the greediest before them."""
-    beside = [each for kind, each in others if kind == "sidecar"]
+    beside = [each for kind, each in others if kind != "init"]
     before = [each for kind, each in others if kind == "init"]
     return Reservations(
         max(main.cpus + sum(each.cpus for each in beside), *(each.cpus for each in before), 0.0),

@@ -87,13 +87,9 @@ def service(value: Value, name: str) -> Service | None:
     mode = jobs.mode(value, own, deployed)
     probes.check(value, own.get("probes", Probes()), got.get("network_mode"))
     autoscale.check(value, own.get("autoscale"), deployed, most, aside)
-    others = _others(value, name, members.wishes(value, own))
-    if others and mode in JOB_MODES:
-        raise value.child(OWN, None).error(
-            "can't say other containers of a job: it has one",
-            hint="what comes before it is a job of its own, which it depends_on with condition: "
-            "service_completed_successfully",
-        )
+    wishes = members.wishes(value, own)
+    members.check_ends(wishes, job=mode in JOB_MODES)
+    others = _others(value, name, wishes)
     networks = () if net else attachments.attach(value, name, got.get("networks", ()), got.get("mac_address"))
     spec = ServiceSpec(
         name=name,

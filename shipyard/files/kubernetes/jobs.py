@@ -17,7 +17,7 @@ from shipyard.files.kubernetes.workloads import WORKLOAD, Workload
 
 JOB = Fields(
     "a Job's spec",
-    done("template", "the pod, of one container", itself),
+    done("template", "the pod", itself),
     done("completions", "`deploy.replicas`", whole(1)),
     done("parallelism", "`x-shipyard.job.max_concurrent`; without it 1", whole()),
     done("backoffLimit", "`restart_policy.max_attempts`; without it 6", whole()),

@@ -32,7 +32,7 @@ TEMPLATE_METADATA = Fields(
 )
 POD = Fields(
     "a pod",
-    done("containers", "the first is the service's own, the others `sidecars`", itself),
+    done("containers", "the first is the service's own, the others `sidecars` (of a job, with `must_end`)", itself),
     done("initContainers", "`init_containers`; with `restartPolicy: Always` they are `sidecars`", itself),
     done("volumes", "see below", itself),
     done("restartPolicy", "`restart`", word("Always", "OnFailure", "Never")),
@@ -136,7 +136,7 @@ def pod(
         if isinstance(each.data, dict)
     }
     facts = Facts(scope.name, head.get("labels", {}), notes, account or "default", known, name)
-    volumes = Volumes(scope, facts, owner, per_node, own=dict(own))
+    volumes = Volumes(scope, facts, owner, per_node, job=job, own=dict(own))
     volumes.read(got.get("volumes"), [*items, *before])
     context = security.pod(got.get("securityContext"))
     _check_names([*items, *before])
@@ -148,14 +148,8 @@ def pod(
     made = Pod(spec, head.get("labels", {}), containers.named_ports([*items, *before]))
     mains = [each for each in read if each is not None]
     inits = [each for each in first if each is not None]
-    if job and len(mains) + len(inits) > 1:
-        where = inits[0].value if inits else mains[1].value
-        raise where.error(
-            "is a second container: a job here has one",
-            hint="let one command do all of it; or, in a playbook, make it a job that this one depends_on",
-        )
     main = next((each for each in mains if each.name == notes.get(_MAIN)), mains[0])
-    _compose(made, got, main, [each for each in mains if each is not main], inits, context, restarts)
+    _compose(made, got, main, [each for each in mains if each is not main], inits, context, restarts, job=job)
     _priority(made, got, scope)
     return made
 
@@ -201,6 +195,8 @@ def _compose(
     inits: list[Made],
     context: Mapping[str, Any],
     restarts: tuple[str, ...],
+    *,
+    job: bool,
 ) -> None:
     spec = made.value
     grace = node(spec.child("terminationGracePeriodSeconds", None), f"{got.get('terminationGracePeriodSeconds', 30)}s")
@@ -219,11 +215,11 @@ def _compose(
                 before.value.child("restartPolicy", None),
                 f"starts after all init containers, {after.name}, which follows it, among them",
             )
+    others: dict[str, Any] = {"must_end": True} if job else {"restart": again} if again else {}
     members = {
         "init_containers": [_member(each, {"stop_grace_period": grace}) for each in first],
         "sidecars": [
-            _member(each, {"stop_grace_period": grace, **({"restart": again} if again and each in beside else {})})
-            for each in sidecars
+            _member(each, {"stop_grace_period": grace, **(others if each in beside else {})}) for each in sidecars
         ],
     }
     made.own |= {name: items for name, items in members.items() if items}

@@ -80,7 +80,7 @@ class Volumes(Struct):
     facts: Facts
     owner: str
     per_node: bool = False
-    single: bool = False
+    job: bool = False
     found: dict[str, tuple[Value, str]] = field(default_factory=dict)
     own: dict[str, str] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
@@ -181,6 +181,11 @@ class Volumes(Struct):
                 raise item.child("subPath", None).error("is not carried out for an emptyDir in memory")
             tmpfs = {"type": "tmpfs", "target": got["mountPath"], **({"tmpfs": limit} if limit else {})}
             return node(item, {**tmpfs, **({"read_only": True} if got.get("readOnly") else {})})
+        if self.job:
+            raise value.error(
+                "is shared by containers of a job, which is not carried out: no run would begin with an empty one",
+                hint="a persistentVolumeClaim is a volume that all runs of the job share",
+            )
         if said_.get("medium") == "Memory":
             warn(value.child("medium", None), "is on disk: several containers share it")
         if said_.get("sizeLimit"):

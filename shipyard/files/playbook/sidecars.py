@@ -8,7 +8,6 @@ from shipyard.base.record import replace
 from shipyard.files.compose import members
 from shipyard.files.compose.value import Value
 from shipyard.model.container import ContainerSpec, Member
-from shipyard.model.job import JOB_MODES
 from shipyard.model.labels import HOLDER
 from shipyard.model.spec import ServiceSpec
 
@@ -50,8 +49,6 @@ def _problem(side: ServiceSpec, known: Mapping[str, ServiceSpec], places: Mappin
         return f"{name} itself has network_mode service:{_target(main)}: name that one"
     if (main.file, main.pattern) != (side.file, side.pattern):
         return f"{name} is in another play; a sidecar stands beside its service in the same one"
-    if main.mode in JOB_MODES:
-        return f"{name} is a job, which has one container"
     return ""
 
 

@@ -14,6 +14,7 @@ import pytest
 from shipyard.base.clock import iso
 from shipyard.base.errors import LeaseHeld, StoreError, Unreachable
 from shipyard.cli.app import App
+from shipyard.cli.job import containers
 from shipyard.cli.main import run
 from shipyard.model import labels
 from shipyard.model.container import ContainerSpec
@@ -34,6 +35,7 @@ from shipyard.model.request import (
 )
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import JobRules, Revision, ServiceSpec, StackSpec
+from shipyard.planner.job_status import job_statuses
 from tests.unit.cli import cli_samples as samples
 from tests.unit.cli import cli_screen
 from tests.unit.cli.fake_operations import FakeOperations
@@ -439,10 +441,19 @@ def test_a_drain_waits_for_its_deadline_and_says_what_is_left(fleet: FakeOperati
     assert "shop/db.1" in said
 
 
-def job_of(fleet: FakeOperations) -> None:
-    """A job with one run that failed, whose container is on node1."""
-    box = Container(
-        "ab" * 32, labels.container_name("c1", "guestbook", "job", 4, 1), ContainerState.EXITED, exit_code=3
+def job_of(fleet: FakeOperations, *members: tuple[str, str]) -> None:
+    """A job with one run that failed, its containers on node1. `members`: names and roles; none: one of its own."""
+    name = labels.container_name("c1", "guestbook", "job", 4, 1)
+    said = ((labels.SERVICE, "job"), (labels.SLOT, "4"), (labels.STACK, "guestbook"))
+    boxes = tuple(
+        Container(
+            f"{index:064x}",
+            labels.member_name(name, member),
+            ContainerState.EXITED,
+            (*((labels.MEMBER, member), (labels.ROLE, role)), *said) if member else said,
+            exit_code=3,
+        )
+        for index, (member, role) in enumerate(members or (("", ""),))
     )
     task = JobTask(4, 0, "failed", "node1", started=samples.NOW - 60, reason="Failed", message="exit code 3")
     run_ = JobRun(4, "due-60", "schedule", "ab", 1, 1, samples.NOW - 60, state="failed", tasks=(task,))
@@ -450,7 +461,7 @@ def job_of(fleet: FakeOperations) -> None:
     service = ServiceSpec("job", ContainerSpec("nginx"), mode="replicated-job", job=JobRules(schedule="@yearly"))
     revision = Revision("guestbook", 2, StackSpec("guestbook", (service,)), "d", samples.NOW, "ann@bastion")
     memory = Memory(jobs=(Job("guestbook", "job", numbers=5, runs=(run_, late)),))
-    seen = ObservedNode("node1", Facts(runtime="podman"), containers=(box,))
+    seen = ObservedNode("node1", Facts(runtime="podman"), containers=boxes)
     stacks = (DesiredStack(revision),)
     fleet.situation = Situation("c1", samples.NOW, (Node("node1"),), stacks, (seen,), memory=memory)
     fleet.plan_ = Plan(memory=memory)
@@ -481,3 +492,18 @@ def test_job_logs_says_what_there_is_instead(shipyard: Shipyard, fleet: FakeOper
     job_of(fleet)
     assert "it has: 4" in shipyard("job", "logs", "guestbook/job", "9")[2]
     assert "there are: guestbook/job" in shipyard("job", "logs", "guestbook/web")[2]
+    assert "they have one container each" in shipyard("job", "logs", "guestbook/job", "-c", "seed")[2]
+
+
+def test_job_logs_of_a_run_of_several_containers(shipyard: Shipyard, fleet: FakeOperations) -> None:
+    job_of(fleet, ("holder", "holder"), ("seed", "init"))
+    task = json.loads(shipyard("job", "list", "-o", "json")[1])[0]["last_run"]["tasks"][0]
+    assert (task["exit_code"], task["container"]) == (None, None)
+    assert [(each["name"], each["kind"], each["exit_code"]) for each in task["members"]] == [("seed", "init", 3)]
+    code, _, said = shipyard("job", "logs", "guestbook/job")
+    assert code == 5
+    assert "run 4 of guestbook/job (failed) has no main container now" in said
+    assert "--container shows another one: seed" in said
+    assert "beside their main one they have: seed" in shipyard("job", "logs", "guestbook/job", "-c", "seeed")[2]
+    (found,) = containers(job_statuses(fleet.situation, fleet.plan_)[0], None, "seed")
+    assert (found.name, found.node, found.id) == ("job.4/seed", "node1", f"{1:064x}")
