@@ -358,7 +358,9 @@ class SimulatedFleet:
                 box = self._box(node, identity)
                 if any(there.network == attachment.network for there in box.networks):
                     raise RefusedError(f"already attached to {attachment.network}")
-                joined = ObservedAttachment(attachment.network, attachment.aliases, attachment.ipv4_address)
+                joined = ObservedAttachment(
+                    attachment.network, attachment.aliases, attachment.ipv4_address, None, attachment.ipv6_address
+                )
                 self._set(node, identity, networks=(*box.networks, joined))
             case DisconnectNetwork(identity, _, network):
                 if identity in node.boxes:  # one that is gone is on no network
@@ -407,7 +409,7 @@ class SimulatedFleet:
             health=Health.NONE if spec.healthcheck is None or self.healthy_at_once else Health.STARTING,
             age=None if clash else self._younger(node, spec),
             networks=tuple(
-                ObservedAttachment(each.network, each.aliases, each.ipv4_address or "10.0.0.2")
+                ObservedAttachment(each.network, each.aliases, each.ipv4_address or "10.0.0.2", None, each.ipv6_address)
                 for each in spec.networks
             ),
             anonymous=self._anonymous(node, spec),

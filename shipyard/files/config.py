@@ -13,7 +13,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, cast
 
@@ -361,7 +361,28 @@ def _ranges(found: Mapping[str, _Found]) -> Ranges:
     for name, port in numbers.items():
         if port > 65535:
             raise ConfigError(f"{found[f'network.{name}'].origin}: network.{name}: ports end at 65535, found {port}")
-    return Ranges(str(containers), str(services), block, **numbers)
+    return Ranges(str(containers), str(services), block, **numbers, containers6=_range6(found["network.containers6"]))
+
+
+def _range6(found: _Found) -> str:
+    """One of the site's own (ULA), or one that others route to it. Raises ConfigError."""
+    said = f"found {one_line(str(found.value))}"
+    try:
+        network = IPv6Network(str(found.value))
+    except ValueError as error:
+        message = f"{found.origin}: network.containers6: expected a range of IPv6, such as fd12:3456:789a::/48, {said}"
+        raise ConfigError(message) from error
+    if network.prefixlen > 96:
+        raise ConfigError(
+            f"{found.origin}: network.containers6: its addresses end with those of network.containers, "
+            f"so it is 96 bits long at most, {said}"
+        )
+    if not any(network.subnet_of(IPv6Network(each)) for each in ("fc00::/7", "2000::/3")):
+        raise ConfigError(
+            f"{found.origin}: network.containers6: expected addresses for one site (in fc00::/7) or public ones "
+            f"(in 2000::/3), {said}"
+        )
+    return str(network)
 
 
 def _table(values: Mapping[str, Any], table: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ KEYS: tuple[Key, ...] = (
     Key("timing.brake", "share", 0.55, "when this share of the nodes falls silent at once, nothing is moved"),
     Key("timing.move_share", "share", 0.05, "of the nodes (one at least): lost ones whose work moves in five minutes"),
     Key("network.containers", "text", "10.208.0.0/12", "addresses of containers on networks across nodes"),
+    Key("network.containers6", "text", "fd6e:3a94:51c2::/48", "the same of IPv6, where a network has enable_ipv6"),
     Key("network.services", "text", "10.224.0.0/16", "stable addresses of services on them"),
     Key("network.block", "count", 26, "length of the block that each network has on each node", least=8),
     Key("network.vxlan_port", "count", 4789, "UDP port of the nodes for networks across them", least=1),

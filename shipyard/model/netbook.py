@@ -9,7 +9,7 @@ class NetworkNode(Struct, frozen=True):
     """A node as the others' packets find it. `number`: of its tunnel address in the range's first part, from 1.
 
     `address`: its own, by which the others reach it; `device`: where that is. `mtu`: of that device. `public_key`:
-    WireGuard's. `table`: of nftables is there on it.
+    WireGuard's. `link`: its link-local address on `device`, "" where none is known.
     """
 
     node: str
@@ -18,6 +18,7 @@ class NetworkNode(Struct, frozen=True):
     device: str = ""
     mtu: int = 1500
     public_key: str = ""
+    link: str = ""
 
     @property
     def key(self) -> tuple[str]:
@@ -82,7 +83,8 @@ class Wired(Struct, frozen=True):
     `wanted`: digest of what it should have (rules left out), and `kernel` of how its listing looked then.
     `loaded`: digest of the rules' text, and `rules` of how their listing looked. `shape`: digest of all in the rules
     but the replicas. `ports`: of the node, that it answers on (`tcp/80`). `failures`: in a row, of changes here; the
-    next is made at `retry_at` (unix seconds); `message`: the node's words about the last.
+    next is made at `retry_at` (unix seconds); `message`: the node's words about the last. `six`: something of IPv6 was
+    made there, so that it is asked about that until it is gone.
     """
 
     node: str
@@ -95,6 +97,7 @@ class Wired(Struct, frozen=True):
     failures: int = 0
     retry_at: float = 0.0
     message: str = ""
+    six: bool = False
 
     @property
     def key(self) -> tuple[str]:

@@ -36,6 +36,7 @@ class ObservedAttachment(Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     ipv4_address: str | None = None
     mac_address: str | None = None
+    ipv6_address: str | None = None
 
 
 class Container(Struct, frozen=True):

@@ -33,6 +33,7 @@ class Ranges(Struct, frozen=True):
     """Addresses of the cluster's network. `containers`: cut into blocks of `block` bits for networks and nodes.
 
     `services`: service addresses. `vxlan_port`, `wireguard_port`: the UDP ports of the nodes that the drivers use.
+    `containers6`: of IPv6, 96 bits long at most; its addresses end with those of `containers` that they are beside.
     """
 
     containers: str = "10.208.0.0/12"
@@ -40,6 +41,7 @@ class Ranges(Struct, frozen=True):
     block: int = 26
     vxlan_port: int = 4789
     wireguard_port: int = 51820
+    containers6: str = "fd6e:3a94:51c2::/48"
 
 
 class DesiredStack(Struct, frozen=True):

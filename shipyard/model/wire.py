@@ -23,7 +23,20 @@ REFUSE_MARK = 0x00400000
 IPTABLES = "# iptables"
 """How rules begin that are for iptables-restore; the prefix of our chains comes after it. Others are for nft."""
 
-ItemKind = Literal["sysctl", "link", "address", "bridge", "forwarding", "neighbour", "route", "peer", "accept", "boot"]
+ItemKind = Literal[
+    "advertisement",
+    "sysctl",
+    "link",
+    "address",
+    "bridge",
+    "bridge6",
+    "forwarding",
+    "neighbour",
+    "route",
+    "peer",
+    "accept",
+    "boot",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +49,16 @@ class Item:
     | link | device | `vxlan id N local A dstport N address MAC mtu N`, `wireguard port N mtu N` |
     | address | `DEVICE A/LENGTH` | "" |
     | bridge | full name of a runtime's network | of its bridge: `address MAC ip A/LENGTH mtu N` |
+    | bridge6 | full name of a runtime's network | of its bridge: its address of IPv6, `A/LENGTH` |
     | forwarding | `DEVICE MAC` | the peer's address |
     | neighbour | `DEVICE A` | MAC |
     | route | `A/LENGTH` | `via A dev DEVICE onlink src A`, in this order, what does not apply left out |
     | peer | `DEVICE PUBLIC-KEY` | `endpoint A:N allowed A/L,A/L` (sorted) |
-    | accept | `forward` | the mark and its mask, `0x200000/0x200000` |
+    | accept | `forward`, of IPv6 `forward6` | the mark and its mask, `0x200000/0x200000` |
+    | advertisement | `routers` | `heard`: what routers of IPv6 say holds, although the node forwards |
     | boot | `up` | sha256 of what brings all of this back after a boot |
+
+    Addresses, neighbours, routes and what a peer is allowed are of IPv4 or of IPv6.
 
     No part of what is compared: `what`: for people, what it is (`route to node3's block of shop_default`); `device`:
     what a bridge is called, where the runtime lets itself be told.
@@ -68,7 +85,7 @@ class NetworkNames(Struct, frozen=True):
 
 
 def names_of(cluster: str) -> NetworkNames:
-    """`table`: of nftables, in the families ip and bridge. `prefix`: of the bridges whose name is ours to choose."""
+    """`table`: of nftables, in the families ip, bridge and ip6. `prefix`: of bridges whose name is ours to choose."""
     short = hashlib.sha256(cluster.encode()).hexdigest()[:6]
     return NetworkNames(f"shipyard_{short}", f"sy{short}v", f"sy{short}w", f"sy{short}b")
 
@@ -89,12 +106,14 @@ class WiringRequest(Struct, frozen=True):
 
     `ranges`: of addresses that are ours (`A/LENGTH`): routes of our protocol into them are ours. `sysctls`: names to
     tell the values of. `connected`: names of (main) containers whose established connections are to be counted.
+    `six`: the range of IPv6 that is ours, "" where nothing of IPv6 is asked.
     """
 
     expected: Expected = Expected()
     ranges: tuple[str, ...] = ()
     sysctls: tuple[str, ...] = ()
     connected: tuple[str, ...] = ()
+    six: str = ""
 
 
 class LocalAddress(Struct, frozen=True):
@@ -119,8 +138,12 @@ class ObservedWiring(Struct, frozen=True):
     `addresses`: the node's own, those of ours and of the runtimes' bridges left out. `routes`: IPv4 destinations that
     are not ours, but for default routes, with what `ip route` says of them. `listening`: `tcp/80`, sorted.
     `tools`: which of those that a cluster's network needs are there (`ip`, `bridge`, `nft`, `iptables`, `ebtables`,
-    `conntrack`, `wg`, `wireguard` for the kernel's, `wireguard-go`). `public_key`: WireGuard's, "" before it was made.
+    `conntrack`, `wg`, `wireguard` for the kernel's, `wireguard-go`, `ipv6` where the kernel has it on).
+    `public_key`: WireGuard's, "" before it was made.
     `privileged`: whether the user may change all this. `bridge_filter`: net.bridge.bridge-nf-call-iptables is on.
+
+    Only where it was asked for: `links`: the link-local address of each device of the node's own, as (device, address).
+    `routes6`: as `routes`, of IPv6.
     """
 
     kernel: str = ""
@@ -137,6 +160,8 @@ class ObservedWiring(Struct, frozen=True):
     public_key: str = ""
     privileged: bool = True
     bridge_filter: bool = False
+    links: Pairs = ()
+    routes6: Pairs = ()
 
 
 class HostsFile(Struct, frozen=True):

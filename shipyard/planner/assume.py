@@ -139,7 +139,9 @@ def after(node: ObservedNode, step: Step) -> ObservedNode:
             if box is None:
                 return node
             others = tuple(there for there in box.networks if there.network != attachment.network)
-            joined = ObservedAttachment(attachment.network, attachment.aliases, attachment.ipv4_address)
+            joined = ObservedAttachment(
+                attachment.network, attachment.aliases, attachment.ipv4_address, None, attachment.ipv6_address
+            )
             return _change(node, identity, networks=(*others, joined))
         case DisconnectNetwork(identity, _, network):
             box = next((box for box in node.containers if box.id == identity), None)
@@ -176,7 +178,9 @@ def _created(step: CreateContainer) -> Container:
         anonymous=step.keep,
         files=step.spec.files(),
         networks=tuple(
-            ObservedAttachment(attachment.network, attachment.aliases, attachment.ipv4_address)
+            ObservedAttachment(
+                attachment.network, attachment.aliases, attachment.ipv4_address, None, attachment.ipv6_address
+            )
             for attachment in step.spec.networks
         ),
     )

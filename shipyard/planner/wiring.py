@@ -10,7 +10,7 @@ from shipyard.model import labels
 from shipyard.model.canonical import SPEC_VERSION, digest, dumps
 from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.model.memory import Placement
-from shipyard.model.observed import Container, ObservedNetwork
+from shipyard.model.observed import Container, ObservedAttachment, ObservedNetwork
 from shipyard.model.plan import (
     Blocked,
     ConnectNetwork,
@@ -21,7 +21,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import NetworkSpec
-from shipyard.planner.network import addressing
+from shipyard.planner.network import addressing, dual, six
 from shipyard.planner.network.addressing import version_of
 from shipyard.planner.network.book import RangeExhaustedError
 from shipyard.planner.network.members import mtu_of, problem_of
@@ -126,11 +126,13 @@ class Wiring(Struct, frozen=True):
                 leased = world.net.leased(placement.key, wanted.network, node, placement.incarnation)
                 if leased is None or leased != there.ipv4_address:
                     return False
+                if addressing.dual(world, wanted.network) and there.ipv6_address != six.address_of(
+                    world.situation.ranges, leased
+                ):
+                    return False
             if made_from.get(wanted.network) != (made or world.made_on(wanted.network, node, _made_from)):
                 return False
-            if (wanted.aliases != there.aliases or wanted.ipv4_address) and _differs(
-                wanted, there.aliases, there.ipv4_address
-            ):
+            if (wanted.aliases != there.aliases or wanted.ipv4_address) and _differs(wanted, there):
                 return False
         return True
 
@@ -157,6 +159,8 @@ def in_order(world: World, stack: DesiredStack, spec: ContainerSpec, placement: 
 def _problem(world: World, network: NetworkSpec, there: ObservedNetwork | None, node: str) -> tuple[str, str] | None:
     if spans(network) and (found := problem_of(world, network, node)):
         return found
+    if spans(network) and network.enable_ipv6 and (found := dual.problem_of(world, network, world.seen[node])):
+        return found
     if network.external:
         missing = f"the external network {network.name} does not exist on {node}"
         return ("NetworkMissing", missing) if there is None else None
@@ -179,7 +183,7 @@ def _no_ipv6(world: World, network: NetworkSpec, node: str) -> tuple[str, str] |
     facts = world.seen[node].facts
     written = any(":" in (subnet or "") for subnet in (network.subnet, network.subnet6))
     known = version_of(facts.runtime_version)
-    if not network.enable_ipv6 or written or facts.runtime != "docker" or known == (0, 0):
+    if not network.enable_ipv6 or spans(network) or written or facts.runtime != "docker" or known == (0, 0):
         return None
     if known >= DOCKER_WITH_IPV6_POOLS:
         return None
@@ -276,7 +280,7 @@ def mend(
         needs = (fresh[wanted.network],) if wanted.network in fresh else ()
         if there is None or needs:
             _connect(world, node, box, wanted, target, "Disconnected", f"not on {wanted.network}", needs)
-        elif problem := _differs(wanted, there.aliases, there.ipv4_address):
+        elif problem := _differs(wanted, there):
             step = DisconnectNetwork(box.id, box.name, wanted.network)
             left = world.wave.add(node, Phase.RUN, target, "WrongWiring", problem, step)
             _connect(world, node, box, wanted, target, "WrongWiring", problem, (left,))
@@ -297,12 +301,13 @@ def _connect(
     world.wave.add(node, Phase.RUN, target, reason, why, ConnectNetwork(box.id, box.name, wanted), needs)
 
 
-def _differs(wanted: Attachment, aliases: tuple[str, ...], address: str | None) -> str:
-    lacking = sorted(set(wanted.aliases) - set(aliases))
+def _differs(wanted: Attachment, there: ObservedAttachment) -> str:
+    lacking = sorted(set(wanted.aliases) - set(there.aliases))
     if lacking:
         return f"on {wanted.network} without the alias {', '.join(lacking)}"
-    if wanted.ipv4_address and address and wanted.ipv4_address != address:
-        return f"on {wanted.network} as {address} instead of {wanted.ipv4_address}"
+    for address, found in ((wanted.ipv4_address, there.ipv4_address), (wanted.ipv6_address, there.ipv6_address)):
+        if address and found and address != found:
+            return f"on {wanted.network} as {found} instead of {address}"
     return ""
 
 

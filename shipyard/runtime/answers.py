@@ -179,16 +179,17 @@ def _attachments(value: Any, own: set[str]) -> tuple[ObservedAttachment, ...]:
     for item in listed(value):
         if item is None:
             continue
-        name, aliases, address, mac, wished = fields(item, 5)
+        name, aliases, address, mac, wished, address6 = fields(item, 6)
         if text(name) in _NO_NETWORK:
             continue
-        fixed = wished.get("IPv4Address") if isinstance(wished, dict) else None
+        fixed = wished if isinstance(wished, dict) else {}
         attached.append(
             ObservedAttachment(
                 text(name),
                 tuple(sorted({text(alias) for alias in listed(aliases)} - own)),
-                text(address or fixed or "") or None,
+                text(address or fixed.get("IPv4Address") or "") or None,
                 text(mac or "") or None,
+                text(address6 or fixed.get("IPv6Address") or "") or None,
             )
         )
     return tuple(sorted(attached, key=lambda each: each.network))

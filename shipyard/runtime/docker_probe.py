@@ -25,7 +25,8 @@ _CONTAINER = (
     "{{json .FinishedAt}},{{json $h}}],"
     '{{json (index $x "Config" "Labels")}},'
     '[{{range $k, $v := index $x "NetworkSettings" "Networks"}}[{{json $k}},{{json (index $v "Aliases")}},'
-    '{{json (index $v "IPAddress")}},{{json (index $v "MacAddress")}},{{json (index $v "IPAMConfig")}}],{{end}}null],'
+    '{{json (index $v "IPAddress")}},{{json (index $v "MacAddress")}},{{json (index $v "IPAMConfig")}},'
+    '{{json (index $v "GlobalIPv6Address")}}],{{end}}null],'
     '[{{range index $x "Mounts"}}{{if eq (len (print (index . "Name"))) 64}}'
     '[{{json (index . "Type")}},{{json (index . "Destination")}},{{json (index . "Name")}}],{{end}}'
     '{{if gt (len (split (print (index . "Source")) "/shipyard/")) 1}}'

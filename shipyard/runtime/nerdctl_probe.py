@@ -108,7 +108,14 @@ def _container(item: dict[str, Any], clock: float) -> Container:
             ],
             config.get("Labels"),
             [
-                [name, there.get("Aliases"), there.get("IPAddress"), there.get("MacAddress"), None]
+                [
+                    name,
+                    there.get("Aliases"),
+                    there.get("IPAddress"),
+                    there.get("MacAddress"),
+                    None,
+                    there.get("GlobalIPv6Address"),
+                ]
                 for name, there in ((name, strictjson.mapping(value)) for name, value in networks.items())
             ],
             [

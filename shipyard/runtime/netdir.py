@@ -32,11 +32,15 @@ FUNCTIONS = (
     + netiptables.FUNCTIONS
     + r"""
 sy_net_make() { (umask 077 && mkdir -p "$sy_dir/net"); }
-sy_net_list() { nft -s list table ip "$1" && { nft -s list table bridge "$1" 2>/dev/null || :; }; }
+sy_net_list() {
+  nft -s list table ip "$1" && { nft -s list table bridge "$1" 2>/dev/null || :; } &&
+    { nft -s list table ip6 "$1" 2>/dev/null || :; }
+}
 sy_net_load() {
   sy_net_make || return
   (umask 077 && base64 -d >"$sy_dir/net/rules.new") || return
   nft -f "$sy_dir/net/rules.new" || return
+  grep -q '^table ip6 ' "$sy_dir/net/rules.new" || nft delete table ip6 "$1" 2>/dev/null
   mv -f "$sy_dir/net/rules.new" "$sy_dir/net/rules.nft" &&
     (umask 077 && sy_net_list "$1" >"$sy_dir/net/list") &&
     printf '%s\n' "$2" | sy_keep "$sy_dir/net/loaded" || return
@@ -55,6 +59,7 @@ sy_net_load_ipt() {
 sy_net_unload() {
   nft delete table ip "$1" 2>/dev/null
   nft delete table bridge "$1" 2>/dev/null
+  nft delete table ip6 "$1" 2>/dev/null
   sy_ipt_unload "$1"
   rm -f "$sy_dir/net/rules.nft" "$sy_dir/net/rules.ipt" "$sy_dir/net/list" "$sy_dir/net/loaded"
 }
@@ -114,9 +119,13 @@ sleep @SECONDS@
 [ "$(cat "$sy_dir/net/confirmed" 2>/dev/null)" != "$2" ] || exit 0
 nft delete table ip @TABLE@ 2>/dev/null
 nft delete table bridge @TABLE@ 2>/dev/null
+nft delete table ip6 @TABLE@ 2>/dev/null
 sy_ipt_unload @TABLE@
 for sy_device in @DEVICES@; do ip link del dev "$sy_device" 2>/dev/null; done
-for sy_range in @RANGES@; do ip route flush root "$sy_range" proto 190 2>/dev/null; done
+for sy_range in @RANGES@; do
+  case $sy_range in *:*) sy_family=-6 ;; *) sy_family=-4 ;; esac
+  ip "$sy_family" route flush root "$sy_range" proto 190 2>/dev/null
+done
 rm -f "$sy_dir/net/rules.nft" "$sy_dir/net/rules.ipt" "$sy_dir/net/up" "$sy_dir/net/loaded" "$sy_dir/net/list"
 for sy_file in rules.nft rules.ipt up; do
   [ ! -e "$sy_dir/net/$sy_file.before" ] || mv -f "$sy_dir/net/$sy_file.before" "$sy_dir/net/$sy_file"

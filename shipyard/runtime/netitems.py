@@ -7,7 +7,7 @@ The same calls, in order, bring everything back when a node boots.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
 from shipyard.base import shell
 from shipyard.model.wire import ROUTE_PROTOCOL, Item
@@ -53,11 +53,24 @@ sy_net_bridge() {
   printf '1\n' >"/proc/sys/net/ipv4/conf/$1/route_localnet"
   if [ -z "$sy_made" ] && [ "$sy_mac" != "$2" ]; then
     # who is on it learns the gateway's new hardware address when the gateway asks for theirs
-    ip -4 neigh show dev "$1" | while read -r sy_there sy_skip; do
+    ip neigh show dev "$1" | while read -r sy_there sy_skip; do
       ip neigh change "$sy_there" dev "$1" nud probe 2>/dev/null
     done
   fi
   return 0
+}
+sy_net_address6() {
+  # a device that was made while IPv6 was off by default has it off
+  printf '0\n' >"/proc/sys/net/ipv6/conf/$1/disable_ipv6" && ip -6 address replace "$2" dev "$1" nodad
+}
+sy_net_heed() {
+  # a node that forwards no longer hears its routers, unless it is told to (2); who set 0 hears none anyway
+  ip -6 route show default proto ra | while read -r sy_rest; do
+    sy_device=${sy_rest##* dev }
+    sy_file=/proc/sys/net/ipv6/conf/${sy_device%% *}/accept_ra
+    read -r sy_value <"$sy_file" || continue
+    [ "$sy_value" != 1 ] || printf '2\n' >"$sy_file"
+  done
 }
 sy_net_bridge_of() {
   if command -v podman >/dev/null 2>&1; then
@@ -74,15 +87,15 @@ sy_net_forwarding() {
   bridge fdb add "$2" dev "$1" dst "$3"
 }
 sy_net_accept() {
-  command -v iptables >/dev/null 2>&1 || return 0
-  if iptables -w 10 -n -L DOCKER-USER >/dev/null 2>&1; then sy_chain=DOCKER-USER; else sy_chain=FORWARD; fi
-  iptables -w 10 -C "$sy_chain" -m mark --mark "$1" -j ACCEPT 2>/dev/null ||
-    iptables -w 10 -I "$sy_chain" -m mark --mark "$1" -j ACCEPT
+  command -v "$1" >/dev/null 2>&1 || return 0
+  if "$1" -w 10 -n -L DOCKER-USER >/dev/null 2>&1; then sy_chain=DOCKER-USER; else sy_chain=FORWARD; fi
+  "$1" -w 10 -C "$sy_chain" -m mark --mark "$2" -j ACCEPT 2>/dev/null ||
+    "$1" -w 10 -I "$sy_chain" -m mark --mark "$2" -j ACCEPT
 }
 sy_net_accept_no_more() {
-  command -v iptables >/dev/null 2>&1 || return 0
+  command -v "$1" >/dev/null 2>&1 || return 0
   for sy_chain in DOCKER-USER FORWARD; do
-    while iptables -w 10 -D "$sy_chain" -m mark --mark "$1" -j ACCEPT 2>/dev/null; do :; done
+    while "$1" -w 10 -D "$sy_chain" -m mark --mark "$2" -j ACCEPT 2>/dev/null; do :; done
   done
   return 0
 }
@@ -105,12 +118,18 @@ def ensure(item: Item) -> str:
             return _link(item)
         case "address":
             device, address = item.key.split()
+            if ":" in address:
+                return shell.join(("sy_net_address6", _device(device), str(IPv6Interface(address))))
             return shell.join(("ip", "address", "replace", str(IPv4Interface(address)), "dev", _device(device)))
         case "bridge":
             said = _said(item.value, "address", "ip", "mtu")
             mac, address = _matching(_MAC, said["address"]), str(IPv4Interface(said["ip"]))
             words = shell.join((mac, address, _number(said["mtu"])))
             return f'sy_net_bridge "$({bridge_of(item)})" {words}'
+        case "bridge6":
+            return f'sy_net_address6 "$({bridge_of(item)})" {shell.quote(str(IPv6Interface(item.value)))}'
+        case "advertisement":
+            return "sy_net_heed"
         case "forwarding":
             device, mac = item.key.split()
             return shell.join(
@@ -120,10 +139,11 @@ def ensure(item: Item) -> str:
             device, address = item.key.split()
             there = ("dev", _device(device), "nud", "permanent")
             mac = _matching(_MAC, item.value)
-            return shell.join(("ip", "neigh", "replace", str(IPv4Address(address)), "lladdr", mac, *there))
+            return shell.join(("ip", "neigh", "replace", str(ip_address(address)), "lladdr", mac, *there))
         case "route":
             way = _way(item.value)
-            return shell.join(("ip", "route", "replace", _range(item.key), *way, "proto", str(ROUTE_PROTOCOL)))
+            where = (_family(item.key), "route", "replace", _range(item.key))
+            return shell.join(("ip", *where, *way, "proto", str(ROUTE_PROTOCOL)))
         case "peer":
             device, key = item.key.split()
             said = _said(item.value, "endpoint", "allowed")
@@ -131,7 +151,7 @@ def ensure(item: Item) -> str:
             peer = ("peer", _matching(_KEY, key), "endpoint", _endpoint(said["endpoint"]), "allowed-ips", allowed)
             return shell.join(("wg", "set", _device(device), *peer))
         case "accept":
-            return shell.join(("sy_net_accept", _matching(_MARK, item.value)))
+            return shell.join(("sy_net_accept", _program(item), _matching(_MARK, item.value)))
         case _:
             raise ValueError(f"not an item that is made by itself: {item.kind}")
 
@@ -144,20 +164,20 @@ def drop(item: Item) -> str:
             words = ("ip", "link", "del", "dev", _device(item.key))
         case "address":
             device, address = item.key.split()
-            words = ("ip", "address", "del", str(IPv4Interface(address)), "dev", _device(device))
+            words = ("ip", "address", "del", str(ip_interface(address)), "dev", _device(device))
         case "forwarding":
             device, mac = item.key.split()
             words = ("bridge", "fdb", "del", _matching(_MAC, mac), "dev", _device(device))
         case "neighbour":
             device, address = item.key.split()
-            words = ("ip", "neigh", "del", str(IPv4Address(address)), "dev", _device(device))
+            words = ("ip", "neigh", "del", str(ip_address(address)), "dev", _device(device))
         case "route":
-            words = ("ip", "route", "del", _range(item.key), "proto", str(ROUTE_PROTOCOL))
+            words = ("ip", _family(item.key), "route", "del", _range(item.key), "proto", str(ROUTE_PROTOCOL))
         case "peer":
             device, key = item.key.split()
             words = ("wg", "set", _device(device), "peer", _matching(_KEY, key), "remove")
         case "accept":
-            words = ("sy_net_accept_no_more", _matching(_MARK, item.value))
+            words = ("sy_net_accept_no_more", _program(item), _matching(_MARK, item.value))
         case _:
             raise ValueError(f"not an item that is taken away: {item.kind}")
     return f"{shell.join(words)} 2>/dev/null || :"
@@ -187,7 +207,7 @@ def _way(value: str) -> list[str]:
     words, made = iter(value.split()), []
     for word in words:
         if word in ("via", "src"):
-            made += [word, str(IPv4Address(next(words)))]
+            made += [word, str(ip_address(next(words)))]
         elif word == "dev":
             made += [word, _device(next(words))]
         elif word == "onlink":
@@ -220,7 +240,15 @@ def _number(text: str) -> str:
 
 
 def _range(text: str) -> str:
-    return str(IPv4Network(text))
+    return str(ip_network(text))
+
+
+def _family(text: str) -> str:
+    return "-6" if ":" in text else "-4"
+
+
+def _program(item: Item) -> str:
+    return "ip6tables" if item.key == "forward6" else "iptables"
 
 
 def _endpoint(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Network, ip_network
 
 from shipyard.base import shell
 from shipyard.base.text import one_line
@@ -22,7 +22,7 @@ from shipyard.model.wire import (
     ObservedWiring,
     WiringRequest,
 )
-from shipyard.runtime import netiptables
+from shipyard.runtime import netiptables, netlisting6
 
 SECTION = "wiring"
 
@@ -43,6 +43,7 @@ open, or closed by it with something left to send. Where datagrams come in, it s
 
 _SCRIPT = (
     netiptables.LISTING
+    + netlisting6.SCRIPT
     + r"""
 sy_net_addresses=$(ip -o -4 address show 2>/dev/null)
 sy_net_routes=$(ip -4 route show table main 2>/dev/null)
@@ -86,6 +87,7 @@ sy_net_kernel() {
   elif sy_said=$(iptables -w 10 -S DOCKER-USER 2>/dev/null) || sy_said=$(iptables -w 10 -S FORWARD 2>/dev/null); then
     case $sy_said in *"--mark @MARK@ -j ACCEPT"*) printf 'accept there\n' ;; esac
   fi
+  [ -z '@SIX@' ] || sy_net_kernel6
   if [ -e "$sy_dir/net/up" ]; then
     { read -r sy_skip && read -r sy_skip sy_skip sy_value; } <"$sy_dir/net/up"
     [ "$(sha256sum <"$sy_dir/net/up")" = "$(cat "$sy_dir/net/up.sum" 2>/dev/null)" ] || sy_value=altered
@@ -101,7 +103,8 @@ sy_net_wiring() {
   [ "$sy_sum" = '@KERNEL@' ] || { printf 'details\n'; printf '%s\n' "$sy_text" | while IFS= read -r sy_rest; do
     printf ' %s\n' "$sy_rest"; done; }
   if command -v nft >/dev/null 2>&1; then
-    sy_text=$(nft -s list table ip @TABLE@ 2>/dev/null && { nft -s list table bridge @TABLE@ 2>/dev/null || :; })
+    sy_text=$(nft -s list table ip @TABLE@ 2>/dev/null && { nft -s list table bridge @TABLE@ 2>/dev/null || :; } &&
+      { [ -z '@SIX@' ] || nft -s list table ip6 @TABLE@ 2>/dev/null || :; })
   else
     sy_text=$(sy_ipt_list @TABLE@)
   fi
@@ -131,6 +134,9 @@ sy_net_wiring() {
     command -v "$sy_name" >/dev/null 2>&1 && printf 'tool %s\n' "$sy_name"
   done
   [ ! -d /sys/module/wireguard ] || printf 'tool wireguard\n'
+  sy_value=1
+  [ ! -e /proc/sys/net/ipv6/conf/all/disable_ipv6 ] || read -r sy_value </proc/sys/net/ipv6/conf/all/disable_ipv6
+  [ "$sy_value" != 0 ] || printf 'tool ipv6\n'
   [ "$sy_uid" != 0 ] || printf 'privileged\n'
   [ ! -s "$sy_dir/net/private" ] || printf 'key %s\n' "$(wg pubkey <"$sy_dir/net/private")"
   printf '%s\n' "$sy_net_addresses" | while read -r sy_skip sy_device sy_skip sy_address sy_skip; do
@@ -146,6 +152,7 @@ sy_net_wiring() {
       ?*) printf 'foreign %s %s\n' "$sy_to" "$sy_rest" ;;
     esac
   done
+  [ -z '@SIX@' ] || sy_net_own6
   awk 'FNR == 1 { split(FILENAME, part, "/"); kind = substr(part[4], 1, 3); next }
     (kind == "tcp" && $4 == "0A") || (kind == "udp" && $4 == "07") {
       n = split($2, at, ":"); if (!seen[kind at[n]]++) print "listen", kind, at[n] }' \
@@ -184,6 +191,7 @@ def script(request: WiringRequest, names: NetworkNames, runtime: str) -> str:
         ("MARK", f"{ACCEPT_MARK:#x}/{ACCEPT_MARK:#x}"),
         ("KERNEL", _sum(request.expected.kernel)),
         ("RULES", _sum(request.expected.rules)),
+        ("SIX", str(IPv6Network(request.six)) if request.six else ""),
         ("CONNECTED", shell.join(_word(name) for name in request.connected)),
         ("RUNTIME", _word(runtime)),
     ):
@@ -239,11 +247,13 @@ def parse(
         altered=None if altered is None else tuple(sorted(altered, reverse=True)),
         files=tuple(sorted((words[1], words[2]) for words in _of(said, "file", 3))),
         addresses=tuple(_addresses(_of(said, "own", 4))),
-        routes=tuple((to, " ".join(rest)) for to, rest in _foreign(said, {*bridges.values(), *names.devices})),
+        routes=tuple(_foreign(said, "foreign", {*bridges.values(), *names.devices})),
         listening=tuple(sorted({f"{kind}/{int(port, 16)}" for _, kind, port in _of(said, "listen", 3)})),
         tools=tuple(sorted(words[1] for words in _of(said, "tool", 2))),
         public_key=next((words[1] for words in _of(said, "key", 2)), ""),
         privileged=["privileged"] in said,
+        links=tuple(sorted((device, netlisting6.address_of(address)) for _, device, address in _of(said, "own6", 3))),
+        routes6=tuple(_foreign(said, "foreign6", {*bridges.values(), *names.devices})),
     )
     connections = tuple((name, int(count)) for _, name, count in _of(said, "connected", 3))
     return wiring, connections, tuple(name for _, name in _of(said, "datagrams", 2))
@@ -259,12 +269,12 @@ def _addresses(said: Iterable[list[str]]) -> Iterator[LocalAddress]:
         yield LocalAddress(str(IPv4Address(bare)), int(length or 32), device.partition("@")[0], int(mtu))
 
 
-def _foreign(said: Iterable[list[str]], ours: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+def _foreign(said: Iterable[list[str]], kind: str, ours: Collection[str]) -> Iterator[tuple[str, str]]:
     """Routes that are not ours, nor those of devices of ours, which the kernel makes with their addresses."""
     for words in said:
-        if words[0] == "foreign" and len(words) > 1 and not set(ours) & set(words):
+        if words[0] == kind and len(words) > 1 and not set(ours) & set(words):
             try:
-                yield str(IPv4Network(words[1])), words[2:]
+                yield str((IPv4Network if kind == "foreign" else IPv6Network)(words[1])), " ".join(words[2:])
             except (AddressValueError, ValueError):
                 continue  # `unreachable …`, `broadcast …`: no destination that could collide
 
@@ -274,11 +284,15 @@ def _items(
 ) -> Iterator[Item]:
     said = [line.split() for line in details if line]
     addresses: dict[str, list[str]] = {}
+    beside: dict[str, list[str]] = {}
     for words in said:
         if words[0] == "address" and len(words) == 3:
             addresses.setdefault(words[1], []).append(words[2] if "/" in words[2] else f"{words[2]}/32")
+        elif words[0] == "address6" and len(words) == 4:
+            beside.setdefault(words[1], []).append(f"{netlisting6.address_of(words[2])}/{int(words[3], 16)}")
     devices = {words[1]: words[2:] for words in said if words[0] == "device" and len(words) == 5}
     yield from _devices(said, devices, addresses, names)
+    yield from netlisting6.items(said, beside, request, names, bridges)
     for network, device in sorted(bridges.items()):
         if device in devices:
             mac, mtu, _ = devices[device]
@@ -291,8 +305,8 @@ def _items(
             case ["sysctl", name, value]:
                 yield Item("sysctl", name.replace("/", "."), value)
             case ["route", to, *rest]:
-                destination = IPv4Network(to)
-                if any(destination.subnet_of(each) for each in ranges):
+                destination = ip_network(to)
+                if isinstance(destination, IPv6Network) or any(destination.subnet_of(each) for each in ranges):
                     yield Item("route", str(destination), _way(rest))
             case ["forwarding", mac, "dst", address, *_] if mac != "00:00:00:00:00:00":
                 yield Item("forwarding", f"{names.vxlan} {mac}", address)

@@ -26,7 +26,7 @@ _CONTAINER = (
     "{{json .State.StartedAt}},{{json .State.FinishedAt}},{{json $h}}],"
     "{{json .Config.Labels}},"
     "[{{with .NetworkSettings}}{{range $k, $v := .Networks}}[{{json $k}},{{json $v.Aliases}},{{json $v.IPAddress}},"
-    "{{json $v.MacAddress}},{{json $v.IPAMConfig}}],{{end}}{{end}}null],"
+    "{{json $v.MacAddress}},{{json $v.IPAMConfig}},{{json $v.GlobalIPv6Address}}],{{end}}{{end}}null],"
     "[{{range .Mounts}}{{if eq (len .Name) 64}}[{{json .Type}},{{json .Destination}},{{json .Name}}],{{end}}"
     '{{if gt (len (split .Source "/shipyard/")) 1}}["bind","",{{json .Source}}],{{end}}{{end}}'
     "null]]"

@@ -35,13 +35,15 @@ _CLEAN: dict[str, str] = {
 _UNWIRE = """
         for table in $(nft list tables 2>/dev/null | grep -o 'ip shipyard_.*' | cut -c4-); do
             nft delete table ip "$table"; nft delete table bridge "$table" 2>/dev/null
+            nft delete table ip6 "$table" 2>/dev/null
         done
         for device in /sys/class/net/sy??????[vwb]* /sys/class/net/podman[1-9]*; do
             [ ! -e "$device" ] || ip link del dev "${device##*/}"
         done
-        ip route flush proto 190
+        ip route flush proto 190; ip -6 route flush proto 190
         for chain in DOCKER-USER FORWARD; do
             while iptables -D "$chain" -m mark --mark 0x200000/0x200000 -j ACCEPT 2>/dev/null; do :; done
+            while ip6tables -D "$chain" -m mark --mark 0x200000/0x200000 -j ACCEPT 2>/dev/null; do :; done
         done
 """
 """What a fleet that was taken apart properly would have taken with it."""

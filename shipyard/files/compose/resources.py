@@ -123,7 +123,7 @@ NETWORK = Table(
     Key("internal", "boolean", "No way out of it.", boolean, "`false`"),
     Key("attachable", "boolean", "Others may join it.", boolean, "`false`"),
     Key("enable_ipv4", "`true`", "IPv4 addresses.", _enable_ipv4, "`true`"),
-    Key("enable_ipv6", "boolean", "IPv6 addresses as well, on a network of each node's own.", boolean, "`false`"),
+    Key("enable_ipv6", "boolean", "IPv6 addresses as well.", boolean, "`false`"),
     Key("ipam", "mapping", "Addresses: `config` with `subnet`, `gateway`, `ip_range`.", IPAM.read),
 )
 OWN_OF_VOLUME = Table(
@@ -172,12 +172,7 @@ def network(value: Value, stack: str, key: str) -> NetworkSpec:
     if kept.get("driver") in ACROSS and ipam:
         raise value.error(
             f"has driver {kept['driver']}, whose addresses shipyard gives out, so ipam can't be said",
-            hint="network.containers in shipyard.toml is the range that they are from",
-        )
-    if kept.get("driver") in ACROSS and kept.get("enable_ipv6"):
-        raise value.child("enable_ipv6", value.data["enable_ipv6"]).error(
-            f"is not carried out with driver {kept['driver']}: networks across nodes have IPv4 addresses alone",
-            hint="driver: bridge gives each node a network of its own, with IPv6",
+            hint="network.containers and network.containers6 in shipyard.toml are the ranges that they are from",
         )
     return NetworkSpec(name, key, **kept, **ipam)
 

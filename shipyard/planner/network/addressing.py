@@ -11,6 +11,7 @@ from shipyard.model.observed import Container, Facts
 from shipyard.model.plan import Blocked
 from shipyard.model.spec import NetworkSpec
 from shipyard.model.wire import names_of
+from shipyard.planner.network import six
 from shipyard.planner.network.book import RangeExhaustedError, gateway_of, mac_of, parsed
 from shipyard.planner.network.hosts import hostname_of
 from shipyard.planner.network.mesh import bridge_name
@@ -25,12 +26,16 @@ def on_node(world: World, network: NetworkSpec, node: str) -> NetworkSpec:
     block = world.net.block(network.name, node)
     device = bridge_name(names_of(world.situation.cluster), network.name)
     made = replace(network, internal=False, subnet=block, gateway=gateway_of(block), device=device)
+    if network.enable_ipv6:
+        ranges = world.situation.ranges
+        beside = six.address_of(ranges, gateway_of(block))
+        made = replace(made, subnet6=six.block_of(ranges, block), gateway6=beside)
     written = dict(made.driver_opts)
-    let_in = [pair for pair in _let_in(world, network.driver or "", node) if pair[0] not in written]
+    let_in = [pair for pair in _let_in(world, network, node) if pair[0] not in written]
     return replace(made, driver_opts=(*made.driver_opts, *let_in)) if let_in else made
 
 
-def _let_in(world: World, driver: str, node: str) -> Pairs:
+def _let_in(world: World, network: NetworkSpec, node: str) -> Pairs:
     """Options without which docker 28 and later drops what other nodes send straight to a container, before any rule of
     ours sees it. Who may connect is for our own rules to say.
 
@@ -43,9 +48,10 @@ def _let_in(world: World, driver: str, node: str) -> Pairs:
         return ()
     names = names_of(world.situation.cluster)
     devices = {"vxlan": names.vxlan, "wireguard": names.wireguard}
-    if since >= (28, 2) and driver in devices:
-        return (("com.docker.network.bridge.trusted_host_interfaces", devices[driver]),)
-    return (("com.docker.network.bridge.gateway_mode_ipv4", "nat-unprotected"),)
+    if since >= (28, 2) and network.driver in devices:
+        return (("com.docker.network.bridge.trusted_host_interfaces", devices[network.driver]),)
+    families = ("ipv4", "ipv6") if network.enable_ipv6 else ("ipv4",)
+    return tuple((f"com.docker.network.bridge.gateway_mode_{family}", "nat-unprotected") for family in families)
 
 
 def version_of(text: str) -> tuple[int, int]:
@@ -74,7 +80,13 @@ def wanted(world: World, placement: Placement, attachment: Attachment) -> Attach
     # docker makes its own like that
     podman = placement.node in world.seen and world.seen[placement.node].facts.runtime == "podman"
     mac = attachment.mac_address or (mac_of(address) if podman else None)
-    return replace(attachment, ipv4_address=address, mac_address=mac)
+    beside = six.address_of(world.situation.ranges, address) if dual(world, attachment.network) else None
+    return replace(attachment, ipv4_address=address, ipv6_address=beside, mac_address=mac)
+
+
+def dual(world: World, network: str) -> bool:
+    """Whether a network spans nodes and has addresses of IPv6 as well."""
+    return network in world.spanning and world.spanning[network][1].enable_ipv6
 
 
 def _there(world: World, node: str, network: str) -> set[str]:

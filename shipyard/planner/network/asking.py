@@ -7,6 +7,7 @@ from collections.abc import Collection
 from shipyard.model.netbook import Wired
 from shipyard.model.situation import Situation
 from shipyard.model.wire import Expected, WiringRequest, names_of
+from shipyard.planner.network.mesh import FORWARDING6
 from shipyard.planner.network.spanning import resolved, spans
 
 
@@ -33,12 +34,17 @@ def requests(situation: Situation, *, details: Collection[str] = ()) -> dict[str
         *(f"net.ipv4.conf.{device}.route_localnet" for device in made.devices),
     )
     ranges = (situation.ranges.containers, situation.ranges.services)
+    dual = any(
+        network.enable_ipv6 for stack in situation.stacks for network in stack.revision.spec.networks if spans(network)
+    )
+    asked6 = {node: dual or (node in known and known[node].six) for node in wanted}
     return {
         node: WiringRequest(
             Expected() if node in details else _expected(known.get(node)),
             ranges,
-            sysctls,
+            (*sysctls, *((FORWARDING6,) if asked6[node] else ())),
             tuple(sorted(draining.get(node, ()))),
+            situation.ranges.containers6 if asked6[node] else "",
         )
         for node in sorted(wanted)
     }

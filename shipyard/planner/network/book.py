@@ -52,6 +52,11 @@ def mac_of(address: str) -> str:
     return "02:53:" + ":".join(f"{byte:02x}" for byte in IPv4Address(address).packed)
 
 
+def docker_mac_of(address: str) -> str:
+    """The one that docker gives to who has an address, up to docker 27."""
+    return "02:42:" + mac_of(address).partition("02:53:")[2]
+
+
 class NetBook(Struct):
     """One step's allocations. `blocks`: by network, then node. `leases`: by slot and network.
 

@@ -62,15 +62,13 @@ def _anew(situation: Situation, network: NetworkSpec, of: Users) -> str:
     """For one that was never made."""
     if not wanted_across(of):
         return OWN
-    return DEFAULT if of.asks or not unfit(situation, network.name) else OWN
+    return DEFAULT if of.asks or not unfit(situation, network) else OWN
 
 
 def configured(network: NetworkSpec) -> str:
     """What the file says that only a network of the runtime's own can have, "" for nothing."""
     if network.subnet is not None or network.subnet6 is not None or network.ip_range is not None:
         return "ipam"
-    if network.enable_ipv6:
-        return "enable_ipv6"
     return "driver_opts" if network.driver_opts else ""
 
 
@@ -112,15 +110,17 @@ def _asks(service: ServiceSpec) -> str:
     return ""
 
 
-def unfit(situation: Situation, network: str) -> str:
+def unfit(situation: Situation, network: NetworkSpec) -> str:
     """Why one of the nodes that the network's services may be on can't take part, "" where all can."""
     seen = situation.seen()
     for stack in situation.stacks:
         eligible = dict(stack.eligible)
         for service in () if stack.removing else stack.revision.spec.services:
-            if any(each.network == network for each in service.container.networks):
+            if any(each.network == network.name for each in service.container.networks):
                 for node in eligible.get(service.name, ()):
                     if node in seen and (why := incapable(seen[node])):
+                        return why
+                    if network.enable_ipv6 and node in seen and (why := incapable_of_six(seen[node])):
                         return why
     return ""
 
@@ -142,7 +142,7 @@ def apart(situation: Situation) -> Iterator[Notice]:
         meant = "`driver: bridge` says that this is meant"
         if key := configured(own[name]):
             why = f"its {key} is for the runtime's own networks; {meant}"
-        elif found := unfit(situation, name):
+        elif found := unfit(situation, own[name]):
             why = f"{found}; {meant}"
         else:
             change = "`driver: vxlan` makes it one across nodes, and its containers anew"
@@ -182,4 +182,16 @@ def incapable(seen: ObservedNode) -> str:
     if lacking := sorted(({"ip", "bridge"} | ({"nft"} if "iptables" not in tools else set())) - tools):
         packages = [package for package, tool in (("iproute2", "ip"), ("nftables", "nft")) if tool in lacking]
         return f"{name} lacks {', '.join(lacking)} (in the packages {', '.join(packages or ['iproute2'])})"
+    return ""
+
+
+def incapable_of_six(seen: ObservedNode) -> str:
+    """Why a node that can have networks that span nodes can't have such with IPv6 as well, or ""."""
+    if seen.wiring is None:
+        return ""
+    tools = set(seen.wiring.tools)
+    if "nft" not in tools:
+        return f"{seen.name} lacks nft (in the package nftables), without which nothing keeps networks apart in IPv6"
+    if "ipv6" not in tools:
+        return f"IPv6 is switched off on {seen.name} (net.ipv6.conf.all.disable_ipv6), which enable_ipv6 needs"
     return ""

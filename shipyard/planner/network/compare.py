@@ -21,6 +21,7 @@ class Difference(Struct, frozen=True):
 _KINDS = {
     "address": "address",
     "bridge": "bridge",
+    "bridge6": "IPv6 address of the bridge",
     "forwarding": "forwarding entry",
     "link": "device",
     "neighbour": "neighbour",
@@ -28,7 +29,7 @@ _KINDS = {
     "route": "route",
     "sysctl": "kernel setting",
 }
-_NEVER_DROPPED = ("sysctl", "bridge", "boot")
+_NEVER_DROPPED = ("sysctl", "bridge", "bridge6", "advertisement", "boot")
 """Settings of the node as a whole, bridges that go with their network, and what is written anew anyway."""
 
 

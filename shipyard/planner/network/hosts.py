@@ -15,7 +15,7 @@ from shipyard.model.netbook import Endpoint
 from shipyard.model.plan import Blocked, WriteHosts
 from shipyard.model.spec import ServiceSpec
 from shipyard.model.wire import HostsFile
-from shipyard.planner.network import endpoints
+from shipyard.planner.network import endpoints, six
 from shipyard.planner.world import World
 
 _HEAD = (
@@ -51,21 +51,28 @@ def directory(world: World, ready: Sequence[Endpoint]) -> Directory:
 def _of_service(
     world: World, stack: str, service: ServiceSpec, network: str, replicas: Sequence[Endpoint]
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    own = {each.slot: address for each in replicas for on, address in each.addresses if on == network}
+    dual = world.spanning[network][1].enable_ipv6
+    ranges = world.situation.ranges
+    own = {
+        each.slot: (address, six.address_of(ranges, address)) if dual else (address,)
+        for each in replicas
+        for on, address in each.addresses
+        if on == network
+    }
     if service.endpoint_mode == "vip":
         addresses: tuple[str, ...] = (world.net.service(stack, service.name, network),)
     else:
-        addresses = tuple(sorted(set(own.values())))
+        addresses = tuple(sorted({address for both in own.values() for address in both}))
     aliases = next(each.aliases for each in service.container.networks if each.network == network)
     for alias in dict.fromkeys((service.name, *aliases)):
         yield stack, alias, addresses
     yield stack, f"{service.name}.{stack}", addresses
-    for slot, address in sorted(own.items()):
+    for slot, both in sorted(own.items()):
         if service.stable_names:
             for called in (service.stable_name(slot), *full_names(service, slot)):
-                yield stack, called, (address,)
+                yield stack, called, both
         if service.peer_names:
-            yield stack, f"{slot}.{service.name}.{stack}", (address,)
+            yield stack, f"{slot}.{service.name}.{stack}", both
 
 
 def full_names(service: ServiceSpec, slot: int) -> tuple[str, ...]:
@@ -91,7 +98,8 @@ def clashes(found: Directory) -> Iterator[Blocked]:
 
 
 class Wanted(Struct, frozen=True):
-    """One file that should be on a node. `gateway`: the node's own address, as the container sees it."""
+    """One file that should be on a node. `gateway`: the node's own address, as the container sees it. `beside`: the
+    container's own address of IPv6, "" where it has none."""
 
     node: str
     container: str
@@ -100,6 +108,7 @@ class Wanted(Struct, frozen=True):
     hostname: str
     gateway: str
     full_names: tuple[str, ...] = ()
+    beside: str = ""
 
 
 def compose(wanted: Iterable[Wanted], found: Directory) -> WriteHosts:
@@ -138,6 +147,8 @@ def _own(each: Wanted) -> Iterator[str]:
         names.insert(0, f"{each.hostname}.{spec.domainname}")
     for _, address in each.addresses[:1]:
         yield f"{address}\t{' '.join(names)}"
+    if each.beside:
+        yield f"{each.beside}\t{' '.join(names)}"
     for host, address in spec.extra_hosts:
         yield f"{each.gateway if address == 'host-gateway' else address}\t{host}"
 

@@ -10,6 +10,7 @@ from shipyard.model.netbook import Endpoint
 from shipyard.model.plan import Blocked
 from shipyard.model.spec import AllowFrom, ServiceSpec
 from shipyard.planner.network import endpoints
+from shipyard.planner.network.book import docker_mac_of, mac_of
 from shipyard.planner.network.members import ingress_network
 from shipyard.planner.network.rules import Guard, NodePort
 from shipyard.planner.world import World
@@ -90,7 +91,21 @@ def guards(world: World) -> Iterator[Guard]:
         name = stack.revision.stack
         mine = _addresses(world, (name, service.name), networks)
         allowed = tuple((_clients(world, name, entry, networks), entry.ports) for entry in service.allow)
-        yield Guard(mine, allowed)
+        yield Guard(mine, allowed, _macs(world, service, mine))
+
+
+def _macs(world: World, service: ServiceSpec, addresses: Sequence[str]) -> tuple[str, ...]:
+    """Those that were written or seen, and those that follow from the addresses of what is about to be made."""
+    found = {mac for each in service.container.networks if (mac := each.mac_address)}
+    own = {mac for address in addresses for mac in (mac_of(address), docker_mac_of(address))}
+    seen = {
+        there.mac_address
+        for node in world.seen.values()
+        for box in node.containers
+        for there in box.networks
+        if there.mac_address and there.ipv4_address in addresses
+    }
+    return tuple(sorted(found | own | seen))
 
 
 def _clients(world: World, stack: str, entry: AllowFrom, networks: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -35,7 +35,8 @@ def learn(world: World) -> None:
         found = own_address(node, known, seen.wiring)
         if found is not None:
             key = seen.wiring.public_key or known.public_key
-            world.net.nodes[name] = NetworkNode(name, known.number, found.address, found.device, found.mtu, key)
+            link = dict(seen.wiring.links).get(found.device, "")
+            world.net.nodes[name] = NetworkNode(name, known.number, found.address, found.device, found.mtu, key, link)
 
 
 def _recall_blocks(world: World) -> None:
@@ -45,8 +46,9 @@ def _recall_blocks(world: World) -> None:
         known = world.net.blocks.get(network, {})
         for name in sorted(world.seen.keys() - known.keys()):
             there = world.stock(name).networks.get(network) if network in world.stock(name).ours else None
-            block = there.subnets[0] if there is not None and there.subnets else ""
-            if block and block not in taken and is_block(world.situation.ranges, block):
+            subnets = there.subnets if there is not None else ()
+            block = next((each for each in subnets if is_block(world.situation.ranges, each)), "")
+            if block and block not in taken:
                 world.net.blocks.setdefault(network, {})[name] = block
                 taken.add(block)
 
@@ -97,7 +99,7 @@ def member(book: NetBook, name: str) -> Member | None:
     known = book.nodes.get(name)
     if known is None or not known.address:
         return None
-    return Member(name, known.number, known.address, known.device, known.mtu, known.public_key)
+    return Member(name, known.number, known.address, known.device, known.mtu, known.public_key, known.link)
 
 
 def mtu_of(world: World, network: NetworkSpec) -> int:

@@ -12,16 +12,22 @@ from collections.abc import Iterator, Sequence
 from shipyard.base.record import Struct, field
 from shipyard.model.situation import Ranges
 from shipyard.model.wire import ACCEPT_MARK, Item, NetworkNames
+from shipyard.planner.network import six
 from shipyard.planner.network.book import NetBook, gateway_of, mac_of, parsed
 from shipyard.planner.network.drivers import DRIVERS, Driver, Member
 from shipyard.planner.network.drivers.driver import Setting
 
-_ORDER = ("sysctl", "link", "address", "bridge", "forwarding", "neighbour", "peer", "route", "accept", "boot")
+_ORDER = (
+    *("advertisement", "sysctl", "link", "address", "bridge", "bridge6"),
+    *("forwarding", "neighbour", "peer", "route", "accept", "boot"),
+)
+
+FORWARDING6 = "net.ipv6.conf.all.forwarding"
 
 
 class Mesh(Struct):
     """All nodes' parts. `members`: nodes that can be reached, by name. `taking_part`: nodes of each network, sorted;
-    `drivers`: of each network."""
+    `drivers`: of each network. `dual`: networks that have IPv6 as well."""
 
     ranges: Ranges
     names: NetworkNames
@@ -29,6 +35,7 @@ class Mesh(Struct):
     members: dict[str, Member]
     taking_part: dict[str, tuple[str, ...]]
     drivers: dict[str, str]
+    dual: frozenset[str] = frozenset()
     _tables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -52,7 +59,7 @@ class Mesh(Struct):
     def _table(self, network: str) -> str:
         if network not in self._tables:
             blocks = self.blocks.get(network, {})
-            rows = [f"{network} {self.drivers[network]}"]
+            rows = [f"{network} {self.drivers[network]}{' 6' if network in self.dual else ''}"]
             rows += [f"{self.members.get(name)} {blocks.get(name, '')}" for name in self.taking_part[network]]
             self._tables[network] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
         return self._tables[network]
@@ -74,13 +81,35 @@ class Mesh(Struct):
         for driver in self.drivers_of(node):
             yield from self._of_driver(node, me, driver)
         yield from self._service_route(node, me)
+        if self.dual_on(node):
+            yield from self._beside(node, me)
         for network in bridges:
             block = self.blocks[network][node]
             gateway = gateway_of(block)
             length = parsed(block).prefixlen
             mtu = me.mtu - DRIVERS[self.drivers[network]].overhead
             value = f"address {mac_of(gateway)} ip {gateway}/{length} mtu {mtu}"
-            yield Item("bridge", network, value, f"bridge of {network}", bridge_name(self.names, network))
+            called = bridge_name(self.names, network)
+            yield Item("bridge", network, value, f"bridge of {network}", called)
+            if network in self.dual:
+                value = f"{six.address_of(self.ranges, gateway)}/{six.BITS_BEFORE + length}"
+                yield Item("bridge6", network, value, f"IPv6 address of the bridge of {network}", called)
+
+    def dual_on(self, node: str) -> tuple[str, ...]:
+        """Networks with IPv6 that a node takes part in."""
+        return tuple(network for network in self.networks_of(node) if network in self.dual)
+
+    def _beside(self, node: str, me: Member) -> Iterator[Item]:
+        """What IPv6 needs of the node as a whole, and of its devices."""
+        yield Item("advertisement", "routers", "heard", "what routers of IPv6 say")
+        yield Item("sysctl", FORWARDING6, "1", f"setting {FORWARDING6}")
+        mark = f"{ACCEPT_MARK:#x}/{ACCEPT_MARK:#x}"
+        yield Item("accept", "forward6", mark, "rule that lets pass what ours let pass of IPv6")
+        for name in sorted({self.drivers[network] for network in self.dual_on(node)}):
+            device = DRIVERS[name].device(me, self.setting)
+            if device in self.names.devices:
+                own = six.tunnel_beside(self.ranges, me.number, device == self.names.wireguard)
+                yield Item("address", f"{device} {own}/128", "", f"this node's IPv6 address on {device}")
 
     def _of_driver(self, node: str, me: Member, driver: Driver) -> Iterator[Item]:
         yield from driver.own(me, self.setting)
@@ -94,7 +123,10 @@ class Mesh(Struct):
             for peer in self.taking_part[network]:
                 if peer != node:
                     block = self.blocks.get(network, {}).get(peer)
-                    there.setdefault(peer, []).extend([(network, block)] if block is not None else [])
+                    found = there.setdefault(peer, [])
+                    if block is not None:
+                        found.append((network, block))
+                        found += [(network, six.block_of(self.ranges, block))] if network in self.dual else []
         for peer, blocks in sorted(there.items()):
             if peer in self.members:
                 yield from driver.peer(me, self.members[peer], blocks, self.setting)
@@ -109,7 +141,7 @@ class Mesh(Struct):
 
 def _order(item: Item) -> tuple[int, str]:
     """A setting of a device comes after the device."""
-    of_device = item.kind == "sysctl" and ".conf." in item.key
+    of_device = item.kind == "sysctl" and ".conf." in item.key and item.key != FORWARDING6
     return _ORDER.index("bridge" if of_device else item.kind), item.key
 
 
@@ -124,6 +156,7 @@ def mesh(
     taking_part: dict[str, set[str]],
     drivers: dict[str, str],
     members: dict[str, Member],
+    dual: frozenset[str] = frozenset(),
 ) -> Mesh:
     """The mesh of the networks' present blocks."""
     return Mesh(
@@ -133,6 +166,7 @@ def mesh(
         members=members,
         taking_part={network: tuple(sorted(nodes)) for network, nodes in taking_part.items()},
         drivers=drivers,
+        dual=dual,
     )
 
 

@@ -49,10 +49,14 @@ class NodePort(Struct, frozen=True):
 
 
 class Guard(Struct, frozen=True):
-    """Who may connect to a service. `replicas`: its addresses. `allowed`: (addresses, ports), each () for all."""
+    """Who may connect to a service. `replicas`: its addresses. `allowed`: (addresses, ports), each () for all.
+
+    `macs`: hardware addresses that its containers may have.
+    """
 
     replicas: tuple[str, ...]
     allowed: tuple[tuple[tuple[str, ...] | None, tuple[tuple[str, int], ...]], ...]
+    macs: tuple[str, ...] = ()
 
 
 class Network(Struct, frozen=True):
@@ -64,7 +68,10 @@ class Network(Struct, frozen=True):
 
 
 class Common(Struct, frozen=True):
-    """What a node's rules have in common with those of others. `peers`: addresses that nodes answer from (routed)."""
+    """What a node's rules have in common with those of others. `peers`: addresses that nodes answer from (routed).
+
+    `six`: text for the nodes that are on networks with IPv6.
+    """
 
     table: str
     containers: str
@@ -74,14 +81,19 @@ class Common(Struct, frozen=True):
     backends: tuple[Backends, ...]
     guards: tuple[Guard, ...] = ()
     peers: tuple[str, ...] = ()
+    six: str = ""
 
 
 class Own(Struct, frozen=True):
-    """What is this node's alone. `bridges`: blocks of its own; `devices`: by which packets go to other nodes."""
+    """What is this node's alone. `bridges`: blocks of its own; `devices`: by which packets go to other nodes.
+
+    `six`: it is on a network with IPv6.
+    """
 
     ports: tuple[NodePort, ...]
     blocks: tuple[str, ...]
     devices: tuple[str, ...]
+    six: bool = False
 
 
 def text(common: Mapping[str, str], own: Own) -> str:
@@ -96,6 +108,7 @@ def text(common: Mapping[str, str], own: Own) -> str:
         + common["filter"]
         + "}\n"
         + common["bridge"]
+        + (common["six"] if own.six else "")
     )
 
 
@@ -103,7 +116,8 @@ def shape(common: Mapping[str, str], own: Own) -> str:
     """Digest of all but the replicas: while it stays, a change of the rules can lock nobody out."""
     ports = [replace(port, replicas=()) for port in own.ports]
     said = (common["head"], common["addresses"], common["filter"], common["bridge"], repr(ports), repr(own.blocks))
-    return hashlib.sha256("\n".join((*said, repr(own.devices))).encode()).hexdigest()
+    beside = (common["six"],) if own.six else ()
+    return hashlib.sha256("\n".join((*said, repr(own.devices), *beside)).encode()).hexdigest()
 
 
 def shared(common: Common) -> dict[str, str]:
@@ -120,6 +134,7 @@ def shared(common: Common) -> dict[str, str]:
         "translate": "".join(_translate(common)),
         "filter": "".join(_filter(common)),
         "bridge": "".join(_bridge(common)),
+        "six": common.six,
     }
 
 
@@ -307,5 +322,9 @@ def _bridge(common: Common) -> Iterator[str]:
         # few kernels know connections here: what begins one is a SYN, or goes to no port for answers
         "    tcp flags & (syn | ack) == syn jump sy_guard\n"
         "    udp dport < 32768 jump sy_guard\n"
-        "  }\n}\n"
     )
+    # podman's containers have an address of IPv6 for their link that nobody gave them: none of it is theirs to serve by
+    if macs := sorted({mac for guard in common.guards for mac in guard.macs}):
+        there = f"ip6 daddr fe80::/10 ether daddr {_set(macs)}"
+        yield f"    {there} tcp flags & (syn | ack) == syn drop\n    {there} udp dport < 32768 drop\n"
+    yield "  }\n}\n"

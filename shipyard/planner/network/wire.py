@@ -33,11 +33,11 @@ from shipyard.model.plan import (
 )
 from shipyard.model.wire import Item, ObservedWiring, names_of
 from shipyard.planner import groups
-from shipyard.planner.network import endpoints, hosts, ingress, members, rules
+from shipyard.planner.network import dual, endpoints, hosts, ingress, members, rules
 from shipyard.planner.network.book import gateway_of, tunnels
 from shipyard.planner.network.compare import Difference, differences
 from shipyard.planner.network.draining import Drain
-from shipyard.planner.network.mesh import Mesh, mesh
+from shipyard.planner.network.mesh import FORWARDING6, Mesh, mesh
 from shipyard.planner.network.tables import Rules
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World, slot_of
@@ -67,9 +67,10 @@ def wire(world: World) -> None:
         if wiring is None or not (node in state.members or node in world.net.wired):
             continue
         if world.wave.may_act(node):
-            own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node))
+            six = bool(state.dual_on(node))
+            own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node), six)
             dropped &= _Node(world, state, node, wiring).plan(common, own, gone)
-            _hosts(world, node, wiring, found)
+            _hosts(world, state, node, wiring, found)
             _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
     world.net.endpoints = ready
@@ -100,13 +101,15 @@ class _Node:
         wanted = self.state.digest(node, bridges)
         items = self.state.items(node, bridges) if wiring.items is not None else ()
         changes = list(differences(items, wiring.items or ())) if wiring.items is not None else []
+        self.known = dual.known_of(self.known, own.six, wiring.items)
         if (changes or loads) and self.known.retry_at > world.now and not world.situation.foresight:
             world.wave.waiting.append(Waiting(node, "BackOff", self.known.message, self.known.retry_at))
             return False
         if changes or (loads and (form != self.known.shape or wiring.altered or not wiring.loaded)):
             made = names_of(world.situation.cluster)
-            ranges = (world.situation.ranges.containers, world.situation.ranges.services)
-            arm = ArmRevert(made.table, made.devices, ranges)
+            ours = world.situation.ranges
+            six = (ours.containers6,) if self.known.six else ()
+            arm = ArmRevert(made.table, made.devices, (ours.containers, ours.services, *six))
             reason, detail = "Safeguard", f"{node} undoes what follows by itself, unless a fresh connection confirms it"
             if wiring.reverted:
                 reason, detail = "Undone", f"{node} undid the last change of its network by itself: {wiring.reverted}"
@@ -127,7 +130,7 @@ class _Node:
             )
             if not changes and self.known.failures:
                 self.known = replace(self.known, failures=0, retry_at=0.0, message="")
-        left = any(item.kind not in ("boot", "sysctl") for item in wiring.items or ())
+        left = any(item.kind not in ("advertisement", "boot", "sysctl") for item in wiring.items or ())
         if takes_part or wiring.loaded or left or wiring.items is None:
             world.net.wired[node] = self.known
         else:
@@ -143,6 +146,9 @@ class _Node:
         for change in changes:
             phase = Phase.TIDY if isinstance(change.step, DropItem) else Phase.WIRE
             needs = (*self.needs, *_made_with(world, node, change.step.item))
+            if change.step.item.kind == "advertisement":
+                # before the runtime makes the node forward, which it does with the first network that has IPv6
+                phase, needs = Phase.FETCH, ()
             draft = world.wave.add(node, phase, TARGET, change.reason, f"{change.detail} on {node}", change.step, needs)
             draft.routine = not self.known.wanted
         boot = LeaveBoot(tuple(item for item in items if not self._docker_will(item)))
@@ -159,7 +165,7 @@ class _Node:
         Were it on before, the containers of all of docker's networks could be reached from the node's neighbours.
         """
         docker = self.world.seen[self.node].facts.runtime == "docker"
-        return docker and (item.kind, item.key) == ("sysctl", "net.ipv4.ip_forward")
+        return docker and item.kind == "sysctl" and item.key in ("net.ipv4.ip_forward", FORWARDING6)
 
     def _load(self, text: str, form: str, gone: tuple[str, ...]) -> None:
         if not text:
@@ -212,7 +218,7 @@ def _keep_bridges(world: World, state: Mesh, node: str) -> None:
     if not emptied:
         return
     for item in state.items(node, _bridges(world, state, node)):
-        if item.kind == "bridge" and item.key in emptied:
+        if item.kind in ("bridge", "bridge6") and item.key in emptied:
             detail = f"{item.key} is empty for a moment on {node}"
             draft = _routine(world.wave.add(node, Phase.WIRE, TARGET, "Emptied", detail, EnsureItem(item)))
             for draft_of in made:
@@ -221,7 +227,7 @@ def _keep_bridges(world: World, state: Mesh, node: str) -> None:
 
 def _made_with(world: World, node: str, item: Item) -> tuple[Draft, ...]:
     """A bridge is put right once its network is made."""
-    draft = world.wave.once.get((node, CreateNetwork, item.key)) if item.kind == "bridge" else None
+    draft = world.wave.once.get((node, CreateNetwork, item.key)) if item.kind in ("bridge", "bridge6") else None
     return () if draft is None else (draft,)
 
 
@@ -235,7 +241,7 @@ def _mesh(world: World) -> Mesh:
         if seen is not None and seen.wiring is not None and (why := members.collision(world.situation.ranges, seen)):
             world.wave.blocked.append(Blocked(name, *why))
             del known[name]
-    return mesh(world.net, names_of(world.situation.cluster), taking_part, drivers, known)
+    return mesh(world.net, names_of(world.situation.cluster), taking_part, drivers, known, dual.networks(world))
 
 
 def _bridges(world: World, state: Mesh, node: str) -> tuple[str, ...]:
@@ -318,15 +324,18 @@ def _common(world: World, ready: Sequence[Endpoint], state: Mesh) -> rules.Commo
     peers = {
         state.members[node].address for name in routed for node in state.taking_part[name] if node in state.members
     }
+    guards = tuple(ingress.guards(world))
+    table = names_of(world.situation.cluster).table
     return rules.Common(
-        table=names_of(world.situation.cluster).table,
+        table=table,
         containers=ranges.containers,
         services=ranges.services,
         tunnels=str(tunnels(ranges)),
         networks=networks,
         backends=tuple(_backends(world, by_service)),
-        guards=tuple(ingress.guards(world)),
+        guards=guards,
         peers=tuple(sorted(peers)),
+        six=dual.rules_of(world, table, networks, guards),
     )
 
 
@@ -347,9 +356,9 @@ def _backends(world: World, by_service: dict[tuple[str, str], list[Endpoint]]) -
             yield rules.Backends(address, tuple(sorted(replicas)), service.session_affinity, ports)
 
 
-def _hosts(world: World, node: str, wiring: ObservedWiring, found: hosts.Directory) -> None:
+def _hosts(world: World, state: Mesh, node: str, wiring: ObservedWiring, found: hosts.Directory) -> None:
     """Files that are not as they should be, in one step."""
-    wanted = list(_wanted_hosts(world, node))
+    wanted = [replace(each, beside=dual.beside(world, state, each.addresses)) for each in _wanted_hosts(world, node)]
     whole = hosts.compose(wanted, found)
     there = dict(wiring.files)
     changed = [file for file in whole.files if there.get(file.container) != whole.digest(file)]

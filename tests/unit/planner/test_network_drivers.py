@@ -163,7 +163,6 @@ def test_to_ask_for_what_a_node_can_not_have_is_an_error_and_not_left_out(fleet:
     [
         ({"subnet": "192.168.7.0/24"}, "ipam"),
         ({"driver_opts": (("a", "b"),)}, "driver_opts"),
-        ({"enable_ipv6": True}, "enable_ipv6"),
     ],
 )
 def test_what_only_the_runtimes_own_networks_carry_out_keeps_it_so(

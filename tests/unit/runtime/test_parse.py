@@ -105,15 +105,22 @@ def test_an_exit_code_only_where_something_ended() -> None:
 
 
 def test_the_runtimes_own_aliases_are_left_out() -> None:
-    networks = [["n", [ID[:12], "web", "www", ID], "10.0.0.2", "02:00:00:00:00:01", None], None]
+    networks = [["n", [ID[:12], "web", "www", ID], "10.0.0.2", "02:00:00:00:00:01", None, ""], None]
     (attached,) = read(line(networks=networks), "ended 0").containers[0].networks
     assert attached.aliases == ("www",)
 
 
 def test_a_stopped_container_shows_the_address_it_will_have() -> None:
-    networks = [["n", None, "", "", {"IPv4Address": "10.0.0.9"}], ["host", None, "", "", None], None]
+    wished = {"IPv4Address": "10.0.0.9", "IPv6Address": "fd00::9"}
+    networks = [["n", None, "", "", wished, ""], ["host", None, "", "", None, None], None]
     (attached,) = read(line(status="exited", networks=networks), "ended 0").containers[0].networks
-    assert attached.ipv4_address == "10.0.0.9"
+    assert (attached.ipv4_address, attached.ipv6_address) == ("10.0.0.9", "fd00::9")
+
+
+def test_an_address_of_each_family_is_told() -> None:
+    networks = [["n", [], "10.0.0.2", "", None, "fd00::2"], None]
+    (attached,) = read(line(networks=networks), "ended 0").containers[0].networks
+    assert (attached.ipv4_address, attached.ipv6_address) == ("10.0.0.2", "fd00::2")
 
 
 def test_volumes_that_nobody_named() -> None:
@@ -272,7 +279,7 @@ def test_nonsense_about_networks_and_volumes(bad: bytes) -> None:
 
 def test_of_containers_that_share_a_namespace_only_its_owner_is_on_networks() -> None:
     """As docker says it; podman shows the owner's networks for each of them."""
-    on = [["n", [], "10.0.0.2", "", None], None]
+    on = [["n", [], "10.0.0.2", "", None, ""], None]
     told = read(
         line(id="1" * 64, name="s-web-1-abcdef", networks=on),
         line(id="2" * 64, name="s-web-1-abcdef.holder", networks=on, labels={"shipyard.role": "holder"}),

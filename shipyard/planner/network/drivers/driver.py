@@ -11,7 +11,10 @@ from shipyard.model.wire import Item, NetworkNames
 
 
 class Member(Struct, frozen=True):
-    """A node as a driver sees it. `address`: its own, on `device` with this MTU. `number`: of its tunnel address."""
+    """A node as a driver sees it. `address`: its own, on `device` with this MTU, where `link` is its link-local one.
+
+    `number`: of its tunnel address.
+    """
 
     node: str
     number: int
@@ -19,6 +22,7 @@ class Member(Struct, frozen=True):
     device: str
     mtu: int
     public_key: str = ""
+    link: str = ""
 
 
 class Setting(Struct, frozen=True):
@@ -50,5 +54,5 @@ class Driver(Protocol):
         ...
 
     def peer(self, me: Member, peer: Member, blocks: Iterable[tuple[str, str]], setting: Setting) -> Iterator[Item]:
-        """What leads to one other node, and to its `blocks`: (network, `A/LENGTH`)."""
+        """What leads to one other node, and to its `blocks` of IPv4 and of IPv6: (network, `A/LENGTH`)."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from shipyard.model.wire import Item
 from shipyard.planner.network.drivers.driver import Member, Setting
+from shipyard.planner.network.six import is_six
 
 
 class Routed:
@@ -25,8 +26,12 @@ class Routed:
 
     def peer(self, me: Member, peer: Member, blocks: Iterable[tuple[str, str]], setting: Setting) -> Iterator[Item]:
         for network, block in blocks:
-            what = f"route to {peer.node}'s block of {network}"
-            yield Item("route", block, f"via {peer.address} dev {me.device}", what)
+            if not is_six(block):
+                what = f"route to {peer.node}'s block of {network}"
+                yield Item("route", block, f"via {peer.address} dev {me.device}", what)
+            elif peer.link:
+                what = f"route to {peer.node}'s IPv6 block of {network}"
+                yield Item("route", block, f"via {peer.link} dev {me.device}", what)
 
 
 ROUTED = Routed()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from shipyard.model.wire import Item
 from shipyard.planner.network.book import mac_of, tunnel_of
 from shipyard.planner.network.drivers.driver import Member, Setting
+from shipyard.planner.network.six import is_six, tunnel_beside
 
 
 class Vxlan:
@@ -45,9 +46,14 @@ class Vxlan:
         yield Item("forwarding", f"{device} {mac}", peer.address, f"forwarding entry for {peer.node}")
         yield Item("neighbour", f"{device} {tunnel}", mac, f"neighbour entry for {peer.node}")
         yield Item("route", f"{tunnel}/32", f"dev {device}", f"route to {peer.node}")
+        beside = tunnel_beside(setting.ranges, peer.number)
         for network, block in blocks:
-            what = f"route to {peer.node}'s block of {network}"
-            yield Item("route", block, f"via {tunnel} dev {device} onlink", what)
+            family, there = ("IPv6 ", beside) if is_six(block) else ("", tunnel)
+            what = f"route to {peer.node}'s {family}block of {network}"
+            yield Item("route", block, f"via {there} dev {device} onlink", what)
+            if is_six(block):
+                yield Item("neighbour", f"{device} {beside}", mac, f"IPv6 neighbour entry for {peer.node}")
+                yield Item("route", f"{beside}/128", f"dev {device}", f"IPv6 route to {peer.node}")
 
 
 VXLAN = Vxlan()

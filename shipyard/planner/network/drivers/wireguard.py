@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from shipyard.model.wire import Item
 from shipyard.planner.network.book import tunnel_of
 from shipyard.planner.network.drivers.driver import Member, Setting
+from shipyard.planner.network.six import is_six, tunnel_beside
 
 
 class Wireguard:
@@ -32,12 +33,17 @@ class Wireguard:
             return  # it has not made its key yet; the next pass knows it
         device, tunnel = self.device(me, setting), self.source(peer, setting)
         known = list(blocks)
-        allowed = ",".join(sorted([f"{tunnel}/32", *(block for _, block in known)]))
+        beside = f"{tunnel_beside(setting.ranges, peer.number, second=True)}/128"
+        own = [f"{tunnel}/32", *([beside] if any(is_six(block) for _, block in known) else [])]
+        allowed = ",".join(sorted([*own, *(block for _, block in known)]))
         value = f"endpoint {peer.address}:{setting.ranges.wireguard_port} allowed {allowed}"
         yield Item("peer", f"{device} {peer.public_key}", value, f"{peer.node} as a peer")
         yield Item("route", f"{tunnel}/32", f"dev {device}", f"route to {peer.node}")
         for network, block in known:
-            yield Item("route", block, f"dev {device}", f"route to {peer.node}'s block of {network}")
+            family = "IPv6 " if is_six(block) else ""
+            yield Item("route", block, f"dev {device}", f"route to {peer.node}'s {family}block of {network}")
+        if beside in own:
+            yield Item("route", beside, f"dev {device}", f"IPv6 route to {peer.node}")
 
 
 WIREGUARD = Wireguard()
