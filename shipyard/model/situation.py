@@ -61,6 +61,15 @@ class DesiredStack(Struct, frozen=True):
         return next((nodes for name, nodes in self.eligible if name == service), ())
 
 
+class Lacking(Struct, frozen=True):
+    """A host that joined, and a service that has values for each host, but none for this one. `why`: and what to do."""
+
+    stack: str
+    service: str
+    node: str
+    why: str
+
+
 class Situation(Struct, frozen=True):
     """`nodes`, `stacks`, `observed`: sorted by name. `limit`: nodes that may be acted on; None for all.
 
@@ -70,6 +79,7 @@ class Situation(Struct, frozen=True):
     `accept_empty`: full names of volumes that may begin anew (`--accept-empty`).
     `remove_volumes`: full names of volumes to remove (`rm --volumes`).
     `probed`: what the probes that were due came to. `ranges`: of the cluster's network.
+    `lacking`: hosts that services can't go to for want of values.
     `asked`: when the nodes were asked; what they say is of that time, or of one between that and `now`.
     """
 
@@ -88,6 +98,7 @@ class Situation(Struct, frozen=True):
     probed: tuple[Tried, ...] = ()
     ranges: Ranges = Ranges()
     asked: float = 0.0
+    lacking: tuple[Lacking, ...] = ()
 
     def seen(self) -> dict[str, ObservedNode]:
         """The nodes that answered, by name."""

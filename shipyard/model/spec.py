@@ -166,7 +166,9 @@ class ServiceSpec(Struct, frozen=True):
 
     `pattern`: the play's host pattern, matched against the inventory at every pass. `file`: the project-relative
     path that declared it (what pruning goes by). `container`: the template; `variants`: the nodes (sorted) on which
-    host variables make it differ. `tags`: the play's and the service's, for `--tags`.
+    host variables make it differ. `per_node`: only nodes in `rendered` (sorted) have a container, since its templates
+    can reach variables that each host may have of its own: `reached`, sorted (() as an older shipyard left it).
+    `tags`: the play's and the service's, for `--tags`.
     `per_replica`: full names of the volumes of which each slot has one of its own. `stable_names`: each slot has a host
     name and an alias of its own; `names_from`: the number in that of slot 1; `peer_domains`: what may come after it, in
     names of the slot; `name_token`: what stands for it in variables and commands. `order`: whether slot 2 starts only
@@ -217,6 +219,14 @@ class ServiceSpec(Struct, frozen=True):
     ingress: tuple[Port, ...] = ()
     images: Pairs = ()
     rendered: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
+
+    def has_values(self, node: str) -> bool:
+        """Whether it is known what the container is on this node."""
+        if not self.per_node:
+            return True
+        index = bisect_left(self.rendered, node)
+        return index < len(self.rendered) and self.rendered[index] == node
 
     def container_on(self, node: str) -> ContainerSpec:
         """The template on this node: of what is the same for all slots. One replica's is `container_for`."""

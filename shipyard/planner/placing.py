@@ -13,7 +13,7 @@ from shipyard.model.plan import Blocked, Notice, RemoveContainer, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
 from shipyard.planner import ordered, relocation, slots, storage
-from shipyard.planner.scheduling import Choices, Ledger, Victims, evict, in_order, open_nodes
+from shipyard.planner.scheduling import Choices, Ledger, Victims, evict, filters, in_order, open_nodes
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
 
@@ -78,6 +78,9 @@ def _settle_global(world: World, ledger: Ledger, stack: DesiredStack, service: S
             if world.states.get(node) in (NodeState.SUSPECT, NodeState.UNREACHABLE, NodeState.UNOBSERVED):
                 why = f"{node} is {world.states[node]}"
                 world.wave.waiting.append(Waiting(f"{name}/{service.name}", "NodeNotObserved", why))
+            lacking = filters.unrendered(world, name, service, node)
+            if lacking is not None and lacking == choices.standing(node):  # nothing else speaks against it
+                world.wave.blocked.append(Blocked(f"{name}/{service.name}", "Unschedulable", f"{node} {lacking.one}"))
             continue
         why_not = choices.refusal(node)
         if why_not and not (

@@ -50,6 +50,7 @@ QUIET = frozenset(
         "scaled",
         "images",
         "rendered",
+        "reached",
         "endpoint_mode",
         "service_ports",
         "session_affinity",
@@ -82,7 +83,7 @@ def at_rest(
     if update is None or not update.completed or update.revision != stack.revision.number:
         return None
     there = world.containers.now_of(name, service.name)
-    welcome = filters.static(world, ledger, service, stack.eligible_for(service.name))[0]
+    welcome = filters.static(world, ledger, name, service, stack.eligible_for(service.name))[0]
     ports = bool(service.variants) or bool(filters.ports_of(ledger, name, service, ""))
     spec, alike = service.container, not (service.variants or service.per_replica or service.stable_names)
     wanted: _Wanted | None = None

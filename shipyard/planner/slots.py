@@ -102,6 +102,8 @@ def why_move(world: World, ledger: Ledger, stack: DesiredStack, service: Service
         return ""
     if not world.eligible(stack.revision.stack, service.name, node.name):
         return f"`hosts: {service.pattern}` no longer matches {node.name}"
+    if not service.has_values(node.name) and world.situation.limit is None:
+        return f"{node.name} has no values for it"  # what it runs there is of another revision
     refusal = standing_refusal(world, ledger, service, placement)
     if refusal:
         return f"{node.name} {refusal.one}"

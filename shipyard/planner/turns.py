@@ -95,4 +95,5 @@ def made_as(service: ServiceSpec, old: ServiceSpec) -> ServiceSpec:
         name_token=old.name_token,
         images=old.images,
         rendered=old.rendered,
+        reached=old.reached,
     )

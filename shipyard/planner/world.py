@@ -71,6 +71,7 @@ class World(Struct):
     `following`: for replicas that an update has not reached, what they follow until it does. `history`: older
     revisions by stack and number.
     `finished`: slots of jobs' tasks that have no placement any more, and whose containers are kept.
+    `lacking`: by service, the nodes for which it has no values, and why.
     `probed`: by container's id. `net`: who has which address in the cluster's network.
     `inspect`: nodes of which the network's details are needed. `members`: nodes that may take part in it.
     """
@@ -102,6 +103,7 @@ class World(Struct):
     history: dict[tuple[str, int], Revision] = field(default_factory=dict)
     following: dict[SlotKey, tuple[DesiredStack, ServiceSpec]] = field(default_factory=dict)
     tainted: dict[tuple[str, str], float] = field(default_factory=dict)
+    lacking: dict[ServiceKey, dict[str, str]] = field(default_factory=dict)
     _stocks: dict[str, Stock] = field(default_factory=dict)
     _spanning: dict[str, tuple[DesiredStack, NetworkSpec]] | None = None
     _made: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -235,6 +237,8 @@ def build(situation: Situation, judgement: Judgement) -> World:
         probed={probed.container: probed for probed in memory.probed},
         history={(revision.stack, revision.number): revision for revision in situation.history},
     )
+    for each in situation.lacking:
+        world.lacking.setdefault((each.stack, each.service), {})[each.node] = each.why
     by_service: dict[ServiceKey, dict[int, list[tuple[str, Container]]]] = {}
     several: set[SlotKey] = set()
     for name in sorted(world.seen):

@@ -20,7 +20,7 @@ from shipyard.model.spec import Revision, StackSpec
 from shipyard.planner import revising
 from shipyard.planner.network import choosing
 from shipyard.planner.plan import plan
-from shipyard.reconcile import images, outside
+from shipyard.reconcile import images, joining, outside
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
 from shipyard.reconcile.looking import look, remember_nodes, with_details
 from shipyard.reconcile.membership import Membership
@@ -74,6 +74,7 @@ def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wai
                 sealed=prepared.sealed.get(revision.stack, ()),
             )
         stored = replace(prepared.situation, stacks=session.stacks(), memory=session.store.memory())
+        stored = joining.welcome(session, stored, keeper, progress)
         for notice in choosing.apart(stored):
             progress.on_notice(notice)
         seen = (prepared.membership, with_revisions(stored, session))
@@ -86,11 +87,12 @@ def preview(session: Session, given: Given | None, wish: Wish) -> tuple[Situatio
     """What apply (or, without files, reconcile) would do, to the end. Nothing is changed, on no node and not here."""
     if given is None:
         membership = session.membership()
-        situation = look(session, membership, session.situation(membership, session.stacks(), wish.limit))
-        situation = wished(situation, wish)
+        situation = joining.foreseen(session, session.situation(membership, session.stacks(), wish.limit))
+        situation = wished(look(session, membership, situation), wish)
         return situation, plan(situation)
     prepared = prepare(session, given, wish, None)
-    situation = with_details(session, prepared.membership, prepared.situation)
+    situation = joining.foreseen(session, prepared.situation)
+    situation = with_details(session, prepared.membership, situation)
     decided = plan(situation)
     notices = {*decided.notices, *prepared.notices}
     ordered = tuple(sorted(notices, key=lambda item: (item.target, item.reason, item.detail)))

@@ -58,15 +58,22 @@ def read(vault: Vault, copies: Iterable[tuple[str, KeptRevision]]) -> Read:
     found = Read()
     for node, copy in sorted(copies, key=lambda each: (-each[1].number, each[0])):
         best = found.revisions.get(copy.stack)
-        if best is not None and best.number >= copy.number:
+        if best is not None and (best.number > copy.number or best.digest == copy.digest):
             continue
         revision, why = _opened(vault, copy)
+        if best is not None and (revision is None or _hosts(revision) <= _hosts(best)):
+            continue
         if revision is not None and found.unread.get(copy.stack, (0, ""))[0] <= copy.number:
             found.revisions[copy.stack] = revision
             found.unread.pop(copy.stack, None)
         elif why:
             found.unread.setdefault(copy.stack, (copy.number, f"{why} (on {node})"))
     return found
+
+
+def _hosts(revision: Revision) -> int:
+    """Of two copies of one number, that of more hosts is the newer: what hosts joined with was added to it."""
+    return sum(len(service.rendered) for service in revision.spec.services)
 
 
 def _opened(vault: Vault, copy: KeptRevision) -> tuple[Revision | None, str]:

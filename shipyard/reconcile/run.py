@@ -20,7 +20,7 @@ from shipyard.planner.job_events import job_events
 from shipyard.planner.learn import events, learn, node_events, replica_events, rollout_events
 from shipyard.planner.network import draining
 from shipyard.planner.plan import plan
-from shipyard.reconcile import expecting
+from shipyard.reconcile import expecting, joining
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
 from shipyard.reconcile.looking import look, planned, remember_nodes, revive, stocked
 from shipyard.reconcile.membership import Membership
@@ -75,10 +75,13 @@ class Tally(Struct):
         self.failed += sum(outcome.status in (Status.FAILED, Status.UNKNOWN) for outcome in outcomes)
 
 
-def situation_now(session: Session, wish: Wish, *, closely: Collection[str] | None) -> tuple[Membership, Situation]:
+def situation_now(
+    session: Session, keeper: LeaseKeeper, wish: Wish, progress: Progress, *, closely: Collection[str] | None
+) -> tuple[Membership, Situation]:
     """Load and observe: closely on these nodes, or on all (look)."""
     membership = session.membership()
     before = session.situation(membership, session.stacks(), wish.limit)
+    before = joining.welcome(session, before, keeper, progress)
     situation = look(session, membership, before, closely=closely)
     return membership, wished(situation, wish)
 
@@ -105,7 +108,7 @@ def one_pass(
     closely = _closely(session, tally)
     pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=session.now())
     try:
-        membership, situation = seen or situation_now(session, wish, closely=closely)
+        membership, situation = seen or situation_now(session, keeper, wish, progress, closely=closely)
         if seen is not None:  # what was looked up for it, under the names that the tags were resolved to
             situation = replace(situation, observed=tuple(stocked(session, answer) for answer in situation.observed))
         remember_nodes(session, membership, situation)

@@ -17,7 +17,7 @@ from shipyard.model.canonical import dumps
 from shipyard.model.inventory import Connection, Inventory
 from shipyard.model.observed import Observation, ObservedImage
 from shipyard.model.plan import Plan
-from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.situation import DesiredStack, Lacking, Situation
 from shipyard.model.spec import Revision
 from shipyard.observe.probe import NodeRequest
 from shipyard.reconcile.beforehand import Beforehand, expected
@@ -35,7 +35,8 @@ class Session:
     `asked`: what the last pass asked at first. `expected`: the same, of the last that found nothing to do, with the
     containers that it found. `found`: ids of the containers that are there by all that nodes answered, by node;
     `networks`: names of our networks that were there when all nodes were last asked. `images`: of each node, those that
-    it was found to have in this run, by reference.
+    it was found to have in this run, by reference. `lacking`: by stack, number and digest, revisions whose hosts that
+    joined were looked after in this run, with those that got nothing.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class Session:
     found: dict[str, tuple[str, ...]] = field(default_factory=dict)
     networks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     images: dict[str, dict[str, ObservedImage]] = field(default_factory=dict)
+    lacking: dict[tuple[str, int, str], tuple[Lacking, ...]] = field(default_factory=dict)
     _beforehand: Beforehand | None = None
     _epoch: int | None = None
     _vault: Vault | None = None
@@ -158,7 +160,7 @@ class Session:
 
     def holds(self, epoch: int) -> None:
         """This command holds the lease now. What somebody may have changed since it was asked does not count."""
-        self.images = {}
+        self.images, self.lacking = {}, {}
         before = self._beforehand.epoch if self._beforehand is not None else self._epoch
         if before is not None and epoch != before + 1:
             self._beforehand, self.expected, self.found, self.networks = None, {}, {}, {}

@@ -157,6 +157,7 @@ def _reaching(stack: DesiredStack, like: str, names: list[str]) -> DesiredStack:
     eligible = tuple((service, (*nodes, *names) if like in nodes else nodes) for service, nodes in stack.eligible)
     spec = stack.revision.spec
     services = tuple(
-        replace(each, rendered=(*each.rendered, *names)) if like in each.rendered else each for each in spec.services
+        replace(each, rendered=tuple(sorted((*each.rendered, *names)))) if like in each.rendered else each
+        for each in spec.services
     )
     return replace(stack, eligible=eligible, revision=replace(stack.revision, spec=replace(spec, services=services)))

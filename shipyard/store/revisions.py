@@ -1,5 +1,7 @@
 """Stacks and their revisions: immutable, numbered, never renumbered. What `apply` writes and every pass reads.
 
+Only one thing is ever added to one: what its containers are on nodes that joined since (`amend`).
+
 A body that holds secrets is encrypted (`bodies`). Rows are handed out as they are and opened by `read` once the
 transaction is over, since a key may have to be asked for.
 """
@@ -73,6 +75,30 @@ def add(
     _set_stack(connection, spec.name, head=number, last_number=number, removing=False)
     _forget_old(connection, spec.name)
     return revision
+
+
+def amend(connection: Connection, revision: Revision, spec: StackSpec, *, now: float, ring: Keyring | None) -> Revision:
+    """The head of a stack, with what is the case on further nodes. `ring`: as for `add`.
+
+    Raises StoreError where `revision` is not the head any more.
+    """
+    name, number = revision.stack, revision.number
+    stack = connection.execute(select(stacks).where(stacks.c.name == name)).first()
+    found = connection.execute(_one(name, number)).first()
+    if stack is None or found is None or (stack.head, found.digest) != (number, revision.digest):
+        raise StoreError(f"the stack {name} was changed at this very moment", hint="run this again")
+    timekeeping.record(connection, now)
+    body = canonical.dumps(spec)
+    digest = canonical.digest(body) if ring is None else ring.body_digests(body)[0]
+    if ring is not None:
+        resealing.seal_plain(connection, ring, name)
+    amended = replace(revision, spec=spec, digest=digest)
+    connection.execute(
+        update(revisions)
+        .where(revisions.c.stack == name, revisions.c.number == number)
+        .values(digest=digest, body=_kept(amended, body, ring))
+    )
+    return amended
 
 
 def import_revision(connection: Connection, revision: Revision, ring: Keyring | None) -> None:
@@ -198,21 +224,26 @@ def _files(row: AnyRow) -> tuple[str, ...]:
 
 
 def _insert(connection: Connection, revision: Revision, body: str, note: str, ring: Keyring | None) -> None:
-    if ring is not None:
-        place = Place("row", revision.stack, revision.number, revision.digest)
-        body = bodies.seal(ring, place, body, bodies.mentioned(revision.spec))
     connection.execute(
         insert(revisions).values(
             stack=revision.stack,
             number=revision.number,
             digest=revision.digest,
-            body=body,
+            body=_kept(revision, body, ring),
             created=revision.created,
             author=revision.author,
             files=json.dumps(revision.files),
             note=note,
         )
     )
+
+
+def _kept(revision: Revision, body: str, ring: Keyring | None) -> str:
+    """The body as its row has it."""
+    if ring is None:
+        return body
+    place = Place("row", revision.stack, revision.number, revision.digest)
+    return bodies.seal(ring, place, body, bodies.mentioned(revision.spec))
 
 
 def _set_stack(connection: Connection, name: str, **values: Any) -> None:

@@ -185,6 +185,22 @@ class Store:
             secrets.tidy(connection, spec.name, {secret.name for secret in spec.secrets})
             return revision
 
+    def amend_revision(
+        self, revision: Revision, spec: StackSpec, *, wanted: Memory, happened: Iterable[Event], now: float
+    ) -> Revision:
+        """The stack's head, saying so under the same number; with the memory and events that go with it.
+
+        Raises StoreError where it is not the head any more.
+        """
+        ring = self._ring_for((spec,))
+        with self._database.writing() as connection:
+            self._check_ring(connection, ring)
+            amended = revisions.amend(connection, revision, spec, now=now, ring=ring)
+            remembered = memory.save(connection, wanted, self._memory)
+            events.add(connection, happened)
+        self._memory = remembered
+        return amended
+
     def import_state(
         self,
         kept: Iterable[Revision],

@@ -108,8 +108,9 @@ def test_each_node_gets_what_it_would_get_alone(project: Project, racks: list[st
     for host in hosts:
         alone = service((host,))
         assert together.container_on(host.name) == alone.container
-        assert not alone.per_node
-    assert together.per_node == (len(set(racks)) > 1)
+        assert alone.per_node and alone.rendered == (host.name,)
+        assert alone.reached == together.reached == ("rack", "where")
+    assert together.per_node and together.rendered == tuple(sorted(host.name for host in hosts))
     assert service(hosts[::-1]) == together
 
 

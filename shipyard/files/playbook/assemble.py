@@ -133,15 +133,18 @@ class Assembly:
         first = part.stack.places.setdefault(name, entry)
         if first is not entry:
             raise entry.error(f"is declared a second time; the first is at {_where(first)}")
-        made = self._read(part, name, entry)
-        spec = folded(entry, made) if made else None
+        made, reached = self._read(part, name, entry)
+        spec = folded(entry, made, reached) if made else None
         if spec is not None:
             tags = dict.fromkeys((*part.play.got.get("tags", ()), *made[0][1].tags))
             spec = replace(spec, file=part.file, pattern=part.play.pattern, tags=tuple(sorted(tags)))
             part.stack.services.append(spec)
 
-    def _read(self, part: _Part, name: str, entry: Value) -> list[Made]:
-        """The service on each group of hosts for which it is one. Empty where any of them has an error."""
+    def _read(self, part: _Part, name: str, entry: Value) -> tuple[list[Made], frozenset[str]]:
+        """The service on each group of hosts for which it is one, and the hosts' own variables that it reaches.
+
+        Empty where any of them has an error.
+        """
         before = len(self._problems)
         renderings = part.renderer.each(entry.data, entry.path)
         made: list[Made] = []
@@ -157,7 +160,8 @@ class Assembly:
         for error, where in found.values():
             with part.reading.collect():
                 raise error if len(where) == len(renderings) else on_host(error, where[0].hosts[0])
-        return made if len(self._problems) == before else []
+        reached = renderings[0].reached if renderings else frozenset[str]()
+        return (made if len(self._problems) == before else []), reached
 
     def _no_cycles(self, stack: _Stack) -> None:
         needs = {service.name: tuple(need.service for need in service.depends_on) for service in stack.services}

@@ -22,11 +22,16 @@ _OF_ALL = ("groups", "hostvars", "playbook_dir")
 
 
 class Rendering(Struct, frozen=True):
-    """What a value is on some hosts, the first of them giving the name in messages."""
+    """What a value is on some hosts, the first of them giving the name in messages.
+
+    `reached`: names that its templates can reach on any host of the play, and of which each host has a value of its
+    own, or might have.
+    """
 
     hosts: tuple[str, ...]
     data: Any
     rendered: frozenset[Path] = frozenset()
+    reached: frozenset[str] = frozenset()
 
 
 class Renderer:
@@ -49,13 +54,16 @@ class Renderer:
         places = frozenset(_templates(data, path))
         groups: dict[object, list[Host]] = {}
         names = _names_in(data)
+        reached: set[str] = set()
         for host in self._hosts:
-            groups.setdefault(self._signature(host, names), []).append(host)
+            seen = self._seen(host, names)
+            reached.update(name for name in seen if self._is_own(host, name))
+            groups.setdefault(tuple(sorted(seen.items())), []).append(host)
         made = []
         for hosts in groups.values():
             with self._reading.collect():
                 rendered = self._render(hosts[0], data, path, alone=len(groups) > 1)
-                made.append(Rendering(tuple(host.name for host in hosts), rendered, places))
+                made.append(Rendering(tuple(host.name for host in hosts), rendered, places, frozenset(reached)))
         return made
 
     def same(self, data: Any, path: Path, *, hidden: bool = False) -> Rendering | None:
@@ -83,8 +91,21 @@ class Renderer:
         except FileError as error:
             raise on_host(error, host.name) if alone else error from None
 
-    def _signature(self, host: Host, names: frozenset[str]) -> object:
-        """What tells this host from others as far as these names go."""
+    def _is_own(self, host: Host, name: str) -> bool:
+        """Whether another host may have another value of this name, a host that joins later too.
+
+        So is what no host has yet, since one may come that has it.
+        """
+        from shipyard.files.jinja.environment import environment
+
+        if name in _OF_THE_HOST:
+            return True
+        if name in _OF_ALL or name in self._common:
+            return False
+        return name in host.vars or name not in environment().globals
+
+    def _seen(self, host: Host, names: frozenset[str]) -> dict[str, str]:
+        """What these names can reach on this host, and what each is: in which it differs from others, or does not."""
         seen: dict[str, str] = {}
         ahead = list(names)
         while ahead:
@@ -92,14 +113,21 @@ class Renderer:
             if name in seen:
                 continue
             if name in _OF_THE_HOST:
-                seen[name] = repr(host.groups) if name == "group_names" else host.name
+                seen[name] = value_on(host, name)
             elif name not in _OF_ALL:
                 own = name not in self._common
                 raw = host.vars.get(name) if own else self._common[name]
-                seen[name] = repr(raw) if own else ""
+                seen[name] = value_on(host, name) if own else ""
                 if holds_template(raw):
                     ahead.extend(_names_in(raw))
-        return tuple(sorted(seen.items()))
+        return seen
+
+
+def value_on(host: Host, name: str) -> str:
+    """What a host has for a variable of its own, as it is written: the same text for the same value, "" for none."""
+    if name in _OF_THE_HOST:
+        return repr(host.groups) if name == "group_names" else host.name
+    return repr(host.vars[name]) if name in host.vars else ""
 
 
 def on_host(error: FileError, host: str) -> FileError:

@@ -64,6 +64,7 @@ def _with(main: ServiceSpec, side: ServiceSpec, place: Value) -> ServiceSpec:
         variants=tuple((node, spec) for node, spec in made if spec != template),
         per_node=main.per_node or side.per_node,
         rendered=tuple(sorted({*main.rendered, *side.rendered})),
+        reached=tuple(sorted({*main.reached, *side.reached})),
         reservations=members.together(main.reservations, [("sidecar", side.reservations)]),
         tags=tuple(sorted({*main.tags, *side.tags})),
     )

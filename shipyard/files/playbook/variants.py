@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shipyard.base.record import replace
@@ -50,8 +50,11 @@ _SAME: tuple[tuple[Path, Callable[[Service], Any]], ...] = (
 """What the scheduler, or another service, has to know before it knows the node."""
 
 
-def folded(value: Value, made: list[Made]) -> ServiceSpec | None:
-    """The service for all its nodes. None where it has errors, which are noted."""
+def folded(value: Value, made: list[Made], reached: frozenset[str] = frozenset()) -> ServiceSpec | None:
+    """The service for all its nodes. None where it has errors, which are noted.
+
+    `reached`: variables that its templates can reach, and that each host may have of its own.
+    """
     before = len(value.reading.problems)
     for path, part in _SAME:
         with value.reading.collect():
@@ -61,13 +64,19 @@ def folded(value: Value, made: list[Made]) -> ServiceSpec | None:
     nodes: dict[str, ContainerSpec] = {}
     for hosts, service in made:
         nodes.update(dict.fromkeys(hosts, service.spec.container))
+    spec = made[0][1].spec
+    if not reached:  # all hosts agree, and so will those to come
+        return replace(spec, container=next(iter(nodes.values())))
+    return with_nodes(replace(spec, reached=tuple(sorted(reached))), nodes)
+
+
+def with_nodes(service: ServiceSpec, nodes: Mapping[str, ContainerSpec]) -> ServiceSpec:
+    """The service on these nodes and no others: what most of them have is the template."""
     count = Counter(nodes.values())
     first = {nodes[node]: node for node in sorted(nodes, reverse=True)}
     template = min(count, key=lambda container: (-count[container], first[container]))
     variants = tuple((node, nodes[node]) for node in sorted(nodes) if nodes[node] != template)
-    rendered = tuple(sorted(nodes)) if variants else ()
-    spec = made[0][1].spec
-    return replace(spec, container=template, variants=variants, per_node=bool(variants), rendered=rendered)
+    return replace(service, container=template, variants=variants, per_node=True, rendered=tuple(sorted(nodes)))
 
 
 def _same(value: Value, path: Path, part: Callable[[Service], Any], made: list[Made]) -> None:

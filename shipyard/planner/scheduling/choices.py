@@ -44,7 +44,7 @@ class Choices:
     ) -> None:
         self._world, self._ledger, self._stack, self._service = world, ledger, stack, service
         self.key = (stack.revision.stack, service.name)
-        self.fitting, self._refused = filters.static(world, ledger, service, eligible)
+        self.fitting, self._refused = filters.static(world, ledger, self.key[0], service, eligible)
         self._full: dict[str, Refusal] = {}
         self._neighbours = neighbours_of(ledger, self.key[0], service)
         self._salt = zlib.crc32("/".join(self.key).encode())

@@ -36,12 +36,6 @@ def _available(world: World, node: Node, service: ServiceSpec) -> Refusal | None
     return being(words[node.availability]) if node.availability in words else None
 
 
-def _rendered(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
-    if not service.per_node or node.name in service.rendered:
-        return None
-    return being(f"new, and without the values per node that {service.file or 'its file'} has: apply that again")
-
-
 def constraints(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
     """`deploy.placement.constraints`."""
     seen = world.seen.get(node.name)
@@ -57,13 +51,21 @@ def _taints(world: World, node: Node, service: ServiceSpec) -> Refusal | None:
     return having(f"the taint {taint}") if taint else None
 
 
-STATIC: tuple[Static, ...] = (_ready, _available, _rendered, constraints, _taints)
+STATIC: tuple[Static, ...] = (_ready, _available, constraints, _taints)
+
+
+def unrendered(world: World, stack: str, service: ServiceSpec, node: str) -> Refusal | None:
+    """That it is not known what the container is on this node, which joined since."""
+    if service.has_values(node):
+        return None
+    why = world.lacking.get((stack, service.name), {}).get(node, "apply that again")
+    return being(f"new, and without the values per node that {service.file or 'its file'} has: {why}")
 
 
 def static(
-    world: World, ledger: Ledger, service: ServiceSpec, eligible: tuple[str, ...]
+    world: World, ledger: Ledger, stack: str, service: ServiceSpec, eligible: tuple[str, ...]
 ) -> tuple[dict[str, None], dict[str, Refusal]]:
-    """The nodes (in order) that pass all static filters, and why the others don't.
+    """The nodes (in order) that pass all static filters, and for which there are values; and why the others don't.
 
     Worked out once for services that are alike. The situation has one tuple for all services of a pattern, and keeps
     it: so which it is says what is in it, without reading thousands of names.
@@ -74,6 +76,7 @@ def static(
         rules.constraints,
         rules.tolerations,
         (service.rendered, service.file) if service.per_node else None,
+        (stack, service.name) if (stack, service.name) in world.lacking else None,
     )
     found = ledger.static.get(alike)
     if found is None:
@@ -82,6 +85,7 @@ def static(
             node = world.nodes.get(name)
             if node is not None:
                 refusal = next((why for why in (check(world, node, service) for check in STATIC) if why), None)
+                refusal = refusal or unrendered(world, stack, service, name)
                 if refusal is not None:
                     refused[name] = refusal
         fitting = dict.fromkeys(name for name in eligible if name in world.nodes and name not in refused)

@@ -47,7 +47,7 @@ def open_nodes(world: World, ledger: Ledger) -> None:
     groups: dict[frozenset[str], list[ServiceKey]] = {}
     for key, (stack, service) in ledger.services.items():
         if service.placement.strategy == "binpack" and service.mode == "replicated" and _missing(world, key, service):
-            fit = static(world, ledger, service, stack.eligible_for(service.name))[0]
+            fit = static(world, ledger, key[0], service, stack.eligible_for(service.name))[0]
             groups.setdefault(frozenset(fit), []).append(key)
     for nodes, keys in groups.items():
         opened = _needed(ledger, sorted(nodes), _wanted(world, ledger, keys))

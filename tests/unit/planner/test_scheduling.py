@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from shipyard.base.record import replace
+from shipyard.model.node import Availability
+from shipyard.model.situation import Lacking
 from shipyard.planner.plan import plan
 from tests.unit.planner.fleets import situation_of
 
@@ -85,6 +87,29 @@ def test_a_node_that_joined_later_has_no_values_and_what_to_apply_is_named() -> 
     assert [placed.node for placed in made.memory.placements] == ["a"]
     (blocked,) = made.blocked
     assert "1 is new, and without the values per node that playbooks/web.yml has: apply that again" in blocked.detail
+    lacking = (Lacking("s", "web", "b", "that says something else by now"), Lacking("s", "other", "b", "no"))
+    (blocked,) = plan(replace(situation, stacks=(known,), lacking=lacking), waves=1).blocked
+    assert "that playbooks/web.yml has: that says something else by now" in blocked.detail
+
+
+def test_a_replica_does_not_stay_where_its_revision_has_no_values_for_it() -> None:
+    """As after going back to what was applied before the node joined: what is there would become another node's."""
+    case = {"nodes": {"a": {}, "b": {}}, "web": {"mode": "global"}, "others": {"web": {"at": ["a", "b"]}}}
+    situation = situation_of(case)
+    (stack,) = situation.stacks
+    spec = stack.revision.spec
+    services = tuple(replace(each, per_node=True, rendered=("a",), mode="global") for each in spec.services)
+    head = replace(stack.revision, spec=replace(spec, services=services))
+    known = replace(situation, stacks=(replace(stack, revision=head),))
+    assert [placed.node for placed in known.memory.placements] == ["a", "b"]
+    made = plan(known, waves=1)
+    assert [placed.node for placed in made.memory.placements] == ["a"]
+    (blocked,) = made.blocked
+    assert blocked.detail == "b is new, and without the values per node that its file has: apply that again"
+    drained = replace(known, nodes=tuple(replace(node, availability=Availability.DRAIN) for node in known.nodes))
+    assert plan(drained, waves=1).blocked == (), "what is not wanted there is not missing there"
+    limited = plan(replace(known, limit=frozenset({"a"})), waves=1)
+    assert [placed.node for placed in limited.memory.placements] == ["a", "b"], "which looks for no values, either"
 
 
 def test_what_can_not_stay_and_finds_nothing_says_both() -> None:
