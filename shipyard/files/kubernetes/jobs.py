@@ -93,7 +93,9 @@ def _job(item: Object, spec: Value, scope: Scope, own: Mapping[str, Any]) -> Wor
         return None
     if isinstance(head["spec"].data, dict) and head["spec"].data.get("restartPolicy") is None:
         raise head["spec"].error("has no restartPolicy", hint="a job's is Never or OnFailure")
-    pod = pods.pod(head["spec"], head.get("metadata"), scope, item.name, ("Never", "OnFailure"), {}, job=True)
+    alone = got.get("completions", 1) == 1 and "schedule" not in own
+    restarts = ("Never", "OnFailure")
+    pod = pods.pod(head["spec"], head.get("metadata"), scope, item.name, restarts, {}, job=True, alone=alone)
     if pod is None:
         return None
     pod.own |= own

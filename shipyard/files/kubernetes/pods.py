@@ -112,12 +112,14 @@ def pod(
     *,
     per_node: bool = False,
     job: bool = False,
+    alone: bool = False,
     name: str = "",
 ) -> Pod | None:
     """None where no container could be read, which is noted.
 
     `metadata`: of the template. `restarts`: the restart policies that the workload allows, its default first.
     `own`: keys of volumes by the names of claim templates. `name`: what it is called, where that is known.
+    `alone`: of a job that is run once, and in one pod.
     """
     head = TEMPLATE_METADATA.read(metadata) if metadata is not None else {}
     notes = _annotations(head.get("annotations"))
@@ -136,7 +138,7 @@ def pod(
         if isinstance(each.data, dict)
     }
     facts = Facts(scope.name, head.get("labels", {}), notes, account or "default", known, name)
-    volumes = Volumes(scope, facts, owner, per_node, job=job, own=dict(own))
+    volumes = Volumes(scope, facts, owner, per_node, job=job, alone=alone, own=dict(own))
     volumes.read(got.get("volumes"), [*items, *before])
     context = security.pod(got.get("securityContext"))
     _check_names([*items, *before])

@@ -74,13 +74,17 @@ _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
 class Volumes(Struct):
-    """The volumes of one pod by name. `own`: keys of the stack's volumes that take the place of claim templates."""
+    """The volumes of one pod by name. `own`: keys of the stack's volumes that take the place of claim templates.
+
+    `job`: a pod that is meant to end; `alone`: one that is run once, not beside others of its job and by no schedule.
+    """
 
     scope: Scope
     facts: Facts
     owner: str
     per_node: bool = False
     job: bool = False
+    alone: bool = False
     found: dict[str, tuple[Value, str]] = field(default_factory=dict)
     own: dict[str, str] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
@@ -181,9 +185,10 @@ class Volumes(Struct):
                 raise item.child("subPath", None).error("is not carried out for an emptyDir in memory")
             tmpfs = {"type": "tmpfs", "target": got["mountPath"], **({"tmpfs": limit} if limit else {})}
             return node(item, {**tmpfs, **({"read_only": True} if got.get("readOnly") else {})})
-        if self.job:
+        if self.job and not self.alone:
             raise value.error(
-                "is shared by containers of a job, which is not carried out: no run would begin with an empty one",
+                "is shared by containers of a job with several pods or a schedule, which is not carried out: "
+                "none of them would begin with an empty one",
                 hint="a persistentVolumeClaim is a volume that all runs of the job share",
             )
         if said_.get("medium") == "Memory":
@@ -196,14 +201,20 @@ class Volumes(Struct):
             anonymous = {"type": "volume", "target": got["mountPath"]}
             return node(item, {**anonymous, **({"read_only": True} if got.get("readOnly") else {})})
         key = f"{self.owner}_{name}"
-        if not self.per_node:
+        if self.job:
+            warn(
+                value,
+                "is shared by containers, and so is a volume of the job, which keeps its node; unlike in Kubernetes, "
+                "a further attempt finds in it what the one before left",
+            )
+        elif not self.per_node:
             warn(
                 value,
                 "is shared by containers, and so is a volume of its own for each replica, "
                 "which keeps its node and, unlike in Kubernetes, what is in it",
             )
         self.scope.sections["volumes"].setdefault(
-            key, node(value, {} if self.per_node else {"x-shipyard": {"per_replica": True}})
+            key, node(value, {} if self.per_node or self.job else {"x-shipyard": {"per_replica": True}})
         )
         return _volume(item, got, key)
 
