@@ -8,6 +8,7 @@ passes read neither files nor variables, and the history of the stack has no mor
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -270,16 +271,19 @@ class _Files:
         if lacking is not None:
             found = f"there is no file {lacking} any more; apply what declares it"
         else:
+            load = functools.partial(
+                kinds.load,
+                paths,
+                inventory=self.inventory(service),
+                project=root,
+                environ=session.environ,
+                keys=session.opening.keys,
+            )
             foreign = kinds.kind_of(paths[0]) != "playbook"
             try:
-                loaded = kinds.load(
-                    paths,
-                    kinds.Wish(service.pattern, revision.stack) if foreign else kinds.Wish(),
-                    inventory=self.inventory(service),
-                    project=root,
-                    environ=session.environ,
-                    keys=session.opening.keys,
-                )
+                loaded = load(kinds.Wish(service.pattern) if foreign else kinds.Wish())
+                if foreign and all(stack.name != revision.stack for stack in loaded.stacks):  # --stack named it
+                    loaded = load(kinds.Wish(service.pattern, revision.stack))
                 found = playbook.merge(revision.spec, loaded.stack(revision.stack), files=loaded.files).stack
             except ShipyardError as error:
                 found = _in_words(error)

@@ -18,6 +18,7 @@ from shipyard.model.request import MoreNodes, SimulateRequest
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
 from shipyard.planner.simulate import outlook
+from shipyard.reconcile import joining
 from shipyard.reconcile.applying import Given, desired
 from shipyard.reconcile.looking import look
 from shipyard.reconcile.membership import Membership
@@ -26,11 +27,11 @@ from shipyard.reconcile.session import Session
 
 def simulate(session: Session, request: SimulateRequest, given: Given | None) -> Outlook:
     """What would become of every replica. Raises UsageError for what is not there."""
-    stacks = session.stacks() if given is None else _with_files(session, given)
+    stacks = _applied(session) if given is None else _with_files(session, given)
     patterns = {service.pattern for stack in stacks for service in stack.revision.spec.services}
     membership = session.membership(patterns)
     gone = _named(session, membership, request.without)
-    before = _as_last_seen(session, membership, session.stacks(), gone)
+    before = _as_last_seen(session, membership, stacks if given is None else _applied(session), gone)
     after = replace(before, stacks=_scaled(stacks, request.scale))
     after = replace(
         after,
@@ -38,6 +39,12 @@ def simulate(session: Session, request: SimulateRequest, given: Given | None) ->
         observed=tuple(each for each in after.observed if each.name not in gone),
     )
     return outlook(before, _with_more(after, request.add))
+
+
+def _applied(session: Session) -> tuple[DesiredStack, ...]:
+    """The stacks as they are, with what a pass would give to hosts that joined."""
+    situation = session.situation(session.membership(), session.stacks())
+    return joining.foreseen(session, situation).stacks
 
 
 def _with_files(session: Session, given: Given) -> tuple[DesiredStack, ...]:

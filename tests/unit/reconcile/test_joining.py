@@ -15,6 +15,7 @@ from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
 from shipyard.files import kinds, masterkey, playbook
 from shipyard.files.config import Options, load_settings
+from shipyard.files.playbook.variants import with_nodes
 from shipyard.model import canonical
 from shipyard.model.event import Event
 from shipyard.model.job import Job, JobRun
@@ -29,6 +30,8 @@ from shipyard.reconcile import copies, early, images, joining, outside
 from shipyard.reconcile.session import Session
 from shipyard.store.records import ConfigRow
 from shipyard.store.store import Store
+from tests import rolling
+from tests.simulated import SimulatedFleet, SimulatedNode
 
 KNOWN = {"nginx:1": "nginx@sha256:" + "1" * 64}
 NAMED = """
@@ -88,12 +91,13 @@ class Project:
         self._sessions.append(session)
         return session
 
-    def apply(self, name: str = "site.yml", **extra: object) -> Revision:
-        """Store what the file says, as `apply` does."""
+    def apply(self, name: str = "site.yml", wish: kinds.Wish = kinds.Wish(), **extra: object) -> Revision:
+        """Store what the file says of its first stack, as `apply` does."""
         session = self.session()
         opening = early.begin(session.settings, playbooks=(name,))
         loaded = kinds.load(
             [self.folder / name],
+            wish,
             inventory=opening.inventory,
             project=self.folder,
             extra_vars=extra,
@@ -101,7 +105,7 @@ class Project:
         )
         loaded, sealed = session.vault.resolved(outside.resolved(session.store, loaded), make=True)
         heads = {head.revision.stack: head.revision.spec for head in session.store.heads()}
-        (stack,) = loaded.stacks
+        stack = loaded.stacks[0]
         merged = playbook.merge(heads.get(stack.name), stack, files=loaded.files).stack
         return session.store.add_revision(
             revising.followed(images.resolve(merged, KNOWN)),
@@ -339,6 +343,34 @@ def planned_target(situation: Situation) -> str:
     return target(spec)
 
 
+def test_an_update_that_failed_stays_paused_when_a_host_joins() -> None:
+    """As passes go on from there: what it has not reached stays as it was, and nothing is tried again."""
+
+    def each(image: str, *nodes: str) -> ServiceSpec:
+        named = rolling.service(image, mode="global", reached=("inventory_hostname",))
+        return with_nodes(named, {node: replace(named.container, environment=(("NAME", node),)) for node in nodes})
+
+    control = rolling.Control(SimulatedFleet(("n1", "n2")))
+    control.apply(each("app:1", "n1", "n2"))
+    control.run()
+    control.bad.add("app:2")
+    control.apply(each("app:2", "n1", "n2"))
+    for _ in range(20):
+        control.step()
+    before, (stack,) = control.rollout(), control.stacks
+    assert (before.state, control.images()) == ("paused", {"app:1": 1})
+    control.fleet.nodes["n3"] = SimulatedNode("n3")
+    amended = replace(control.head.spec, services=(each("app:2", "n1", "n2", "n3"),))
+    control.revisions[-1] = replace(control.head, spec=amended)
+    control.fleet.memory = joining._carried(control.fleet.situation((stack,)), stack, control.stacks[0])
+    for _ in range(20):
+        control.step()
+    after = control.rollout()
+    assert (after.state, after.since, after.message) == ("paused", before.since, before.message)
+    assert control.images() == {"app:1": 1}
+    assert "n3" in {node for node, _ in control.boxes()}
+
+
 def test_a_job_is_not_run_again_for_a_host_that_joins(project: Project) -> None:
     project.write(NAMED.replace("global", "global-job"))
     project.hosts(n1={})
@@ -456,3 +488,39 @@ def test_what_is_kept_outside_of_stacks_stays_what_it_was(project: Project) -> N
     (config,) = spec.container_on("n2").configs
     assert config.digest == canonical.digest(b"one")
     assert spec.container_on("n1") == applied.spec.services[0].container
+
+
+MANIFEST = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: each, namespace: shop}
+spec:
+  selector: {matchLabels: {app: each}}
+  template:
+    metadata: {labels: {app: each}}
+    spec:
+      containers:
+        - name: each
+          image: nginx:1
+          env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        (MANIFEST, kinds.Wish()),
+        (MANIFEST, kinds.Wish("n1,n2", "named")),
+        (MANIFEST + "---" + MANIFEST.replace("shop", "zoo"), kinds.Wish()),
+    ],
+    ids=["namespace", "--hosts --stack", "namespaces"],
+)
+def test_a_manifest_that_names_its_node_is_read_again_too(project: Project, text: str, wish: kinds.Wish) -> None:
+    project.write(text)
+    project.hosts(n1={})
+    project.apply(wish=wish)
+    project.hosts(n1={}, n2={})
+    situation = project.look()
+    assert why(situation) == {}
+    spec = service(situation, "each")
+    assert [dict(spec.container_on(node).environment)["NAME"] for node in ("n1", "n2")] == ["n1", "n2"]
