@@ -17,10 +17,11 @@ from shipyard.lab.node import Node
 
 TIMEOUT = 120.0
 
-# Everything on a node that a test may have made. Images stay: they are the same for all tests.
+# Everything on a node that a test may have made. Images stay: they are the same for all tests. Podman removes all at
+# once, and so may come to a holder before those that share its network: it stays then, until it is told again.
 _CLEAN: dict[str, str] = {
     "podman": """
-        podman rm --all --force --time 0 >/dev/null
+        podman rm --all --force --time 0 >/dev/null 2>&1 || podman rm --all --force --time 0 >/dev/null
         nets=$(podman network ls --format '{{.Name}}' | grep -vx podman) && podman network rm -f $nets >/dev/null
         podman volume rm --all --force >/dev/null
         rm -rf /var/lib/shipyard /etc/shipyard; @UNWIRE@

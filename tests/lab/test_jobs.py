@@ -58,6 +58,33 @@ SEVERAL = """
       stop_grace_period: 0s
   volumes: {work: {}}
 """
+MANIFEST = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: report}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 0
+      volumes: [{name: work, emptyDir: {}}]
+      initContainers:
+      - name: web
+        image: shipyard.test/busybox:1
+        restartPolicy: Always
+        command: [httpd, -f, -p, "8080", -h, /etc]
+      - name: seed
+        image: shipyard.test/busybox:1
+        command: [sh, -c, "echo seeded > /out/seed"]
+        volumeMounts: [{name: work, mountPath: /out}]
+      containers:
+      - name: main
+        image: shipyard.test/busybox:1
+        command: [sh, -c, "cat /in/seed; until wget -q -O - http://127.0.0.1:8080/passwd; do sleep 0.2; done"]
+        volumeMounts: [{name: work, mountPath: /in, readOnly: true}]
+      - {name: other, image: "shipyard.test/busybox:1", command: [sh, -c, "sleep 1; exit CODE"]}
+"""
 SEEDED = "echo seeded in $(hostname) > /work/seed"
 ASKS = "until wget -q -O - http://127.0.0.1:8080/passwd; do sleep 0.2; done"
 
@@ -146,6 +173,18 @@ def test_a_job_whose_init_container_fails_is_told_with_its_words_and_begun_no_fu
     assert "--container shows another one: seed" in fleet.shipyard("job", "logs", "shop/report").expect(5).stderr
     said = fleet.shipyard("job", "logs", "shop/report", "--container", "seed").expect(0).stdout
     assert said.count("no database") == len(fleet.names)
+
+
+def test_a_job_of_kubernetes_ends_when_all_its_containers_have_but_sidecars(fleet: Fleet) -> None:
+    fleet.write("job.yaml", MANIFEST.replace("CODE", "0"))
+    fleet.shipyard("apply", "job.yaml", "--hosts", "lab", "--timeout", "60").expect(0)
+    printed = fleet.shipyard("job", "logs", "default/report").expect(0).stdout
+    assert ("seeded" in printed, "root:x:" in printed) == (True, True)
+    assert running(fleet) == []
+    fleet.write("job.yaml", MANIFEST.replace("CODE", "7"))
+    failed = fleet.shipyard("apply", "job.yaml", "--hosts", "lab", "--timeout", "60").expect(2)
+    assert "other: exit code 7" in failed.stdout + failed.stderr
+    assert running(fleet) == []
 
 
 def _two_minutes_earlier(fleet: Fleet, service: str) -> None:

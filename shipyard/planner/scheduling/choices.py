@@ -157,7 +157,7 @@ class Choices:
 
     def _holders(self, slot: int) -> tuple[str, list[str]] | None:
         """Nodes with a local volume that this slot would use and no other replica of the service does."""
-        if not self._world.volumes or not self._service.container.mounts:
+        if not self._world.volumes or not any(each.mounts for each in self._service.container.containers()):
             return None
         local = storage.local(self._stack, self._service.container_for("", slot))
         for volume in local:

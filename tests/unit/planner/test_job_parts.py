@@ -494,12 +494,29 @@ def test_a_failed_init_container_is_seen_without_a_main_one(fleet: SimulatedFlee
     assert [(each.name, each.exit_code) for each in seen.members] == [("seed", 3)]
 
 
-def test_volumes_of_all_of_them_are_there_first(fleet: SimulatedFleet) -> None:
-    mount = Mount("volume", "/work", "s_work")
-    seed = replace(SEED, container=replace(SEED.container, mounts=(mount,)))
-    job = service(seed)
-    job = replace(job, container=replace(job.container, mounts=(mount,)))
+def with_volume(job: ServiceSpec) -> tuple[DesiredStack, ...]:
     spec = StackSpec("s", (job,), volumes=(VolumeSpec("s_work", "work"),))
-    desired = (DesiredStack(Revision("s", 1, spec, stack_digest(spec), 0.0, "me"), (("job", NODES),)),)
-    begin(fleet, desired, "seed")
+    return (DesiredStack(Revision("s", 1, spec, stack_digest(spec), 0.0, "me"), (("job", NODES),)),)
+
+
+WORK = Mount("volume", "/work", "s_work")
+FILLS = replace(SEED, container=replace(SEED.container, mounts=(WORK,)))
+
+
+def test_volumes_of_all_of_them_are_there_first(fleet: SimulatedFleet) -> None:
+    job = service(FILLS)
+    begin(fleet, with_volume(replace(job, container=replace(job.container, mounts=(WORK,)))), "seed")
+    assert sum(len(node.volumes) for node in fleet.nodes.values()) == 1
+
+
+def test_it_stays_with_a_volume_that_only_an_init_container_mounts(fleet: SimulatedFleet) -> None:
+    desired = with_volume(service(FILLS, retries=1))
+    fleet.one_pass(desired)
+    node = fleet.nodes[task(fleet).node]
+    end(fleet, "seed", 3)
+    fleet.one_pass(desired)
+    node.availability = Availability.PAUSE
+    fleet.now += 11
+    decided = fleet.one_pass(desired)
+    assert [(each.reason, "s_work" in each.detail) for each in decided.blocked] == [("Unschedulable", True)]
     assert sum(len(node.volumes) for node in fleet.nodes.values()) == 1
