@@ -83,6 +83,11 @@ sy_ebt_load() {
       # what is for all of them can't be routed, and has to be left to the bridge
       ebtables --concurrent -t nat -A "$sy_new" -p 0x0800 --ip-dst "$sy_all" -j RETURN &&
         ebtables --concurrent -t nat -A "$sy_new" -p 0x0800 --ip-dst "$sy_block" -j redirect || exit
+    done && sed -n 's/^# link //p' "$2" | while read -r sy_mac; do
+      for sy_protocol in tcp udp; do
+        ebtables --concurrent -t nat -A "$sy_new" -p 0x86dd -d "$sy_mac" --ip6-dst fe80::/10 \
+          --ip6-proto "$sy_protocol" -j DROP || exit
+      done
     done && ebtables --concurrent -t nat -I PREROUTING 1 -j "$sy_new" || return
   fi
   sy_ebt_drop "$sy_old"

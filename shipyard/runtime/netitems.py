@@ -68,7 +68,9 @@ sy_net_heed() {
   ip -6 route show default proto ra | while read -r sy_rest; do
     sy_device=${sy_rest##* dev }
     sy_file=/proc/sys/net/ipv6/conf/${sy_device%% *}/accept_ra
-    read -r sy_value <"$sy_file" || continue
+    # a byte at a time, as some shells read, settings end after the first: not with a line's end
+    sy_value=
+    [ ! -e "$sy_file" ] || read -r sy_value <"$sy_file"
     [ "$sy_value" != 1 ] || printf '2\n' >"$sy_file"
   done
 }

@@ -119,19 +119,32 @@ def test_containers_reach_each_other_by_ipv6_and_only_where_they_may(outward: Fl
 
 
 def test_no_neighbour_goes_around_who_may_connect_by_an_address_of_the_link(fleet: Fleet) -> None:
-    """Podman's containers have one whether their network has IPv6 or not."""
+    """Podman's containers have one whether their network has IPv6 or not; a node without nft keeps that, too."""
     fleet.write("shop.yml", SHOP.replace(", enable_ipv6: true", "").replace("DRIVER", "vxlan"))
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    client, guarded, web = (replicas_of(fleet, each) for each in ("client", "guarded", "web"))
-    for node in (name for name in fleet.names if fleet.runtime(name) == "podman"):
-        link = "ip -6 address show dev eth0 scope link | sed -n 's#.*inet6 \\(fe80[^/]*\\)/.*#\\1#p'"
-        address = inside(fleet, node, guarded[node][0], link)
-        assert address.startswith("fe80:"), "else there is nothing to try"
-        there = f"timeout 3 nc {address}%eth0 9001 </dev/null && echo reached"
-        assert "reached" not in inside(fleet, node, client[node][0], there)
-        open_to_all = inside(fleet, node, web[node][0], link)
-        there = f"timeout 3 nc {open_to_all}%eth0 8080 </dev/null && echo reached"
-        assert "reached" in inside(fleet, node, client[node][0], there), "what is not guarded is left alone"
+    nodes = [name for name in fleet.names if fleet.runtime(name) == "podman"]
+    fleet.run(nodes[0], "mv", "/usr/sbin/nft", "/usr/sbin/nft.hidden")
+    try:
+        fleet.shipyard("apply", "shop.yml").expect(0)
+        client, guarded, web = (replicas_of(fleet, each) for each in ("client", "guarded", "web"))
+        for node in nodes:
+            address = of_link(fleet, node, guarded[node][0])
+            assert address, "else there is nothing to try"
+            assert not connects(fleet, node, client[node][0], f"{address}%eth0", 9001), node
+            there = f"{of_link(fleet, node, web[node][0])}%eth0"
+            assert connects(fleet, node, client[node][0], there, 8080), "what is not guarded is left alone"
+        fleet.shipyard("rm", "shop", "--yes").expect(0)
+    finally:
+        fleet.run(nodes[0], "mv", "/usr/sbin/nft.hidden", "/usr/sbin/nft")
+
+
+def of_link(fleet: Fleet, node: str, container: str) -> str:
+    link = "ip -6 address show dev eth0 scope link | sed -n 's#.*inet6 \\(fe80[^/]*\\)/.*#\\1#p'"
+    return inside(fleet, node, container, link)
+
+
+def connects(fleet: Fleet, node: str, container: str, address: str, port: int) -> bool:
+    said = inside(fleet, node, container, f"timeout 3 nc {address} {port} </dev/null && echo reached")
+    return "reached" in said
 
 
 DAMAGES = (
@@ -157,12 +170,17 @@ DAMAGES = (
 """What, how, and what the plan says of it. Each keeps containers of node1 and node2 from each other."""
 UNSEEN = (
     ("the table", "ip6tables -P FORWARD ACCEPT; nft delete table ip6 $TABLE", "the rules are gone"),
+    (
+        "what routers say",
+        "echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_ra; ip -6 route add default via fe80::99 dev eth0 proto ra",
+        "what routers of IPv6 say is `ignored on eth0` instead of `heard`",
+    ),
     ("an address too many", "ip -6 address add fd6e:3a94:51c2::7/128 dev $VXLAN nodad", "nothing needs the address"),
 )
 """What does not show at once from inside; without the table nothing is kept apart."""
 NAMES = """
     TABLE=$(nft list tables | grep -o 'ip6 shipyard_.*' | cut -c5-); VXLAN=$(cd /sys/class/net; echo sy??????v)
-    BLOCK=$(ip -6 route show proto 190 | awk '/::ad0:2 / { print $1; exit }'); TUNNEL=fd6e:3a94:51c2::ad0:2
+    BLOCK=$(ip -6 route show proto 190 | awk '/via .*::ad0:2 / { print $1; exit }'); TUNNEL=fd6e:3a94:51c2::ad0:2
     BRIDGE=$(podman network inspect --format '{{.NetworkInterface}}' shop_default)
 """
 

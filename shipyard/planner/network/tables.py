@@ -8,7 +8,8 @@ The text is for `runtime/netiptables.py`: chains of our own with their rules, an
 that are entered first from one of the kernel's own. What goes from one container to another of the same bridge meets
 none of them. So where somebody's `x-shipyard.allow` counts on a bridge, a line `# bridge BLOCK BROADCAST` has ebtables
 hand over to the node what is for that block, as if it were for another: then it is routed, and who is refused elsewhere
-is refused there. `members` sees to it that such a node has ebtables.
+is refused there. `members` sees to it that such a node has ebtables. A line `# link MAC` has it keep what comes by an
+address that IPv6 gave a container for its link alone from who has that hardware address.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ipaddress import IPv4Address
 
 from shipyard.model.wire import ACCEPT_MARK, IPTABLES, REFUSE_MARK, ObservedWiring
 from shipyard.planner.network import rules
-from shipyard.planner.network.book import parsed
+from shipyard.planner.network.book import docker_mac_of, mac_of, parsed
 from shipyard.planner.network.rules import AFFINITY_SEED, Backends, Common, Guard, NodePort, Own
 
 SHARES = 32
@@ -64,6 +65,7 @@ def text(common: Common, own: Own) -> str:
     guarded = _guarded(common)
     routed = tuple(_routed(common, own, guarded))
     bridges = "".join(f"# bridge {block} {parsed(block).broadcast_address}\n" for block in routed)
+    bridges += "".join(f"# link {mac}\n" for mac in _macs(common, routed, guarded))
     tables = (
         _raw(_Table("raw", prefix)),
         _mangle(_Table("mangle", prefix), common, guarded),
@@ -99,6 +101,16 @@ def _routed(common: Common, own: Own, guarded: Mapping[str, object]) -> Iterator
     for network in common.networks:
         if not guarded.keys().isdisjoint(network.blocks):
             yield from (block for block in network.blocks if block in own.blocks)
+
+
+def _macs(common: Common, routed: Sequence[str], guarded: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Hardware addresses that the node's guarded containers may have: no address of the link leads there."""
+    if not routed:
+        return []
+    here = {address for block in routed for address in guarded.get(block, ())}
+    own = {mac for address in here for mac in (mac_of(address), docker_mac_of(address))}
+    derived = tuple({mac_of("0.0.0.0")[:6], docker_mac_of("0.0.0.0")[:6]})
+    return sorted(own | {mac for guard in common.guards for mac in guard.macs if not mac.startswith(derived)})
 
 
 def _raw(table: _Table) -> _Table:

@@ -105,6 +105,17 @@ def test_what_somebody_guards_on_a_bridge_of_the_node_is_routed() -> None:
     assert bridges() == []
 
 
+def test_addresses_of_the_link_lead_to_nobody_who_is_guarded_on_the_node() -> None:
+    def links(*replicas: str) -> list[str]:
+        guard = Guard(replicas, (), ("02:53:0a:d1:00:02", "0e:00:00:00:00:07"))
+        lines = tables.text(common(guards=(guard,)), OWN).splitlines()
+        return [line.removeprefix("# link ") for line in lines if line.startswith("# link ")]
+
+    assert links("10.209.0.2") == ["02:42:0a:d1:00:02", "02:53:0a:d1:00:02", "0e:00:00:00:00:07"]
+    assert links("10.209.0.70") == ["0e:00:00:00:00:07"], "others' are seen to where they are"
+    assert links("10.209.0.130") == []
+
+
 def fleet(without: tuple[str, ...], *more: str) -> SimulatedFleet:
     made = SimulatedFleet(("n1", "n2", "n3"))
     for number, name in enumerate(sorted(made.nodes), 1):

@@ -63,7 +63,11 @@ case "$1 $2" in
   [ -e "$chains/.new" ] && mv "$chains/.new" "$chains/$2" ;;
 esac
 """
-BRIDGED = NEW.replace("*nat", "# bridge 10.209.0.0/26 10.209.0.63\n# bridge 10.209.0.64/26 10.209.0.127\n*nat", 1)
+BRIDGED = NEW.replace(
+    "*nat",
+    "# bridge 10.209.0.0/26 10.209.0.63\n# bridge 10.209.0.64/26 10.209.0.127\n# link 02:53:0a:d1:00:02\n*nat",
+    1,
+)
 
 
 @pytest.fixture
@@ -159,6 +163,8 @@ def test_what_a_bridge_would_keep_to_itself_goes_to_the_node(node: Path) -> None
             "-p 0x0800 --ip-dst 10.209.0.0/26 -j redirect ",
             "-p 0x0800 --ip-dst 10.209.0.127 -j RETURN ",
             "-p 0x0800 --ip-dst 10.209.0.64/26 -j redirect ",
+            "-p 0x86dd -d 02:53:0a:d1:00:02 --ip6-dst fe80::/10 --ip6-proto tcp -j DROP ",
+            "-p 0x86dd -d 02:53:0a:d1:00:02 --ip6-dst fe80::/10 --ip6-proto udp -j DROP ",
         ],
     }
     listed = run(node, "sy_ipt_list shipyard_ab12cd").stdout
