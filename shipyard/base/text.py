@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _KEEP = {"\n", "\t"}
@@ -39,3 +40,10 @@ def last_words(text: str, limit: int = 240) -> str:
 def tail(text: str, lines: int = 10) -> str:
     """The last lines of `printable` text: what a failure shows of a command's output."""
     return "\n".join(printable(text).rstrip().splitlines()[-lines:])
+
+
+def without_password(url: str) -> str:
+    """The URL with `***` for its password, also where a `/`, `@` or `:` in that was not written as `%2F` and so on."""
+    address, query, parameters = url.partition("?")
+    address = re.sub(r"(://[^/@:]*):.*@", r"\1:***@", address)
+    return re.sub(r"(\b\w*password ?=)[^&\s]*", r"\1***", address + query + parameters)

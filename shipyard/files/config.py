@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from shipyard.base.errors import ConfigError
 from shipyard.base.record import Struct
-from shipyard.base.text import one_line, printable
+from shipyard.base.text import one_line, printable, without_password
 from shipyard.files.ansiblevault import PROMPT, Identity, identities
 from shipyard.files.config_keys import BY_NAME, KEYS, TABLES, Key, Value, checked, number, parsed, shown
 from shipyard.model.situation import Ranges, Timing
@@ -133,7 +133,7 @@ def load_settings(options: Options, environ: Mapping[str, str], cwd: Path) -> Se
     inventory = _inventory(found["inventory"], root) if found["inventory"].value or trusted else ()
     secrets = _key_source(found, database, root)
     found["secrets.key_file"] = _Found(str(secrets.file), found["secrets.key_file"].origin, root)
-    found["database"] = _Found(_masked(database), found["database"].origin, root)
+    found["database"] = _Found(without_password(database), found["database"].origin, root)
     found["inventory"] = _Found(inventory, found["inventory"].origin, root)
     value: dict[str, Any] = {name: item.value for name, item in found.items()}
     return Settings(
@@ -300,6 +300,8 @@ def _cluster(found: _Found) -> str | None:
 
 
 _URL = re.compile(r"[a-z][a-z0-9+]*://")
+_ALMOST = re.compile(r"(postgres(ql)?|sqlite)(\+\w+)?:|(host|hostaddr|port|dbname|user|password|service) ?=")
+"""What would make a strange file, where a database was meant."""
 
 
 def _database(found: _Found, root: Path, *, trusted: bool) -> str:
@@ -313,6 +315,11 @@ def _database(found: _Found, root: Path, *, trusted: bool) -> str:
             )
         return f"sqlite:///{(root / STORE).absolute()}"
     if not _URL.match(given):
+        if _ALMOST.match(given):
+            raise ConfigError(
+                f"{found.origin}: {without_password(given)} is neither a path nor the address of a store",
+                hint="write postgresql://USER@HOST/NAME, sqlite:///PATH or a path",
+            )
         return f"sqlite:///{(found.base / Path(given).expanduser()).absolute()}"
     scheme, path = given.split("://", 1)
     if scheme.split("+")[0] == "sqlite" and path.startswith("/") and path not in ("/", "/:memory:"):
@@ -331,10 +338,6 @@ def _key_source(found: Mapping[str, _Found], database: str, root: Path) -> KeySo
         file = beside.absolute() / KEY_FILE
     command = cast("tuple[str, ...]", found["secrets.key_command"].value)
     return KeySource(file, str(found["secrets.key_variable"].value), command)
-
-
-def _masked(url: str) -> str:
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 def _ranges(found: Mapping[str, _Found]) -> Ranges:

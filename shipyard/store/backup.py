@@ -61,7 +61,8 @@ def restore(location: Location, path: Path) -> None:
 def _file_of(location: Location) -> Path:
     if location.path is None:
         raise StoreError(
-            f"{location.shown} is kept by a server, whose own tools save and restore it", hint="see pg_dump"
+            f"{location.shown} is kept by a server, whose own tools save and restore it",
+            hint="`pg_dump --format=custom --file=FILE NAME` saves it, also while passes go on; see pg_restore",
         )
     return location.path
 

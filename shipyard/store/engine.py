@@ -3,20 +3,24 @@
 SQLite is used with a write-ahead log, so that `status` never waits for a pass. `synchronous` is FULL: an action is
 carried out only once its record is on the disk, and NORMAL would lose that record in a power cut. Writers begin
 IMMEDIATE, since a transaction that reads first and writes later can't wait for another writer. Servers are made to
-do the same by locking the store's one row.
+do the same by locking the store's one row; who reads there sees one moment by reading repeatably.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, select
-from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from shipyard.base.errors import StoreError
+from shipyard.base.shell import join
 from shipyard.store.faults import store_error
 from shipyard.store.schema import store
 
@@ -27,8 +31,26 @@ if TYPE_CHECKING:
 
     AnyRow = Row[*tuple[Any, ...]]
 
+DRIVER = "psycopg[binary]>=3.1"
+"""As in pyproject.toml."""
+
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another writer: transactions are short."""
+
+_SERVER: Mapping[str, object] = MappingProxyType(
+    {
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,  # milliseconds
+        "application_name": "shipyard",
+    }
+)
+"""How a server is connected to, unless the URL says otherwise: a silent one is an error within half a minute."""
+
+_MAKING = 0x73686970
+"""The server's lock for who makes or changes tables; a new store has no row yet that could be locked."""
 
 _BEGIN_READING = "BEGIN"
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
@@ -44,8 +66,11 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one moment of the store."""
-        with self._connected(_BEGIN_READING) as connection, connection.begin():
-            yield connection
+        with self._connected(_BEGIN_READING) as connection:
+            if connection.dialect.name != "sqlite":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -65,6 +90,8 @@ class Database:
                 raw.execute("PRAGMA foreign_keys = OFF")  # has no effect once a transaction has begun
             try:
                 with connection.begin():
+                    if not sqlite:
+                        connection.execute(select(func.pg_advisory_xact_lock(_MAKING)))
                     yield connection
                     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all() if sqlite else []
                     if broken:
@@ -88,20 +115,45 @@ class Database:
 def _engine(location: Location) -> Engine:
     try:
         if location.path is None:
-            engine = create_engine(location.url)
+            engine = _server_engine(location)
         else:
             place = URL.create("sqlite", database=str(location.path))
             engine = create_engine(place, connect_args={"timeout": BUSY_TIMEOUT})
     except (ImportError, NoSuchModuleError) as error:
         raise StoreError(
             f"the store {location.shown} needs a driver that is not installed: {error}",
-            hint="install shipyard[postgresql]",
+            hint=f"install it: {join((sys.executable, '-m', 'pip', 'install', DRIVER))}",
         ) from error
     event.listen(engine, "handle_error", lambda context: _translate(location, context))
     if location.path is not None:
         event.listen(engine, "connect", lambda raw, _record: _prepare(location, raw))
         event.listen(engine, "begin", _begin)
     return engine
+
+
+def _server_engine(location: Location) -> Engine:
+    try:
+        address = make_url(location.url)
+    except (ArgumentError, ValueError):
+        address = None
+    if address is None or "@" in (address.host or ""):
+        raise StoreError(
+            f"{location.shown} is not the address of a store",
+            hint="write postgresql://USER@HOST:PORT/NAME; in a user or password, % / : @ are %25 %2F %3A %40",
+        )
+    given = {*address.query, *(("connect_timeout",) if "PGCONNECT_TIMEOUT" in os.environ else ())}
+    options = {name: value for name, value in _SERVER.items() if name not in given}
+    # a server that was restarted between two rounds of a watch is connected to anew
+    engine = create_engine(address, connect_args=options, pool_pre_ping=True)
+    event.listen(engine, "connect", lambda raw, _record: _limit_waiting(raw))
+    return engine
+
+
+def _limit_waiting(raw: Any) -> None:
+    """For other writers, as with SQLite. Not asked for while connecting: poolers in between refuse that."""
+    raw.autocommit = True
+    raw.execute(f"SET lock_timeout = {int(BUSY_TIMEOUT * 1000)}")
+    raw.autocommit = False
 
 
 def _prepare(location: Location, raw: Any) -> None:
@@ -121,6 +173,6 @@ def _begin(connection: Connection) -> None:
 
 
 def _translate(location: Location, context: ExceptionContext) -> BaseException | None:
-    if context.sqlalchemy_exception is None:
+    if context.sqlalchemy_exception is None or context.is_pre_ping:
         return None
     return store_error(location, context.original_exception)

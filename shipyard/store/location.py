@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shipyard.base.errors import StoreError
 from shipyard.base.record import Struct
+from shipyard.base.text import without_password
 
 NETWORK_TYPES = frozenset(
     """9p acfs afs beegfs ceph cifs coda davfs drvfs gfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs pvfs2
@@ -44,7 +45,7 @@ def parse(url: str) -> Location:
             )
         return _file(rest[1:])
     if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
-        return Location(re.sub(r":[^:@/]*@", ":***@", f"postgresql://{rest}"), url=f"postgresql+psycopg://{rest}")
+        return Location(without_password(f"postgresql://{rest}"), url=f"postgresql+psycopg://{rest}")
     raise StoreError(f"a store can't be kept in {scheme}", hint="write sqlite:///path or postgresql://user@host/name")
 
 

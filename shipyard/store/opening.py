@@ -21,7 +21,11 @@ def open_database(location: Location, *, create: bool, cluster: str | None = Non
     """Raises StoreError where there is none (and `create` is not set), or none that can be used."""
     if location.path is None:
         database = Database(location)
-        bring_up_to_date(database, None, create=create, cluster=cluster)
+        try:
+            bring_up_to_date(database, None, create=create, cluster=cluster)
+        except BaseException:
+            database.close()
+            raise
         return database, None
     return _open_file(location, location.path, create=create, cluster=cluster)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shipyard.base.text import last_words
+from shipyard.base.text import last_words, without_password
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,22 @@ def test_last_words_are_the_last_that_fit() -> None:
 def test_last_words_keep_to_their_limit(limit: int) -> None:
     text = "\n".join(f"{number} " + "word " * number for number in range(30))
     assert 0 < len(last_words(text, limit)) <= limit
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ship@db/x", "postgresql://ship@db/x"),
+        ("postgresql://ship:pw@db:5432/x", "postgresql://ship:***@db:5432/x"),
+        ("postgresql://ship:p/w@x:y@db/x", "postgresql://ship:***@db/x"),
+        (
+            "postgresql://db/x?user=ship&password=pw&sslmode=require",
+            "postgresql://db/x?user=ship&password=***&sslmode=require",
+        ),
+        ("postgresql://db/x?sslpassword=pw", "postgresql://db/x?sslpassword=***"),
+        ("host=db password=pw dbname=x", "host=db password=*** dbname=x"),
+        ("sqlite:////srv/state.db", "sqlite:////srv/state.db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown

@@ -197,3 +197,12 @@ def test_a_misspelt_variable_is_said(project: Path) -> None:
 
 def test_an_empty_variable_says_nothing(project: Path) -> None:
     assert load(project, {"SHIPYARD_FORKS": "", "SHIPYARD_CONFIG": ""}).forks == 50
+
+
+@pytest.mark.parametrize(
+    "given", ["postgresql:/db/x", "postgres:ship@db/x", "host=db dbname=x password=pw", "sqlite:state.db"]
+)
+def test_what_is_almost_the_address_of_a_store_makes_no_file_of_that_name(project: Path, given: str) -> None:
+    with pytest.raises(ConfigError, match="is neither a path nor the address of a store") as caught:
+        load_settings(Options(database=given), {}, project)
+    assert "pw" not in caught.value.message
