@@ -77,7 +77,8 @@ def inspect(app: App, name: str) -> None:
                 add(table, [*names, "-", "-", "-", "-"])
             else:
                 ready = "yes" if replica.ready else "no"
-                add(table, [*names, str(replica.slot), replica.node, replica.address, ready])
+                both = f"{replica.address} {replica.beside}".rstrip()
+                add(table, [*names, str(replica.slot), replica.node, both, ready])
             names = ["", ""]
     app.out.lines([()])
     app.out.draw(table)
@@ -108,7 +109,8 @@ def _show(app: App, reaches: Sequence[Reach]) -> None:
         return
     table = new_table("FROM", "NODE", "TO", "ADDRESS", "RESULT")
     for each in reaches:
-        address = f"{each.address}:{each.port}" if each.port else each.address
+        host = f"[{each.address}]" if ":" in each.address else each.address
+        address = f"{host}:{each.port}" if each.port else each.address
         add(table, [each.client, each.node, each.target, address, _result(each)])
     app.out.draw(table)
     wrong = [each for each in reaches if each.wrong and each.succeeded is not None]
@@ -178,6 +180,7 @@ def _json(each: NetworkView) -> dict[str, Any]:
                         "node": replica.node,
                         "container": replica.container,
                         "address": replica.address,
+                        "address6": replica.beside or None,
                         "ready": replica.ready,
                     }
                     for replica in service.replicas

@@ -6,13 +6,14 @@ from shipyard.base.record import Struct
 
 
 class ReplicaView(Struct, frozen=True):
-    """One replica on a network. `ready`: service addresses lead to it."""
+    """One replica on a network. `ready`: service addresses lead to it. `beside`: its address of IPv6, "" for none."""
 
     slot: int
     node: str
     container: str
     address: str
     ready: bool
+    beside: str = ""
 
 
 class ServiceView(Struct, frozen=True):

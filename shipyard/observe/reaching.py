@@ -21,18 +21,21 @@ TIMEOUT = 60.0
 
 def listening(
     fleet: Fleet, containers: Mapping[str, Sequence[str]], runtimes: Mapping[str, str]
-) -> dict[str, tuple[int, ...]]:
-    """The TCP ports that containers listen on, by name. `containers`: by node. Nodes that fail tell of none."""
+) -> dict[str, tuple[tuple[int, bool], ...]]:
+    """The TCP ports that containers listen on, and whether by IPv6, by name. `containers`: by node.
 
-    def work(connection: NodeConnection) -> list[tuple[str, int]]:
+    Nodes that fail tell of none. What listens by IPv6 takes IPv4 as well, as nearly everything does.
+    """
+
+    def work(connection: NodeConnection) -> list[tuple[str, int, bool]]:
         node = connection.node
         said = _run(connection, nettrying.listening(runtimes[node], containers[node]), "listening")
-        return [(words[0], int(words[1], 16)) for words in map(str.split, said) if len(words) == 2]
+        return [(words[0], int(words[1], 16), words[2] == "6") for words in map(str.split, said) if len(words) == 3]
 
-    found: dict[str, set[int]] = {}
+    found: dict[str, set[tuple[int, bool]]] = {}
     for answer in fleet.each(sorted(containers), work).values():
-        for name, port in [] if isinstance(answer, NodeError) else answer:
-            found.setdefault(name, set()).add(port)
+        for name, port, by_six in [] if isinstance(answer, NodeError) else answer:
+            found.setdefault(name, set()).add((port, by_six))
     return {name: tuple(sorted(ports)) for name, ports in found.items()}
 
 

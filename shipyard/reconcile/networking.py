@@ -41,9 +41,10 @@ def check(session: Session, network: str | None = None) -> tuple[Reach, ...]:
     tries: dict[str, list[tuple[int, str, str, int]]] = {}
     reaches: list[Reach] = []
     for number, pair in enumerate(wanted):
-        listening = ports.get(pair.target.replicas[0].container, ())
+        six = ":" in pair.address
+        listening = [port for port, by_six in ports.get(pair.target.replicas[0].container, ()) if by_six or not six]
         port = listening[0] if listening else 0
-        words = "" if port else "it listens on no TCP port"
+        words = "" if port else f"it listens on no TCP port{' of IPv6' if six else ''}"
         client, target = pair.client.name, pair.target.name
         reaches.append(
             Reach(pair.network, client, target, pair.replica.node, pair.address, port, pair.expected, None, words)

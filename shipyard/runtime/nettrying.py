@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from shipyard.base import shell
 
@@ -15,7 +15,8 @@ sy_listening() {
   for sy_name in @NAMES@; do
     sy_pid=$(@RUNTIME@ inspect --format '{{.State.Pid}}' "$sy_name" 2>/dev/null) || continue
     [ "${sy_pid:-0}" != 0 ] || continue
-    awk 'FNR > 1 && $4 == "0A" { n = split($2, at, ":"); if (at[1] !~ /7F$/) print "'"$sy_name"'", at[n] }' \
+    awk 'FNR > 1 && $4 == "0A" { n = split($2, at, ":")
+      if (at[1] !~ /7F$/ && at[1] !~ /^0+1000000$/) print "'"$sy_name"'", at[n], length(at[1]) == 32 ? 6 : 4 }' \
       "/proc/$sy_pid/net/tcp" "/proc/$sy_pid/net/tcp6" 2>/dev/null
   done
   return 0
@@ -51,7 +52,7 @@ section tries sy_tries
 
 
 def listening(runtime: str, containers: Sequence[str]) -> str:
-    """Prints `NAME PORT` (hexadecimal) for each TCP port that is open to others."""
+    """Prints `NAME PORT FAMILY` (hexadecimal; 4 or 6) for each TCP port that is open to others."""
     names = shell.join(_checked(name) for name in containers)
     return _LISTENING.replace("@NAMES@", names).replace("@RUNTIME@", runtime)
 
@@ -62,7 +63,7 @@ def tries(runtime: str, wanted: Sequence[tuple[int, str, str, int]], seconds: in
     All at once, since those that fail take their time.
     """
     calls = "\n  ".join(
-        shell.join(("sy_one", str(number), _checked(name), str(IPv4Address(address)), str(port))) + " &"
+        shell.join(("sy_one", str(number), _checked(name), str(ip_address(address)), str(port))) + " &"
         for number, name, address, port in wanted
     )
     text = _TRY.replace("@TRIES@", f"{calls}\n  wait").replace("@RUNTIME@", runtime)

@@ -115,6 +115,9 @@ def test_containers_reach_each_other_by_ipv6_and_only_where_they_may(outward: Fl
         out = f"timeout 3 nc {OUTSIDE}{other} 22 </dev/null 2>/dev/null | head -c 3"
         assert not inside(outward, node, apart, out), f"a way out of an internal network on {node}"
     assert inside(outward, "node1", client["node1"][0], f"timeout 3 nc {OUTSIDE}2 22 </dev/null | head -c 3") == "SSH"
+    tried = outward.shipyard("network", "check", "-o", "json").expect(0).json
+    by_six = [each for each in tried if ":" in each["address"]]
+    assert {each["expected"] for each in by_six if each["succeeded"] is not None} == {True, False}
     assert "Nothing to do" in outward.shipyard("reconcile", "--once").expect(0).stdout
 
 

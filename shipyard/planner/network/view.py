@@ -12,6 +12,7 @@ from shipyard.model.observed import Container, ContainerState
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import NetworkSpec, ServiceSpec
 from shipyard.planner import groups
+from shipyard.planner.network import six
 from shipyard.planner.network.spanning import resolved, spans
 from shipyard.planner.world import slot_of
 
@@ -68,7 +69,9 @@ class _Found:
             there = next((each.ipv4_address for each in box.networks if each.network == network.name), None)
             if there:
                 ready = box.name in self.ready if across else True
-                replicas.append(ReplicaView(slot, node, box.name, there, ready))
+                both = across and network.enable_ipv6
+                beside = six.address_of(self.situation.ranges, there) if both else ""
+                replicas.append(ReplicaView(slot, node, box.name, there, ready, beside))
         allowed = None
         if service.allow is not None:
             allowed = tuple(_owner(stack, entry.service) for entry in service.allow)
@@ -110,10 +113,14 @@ def pairs(found: tuple[NetworkView, ...]) -> Iterator[Pair]:
                         may = target.allowed is None or not {client.name, "*"}.isdisjoint(target.allowed)
                         address = target.address or target.replicas[0].address
                         yield Pair(network.name, client, replica, target, address, may)
+                        if beside := target.replicas[0].beside:
+                            yield Pair(network.name, client, replica, target, beside, may)
                 foreign = _foreign(across, joined, client)
                 if foreign is not None:
                     where, target = foreign
-                    yield Pair(where, client, replica, target, target.replicas[0].address, expected=False)
+                    first = target.replicas[0]
+                    for address in (first.address, *((first.beside,) if first.beside and replica.beside else ())):
+                        yield Pair(where, client, replica, target, address, expected=False)
 
 
 def _foreign(

@@ -25,7 +25,7 @@ from shipyard.model.plan import (
 from shipyard.model.situation import DesiredStack, Ranges
 from shipyard.model.spec import AllowFrom, NetworkSpec, Revision, ServiceSpec, StackSpec
 from shipyard.model.wire import Item, LocalAddress, ObservedWiring
-from shipyard.planner.network import asking, six
+from shipyard.planner.network import asking, six, view
 from shipyard.planner.network.compare import differences
 from shipyard.planner.plan import plan
 from shipyard.runtime.dialects import by_name
@@ -279,6 +279,18 @@ def test_networks_are_kept_apart_internal_ones_in_and_guards_asked_first(fleet: 
     ]
     assert f"{mine.ipv6_address} : goto sy_guard_0" in table
     assert "tcp dport 5432 return" in table and "chain sy_guard6 {" in table, "also between containers of one bridge"
+
+
+def test_connections_are_tried_by_both_families(fleet: SimulatedFleet) -> None:
+    wanted = stacks(web(), web("db", allow=(AllowFrom("api"),)))
+    fleet.converge(wanted)
+    (found,) = view.networks(fleet.situation(wanted), fleet.memory)
+    tried = {(each.target.service, six.is_six(each.address), each.expected) for each in view.pairs((found,))}
+    assert tried == {("db", False, False), ("db", True, False), ("web", False, True), ("web", True, True)}
+    plain = stacks(web(), web("db"), enable_ipv6=False)
+    fleet.converge(plain)
+    (found,) = view.networks(fleet.situation(plain), fleet.memory)
+    assert not any(six.is_six(each.address) for each in view.pairs((found,)))
 
 
 def test_none_of_it_is_said_to_nodes_and_networks_without(fleet: SimulatedFleet) -> None:
