@@ -280,14 +280,23 @@ def test_a_host_for_which_the_revision_has_no_image_waits_for_an_apply(project: 
     }
 
 
-def test_a_limited_run_and_a_plan_store_nothing(project: Project) -> None:
+@pytest.mark.parametrize("store", [True, False])
+def test_a_limited_run_gives_to_the_hosts_that_it_is_about(project: Project, store: bool) -> None:
+    project.write(NAMED)
+    project.hosts(n1={})
+    project.apply()
+    project.hosts(n1={}, n2={}, n3={})
+    limited = project.look(limit=frozenset({"n2"}), store=store)
+    assert why(limited) == {"n3": "a run without --limit gives it its own"}
+    assert value(service(limited), "n2") == "n2"
+    assert why(project.look()) == {}
+
+
+def test_a_plan_stores_nothing(project: Project) -> None:
     project.write(NAMED)
     project.hosts(n1={})
     applied = project.apply()
     project.hosts(n1={}, n2={})
-    limited = project.look(limit=frozenset({"n2"}))
-    assert why(limited) == {"n2": "a run without --limit gives it its own"}
-    assert why(project.look(limit=frozenset({"n2"}), store=False)) == why(limited)
     assert value(service(project.look(store=False)), "n2") == "n2"
     assert project.store.heads()[0].revision == applied
     assert project.store.events() == ()
