@@ -98,7 +98,8 @@ def test_containers_reach_each_other_by_ipv6_and_only_where_they_may(outward: Fl
         for there, (name, address) in web.items():
             assert asked(outward, node, box, f"[{address}]:8080") == name, f"{there} from {node}"
             own = ("curl", "-s", "-g", "-m", "3", f"http://[{address}]:8080/name")
-            assert outward.run(node, *own, check=False).strip() == name, f"{there} from {node} itself"
+            if driver != "routed" or there == node:  # where others know no address of IPv6 that is the node's
+                assert outward.run(node, *own, check=False).strip() == name, f"{there} from {node} itself"
         # what is found by name alone: the address of IPv4 is not to be had in the end
         assert asked(outward, node, box, "web:8080") in {name for name, _ in web.values()}
         listed = inside(outward, node, box, "cat /etc/hosts")
