@@ -27,6 +27,11 @@ class Packet:
     blocks: tuple[str, ...]
     translated: bool = False
     mark: int = 0
+    device: str = "sy0v"
+    """By which it came, where it is from elsewhere: the address is one that is reached by it."""
+
+    def came_by(self) -> str:
+        return "bridge" if any(within(self.source, each) for each in self.blocks) else self.device
 
     def by_bridge(self) -> str:
         """The block that both ends are in, "" where it is routed."""
@@ -140,6 +145,8 @@ class Iptables:
                 result &= within(packet.destination, value)
             elif word == "-p":
                 result &= packet.protocol == value
+            elif word == "-i":
+                result &= packet.came_by() == value
             elif word == "--dport":
                 result &= packet.port == int(value)
             elif word == "--dst-type":
@@ -161,8 +168,13 @@ class Nft:
         self._chains: dict[tuple[str, str], list[str]] = {}
         self._maps: dict[str, dict[str, str]] = {}
         self._hooks: dict[tuple[str, str, str], str] = {}
+        for name, inside in re.findall(r"^  set (\S+) \{(.*)\}$", text, re.M):
+            listed = re.search(r"elements = \{(.*)\}", inside)
+            self._maps[name] = dict.fromkeys((each.strip() for each in listed[1].split(",")) if listed else (), "")
         for family, body in re.findall(r"^table (ip|bridge) \S+ \{\n(.*?)^\}", text, re.M | re.S):
-            for kind, name, inside in re.findall(r"^  (chain|map) (\S+) \{(.*?)\}\n(?=  \w|\Z)", body, re.M | re.S):
+            for kind, name, inside in re.findall(r"^  (chain|map|set) (\S+) \{(.*?)\}\n(?=  \w|\Z)", body, re.M | re.S):
+                if kind == "set":
+                    continue
                 if kind == "map":
                     listed = re.search(r"elements = \{(.*)\}", inside)
                     self._maps[name] = _entries(listed[1]) if listed else {}
@@ -221,6 +233,8 @@ class Nft:
                 return next((action for each, action in table.items() if _is(key, each.split(" . "))), "")
             if found := re.match(r"tcp flags & \(syn \| ack\) == syn ?", said):
                 matches = packet.protocol == "tcp"
+            elif found := re.match(r"fib saddr \. iif oif missing ?", said):
+                matches = packet.came_by() == "elsewhere"
             elif found := re.match(
                 r"(ip [sd]addr|meta l4proto|tcp dport|udp dport|fib daddr type|ct status|ct state) "
                 r"(!= |< )?(\{[^}]*\}|\S+) ?",
@@ -235,7 +249,9 @@ class Nft:
         raise ValueError("a statement without an end")
 
     def _compared(self, what: str, how: str | None, with_: str, packet: Packet) -> bool:
-        values = [each.strip() for each in with_.strip("{}").split(",")]
+        values = (
+            [*self._maps[with_[1:]]] if with_[0] == "@" else [each.strip() for each in with_.strip("{}").split(",")]
+        )
         if what in ("tcp dport", "udp dport") and packet.protocol != what[:3]:
             return False
         if how == "< ":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from shipyard.model.container import Port
 from shipyard.model.netbook import Endpoint
@@ -90,7 +90,7 @@ def guards(world: World) -> Iterator[Guard]:
             continue
         name = stack.revision.stack
         mine = _addresses(world, (name, service.name), networks)
-        allowed = tuple((_clients(world, name, entry, networks), entry.ports) for entry in service.allow)
+        allowed = tuple((_clients(world, name, entry), entry.ports) for entry in service.allow)
         yield Guard(mine, allowed, _macs(world, service, mine))
 
 
@@ -108,14 +108,15 @@ def _macs(world: World, service: ServiceSpec, addresses: Sequence[str]) -> tuple
     return tuple(sorted(found | own | seen))
 
 
-def _clients(world: World, stack: str, entry: AllowFrom, networks: tuple[str, ...]) -> tuple[str, ...] | None:
+def _clients(world: World, stack: str, entry: AllowFrom) -> tuple[str, ...] | None:
+    """By whatever network they share: a container on several goes out by any of its addresses."""
     if not entry.service:
         return None
     owner, _, name = entry.service.rpartition("/")
-    return _addresses(world, (owner or stack, name), networks)
+    return _addresses(world, (owner or stack, name), world.spanning)
 
 
-def _addresses(world: World, key: tuple[str, str], networks: tuple[str, ...]) -> tuple[str, ...]:
+def _addresses(world: World, key: tuple[str, str], networks: Collection[str]) -> tuple[str, ...]:
     """Of all containers of a service on these networks, and of those that are about to be made."""
     found = {lease.address for lease in world.net.leases_of(key) if lease.network in networks}
     for boxes in world.containers.now_of(*key).values():

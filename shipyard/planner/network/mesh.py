@@ -16,6 +16,8 @@ from shipyard.planner.network import six
 from shipyard.planner.network.book import NetBook, gateway_of, mac_of, parsed
 from shipyard.planner.network.drivers import DRIVERS, Driver, Member
 from shipyard.planner.network.drivers.driver import Setting
+from shipyard.planner.network.drivers.vxlan import VXLAN, identity_of
+from shipyard.planner.network.rules import Tunnel
 
 _ORDER = (
     *("advertisement", "sysctl", "link", "address", "bridge", "bridge6"),
@@ -41,6 +43,15 @@ class Mesh(Struct):
     @property
     def setting(self) -> Setting:
         return Setting(self.ranges, self.names)
+
+    @property
+    def tunnel(self) -> Tunnel | None:
+        """Who talks by VXLAN, on whatever network of that."""
+        there = {
+            node for name, driver in self.drivers.items() if driver == VXLAN.name for node in self.taking_part[name]
+        }
+        nodes = tuple(sorted(self.members[node].address for node in there if node in self.members))
+        return Tunnel(self.ranges.vxlan_port, identity_of(self.names), nodes) if nodes else None
 
     def networks_of(self, node: str) -> tuple[str, ...]:
         """Networks that a node takes part in, sorted."""

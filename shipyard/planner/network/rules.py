@@ -67,10 +67,27 @@ class Network(Struct, frozen=True):
     internal: bool = False
 
 
+class Beside(Struct, frozen=True):
+    """`addresses` on a network belong to containers that are on another one, too, and may connect to what is there."""
+
+    network: str
+    other: str
+    addresses: tuple[str, ...]
+
+
+class Tunnel(Struct, frozen=True):
+    """How nodes talk by VXLAN: its port and identity, and the addresses that they have for each other, sorted."""
+
+    port: int
+    identity: int
+    nodes: tuple[str, ...]
+
+
 class Common(Struct, frozen=True):
     """What a node's rules have in common with those of others. `peers`: addresses that nodes answer from (routed).
 
-    `six`: text for the nodes that are on networks with IPv6.
+    `six`: text for the nodes that are on networks with IPv6. `besides`: of containers on several networks. `tunnel`:
+    None where no network goes by VXLAN.
     """
 
     table: str
@@ -82,6 +99,8 @@ class Common(Struct, frozen=True):
     guards: tuple[Guard, ...] = ()
     peers: tuple[str, ...] = ()
     six: str = ""
+    besides: tuple[Beside, ...] = ()
+    tunnel: Tunnel | None = None
 
 
 class Own(Struct, frozen=True):
@@ -103,6 +122,7 @@ def text(common: Mapping[str, str], own: Own) -> str:
         common["head"]
         + common["backends"]
         + ports
+        + common["besides"]
         + common["translate"]
         + "".join(_postrouting(own, common["range"]))
         + common["filter"]
@@ -131,6 +151,7 @@ def shared(common: Common) -> dict[str, str]:
         ),
         "backends": "".join(_backends(common.backends)),
         "addresses": repr([(each.address, each.ports, each.affinity) for each in common.backends]),
+        "besides": "".join(_besides(common)),
         "translate": "".join(_translate(common)),
         "filter": "".join(_filter(common)),
         "bridge": "".join(_bridge(common)),
@@ -223,8 +244,9 @@ def _translate(common: Common) -> Iterator[str]:
 
 def _postrouting(own: Own, within: str) -> Iterator[str]:
     yield "  chain sy_postrouting { type nat hook postrouting priority srcnat - 1; policy accept;\n"
-    for block in own.blocks:
-        yield f"    ct status dnat ip saddr {block} ip daddr {block} masquerade\n"
+    if own.blocks:
+        mine = _set(own.blocks)
+        yield f"    ct status dnat ip saddr {mine} ip daddr {mine} masquerade\n"
     if own.devices:
         away = f"oifname {_set(own.devices, quoted=True)}"
         yield f"    ct status dnat ip saddr != {within} ip daddr {within} {away} masquerade\n"
@@ -238,16 +260,45 @@ def _set(words: Sequence[str], *, quoted: bool = False) -> str:
     return said[0] if len(said) == 1 else "{ " + ", ".join(said) + " }"
 
 
+def _pair(common: Common, beside: Beside) -> tuple[int, int] | None:
+    """The numbers of the two networks, where both have blocks."""
+    numbers = {network.name: number for number, network in enumerate(common.networks)}
+    pair = (numbers.get(beside.network), numbers.get(beside.other))
+    return None if pair[0] is None or pair[1] is None else (pair[0], pair[1])
+
+
+def crossing(common: Common) -> dict[int, dict[int, tuple[str, ...]]]:
+    """By the numbers of two networks: the addresses on the first that may connect to the second."""
+    found: dict[int, dict[int, tuple[str, ...]]] = {}
+    for each in common.besides:
+        if pair := _pair(common, each):
+            found.setdefault(pair[0], {})[pair[1]] = each.addresses
+    return found
+
+
+def _besides(common: Common) -> Iterator[str]:
+    """Sets of their own, which come and go with replicas: what asks them stays."""
+    for network, others in crossing(common).items():
+        for other, addresses in others.items():
+            elements = f" elements = {{ {', '.join(addresses)} }};" if addresses else ""
+            yield f"  set sy_beside_{network}_{other} {{ type ipv4_addr;{elements} }}\n"
+
+
 def _filter(common: Common) -> Iterator[str]:
     within, services = common.containers, common.services
     guarded = any(common.guards)
     if guarded:
         yield from _guards(common.guards, _REFUSE)
     yield f"  chain sy_pass {{ meta mark set meta mark | {ACCEPT_MARK:#x} accept; }}\n"
+    both = crossing(common)
     for number, network in enumerate(common.networks):
-        blocks = _set(network.blocks)
-        yield f"  chain sy_net_{number} {{ ip daddr {blocks} {'jump sy_guard' if guarded else 'goto sy_pass'}; "
-        yield f"ip daddr {blocks} goto sy_pass; {_REFUSE}; }}\n" if guarded else f"{_REFUSE}; }}\n"
+        ways = [f"ip daddr {_set(network.blocks)}"]
+        for other in both.get(number, ()):
+            ways.append(f"ip daddr {_set(common.networks[other].blocks)} ip saddr @sy_beside_{number}_{other}")
+        yield f"  chain sy_net_{number} {{ "
+        for way in ways:
+            yield f"{way} jump sy_guard; {way} goto sy_pass; " if guarded else f"{way} goto sy_pass; "
+        yield f"{_REFUSE}; }}\n"
     sources = [
         f"{block} : goto sy_net_{number}" for number, each in enumerate(common.networks) for block in each.blocks
     ]
@@ -265,6 +316,10 @@ def _filter(common: Common) -> Iterator[str]:
     yield "    drop\n  }\n"
     internal = [block for network in common.networks if network.internal for block in network.blocks]
     yield "  chain sy_forward { type filter hook forward priority filter - 1; policy accept;\n"
+    if common.tunnel is not None:
+        yield f"    {_tunnelled(common.tunnel)} drop\n"
+    # an address that is not to be answered where this came from is not the sender's own
+    yield f"    ip saddr {within} ct state new fib saddr . iif oif missing drop\n"
     yield f"    ip daddr {services} reject\n"
     yield f"    ip saddr {within} ip daddr {within} goto sy_within\n"
     yield f"    ip daddr {within} goto sy_into\n"
@@ -276,6 +331,20 @@ def _filter(common: Common) -> Iterator[str]:
     # the node's own connections to a service of which nothing is ready
     yield "  chain sy_local { type filter hook output priority filter - 1; policy accept;\n"
     yield f"    ip daddr {services} reject\n  }}\n"
+    if common.tunnel is not None:
+        yield from _arriving(common.tunnel)
+
+
+def _tunnelled(tunnel: Tunnel) -> str:
+    """What nobody but a node itself may send to a node: it would come out on any network, from whomever it says."""
+    return f"ip daddr {_set(tunnel.nodes)} udp dport {tunnel.port}"
+
+
+def _arriving(tunnel: Tunnel) -> Iterator[str]:
+    ours = f"udp dport {tunnel.port} @th,96,24 {tunnel.identity:#x}"
+    yield "  chain sy_arriving { type filter hook input priority filter - 1; policy accept;\n"
+    yield f"    {ours} ip saddr != {_set(tunnel.nodes)} drop\n"
+    yield f"    {ours} fib saddr . iif oif missing drop\n  }}\n"
 
 
 _REFUSE = "reject with icmp type admin-prohibited"

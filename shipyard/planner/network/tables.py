@@ -68,7 +68,7 @@ def text(common: Common, own: Own) -> str:
     bridges += "".join(f"# link {mac}\n" for mac in _macs(common, routed, guarded))
     tables = (
         _raw(_Table("raw", prefix)),
-        _mangle(_Table("mangle", prefix), common, guarded),
+        _mangle(_Table("mangle", prefix), common, own, guarded),
         _nat(_Table("nat", prefix), common, own),
         _filter(_Table("filter", prefix), common, routed),
     )
@@ -120,7 +120,7 @@ def _raw(table: _Table) -> _Table:
     return table
 
 
-def _mangle(table: _Table, common: Common, guarded: Mapping[str, Mapping[str, int]]) -> _Table:
+def _mangle(table: _Table, common: Common, own: Own, guarded: Mapping[str, Mapping[str, int]]) -> _Table:
     """Who may pass. What may not is marked, since only the filter table can refuse; what gets by there is dropped."""
     within = common.containers
     table.hook("FORWARD", "fwd")
@@ -130,6 +130,20 @@ def _mangle(table: _Table, common: Common, guarded: Mapping[str, Mapping[str, in
     table.add("pass", target="ACCEPT")
     table.add("refuse", target=f"MARK --or-mark {REFUSE_MARK:#x}")
     table.add("refuse", target="ACCEPT")
+    if common.tunnel is not None:
+        # what comes out of it is on any network, from whomever it says: none but the nodes themselves may send that
+        port = f"-p udp --dport {common.tunnel.port}"
+        for node in common.tunnel.nodes:
+            table.add("fwd", f"-d {node} {port}", target="DROP")
+        table.hook("INPUT", "in")
+        table.add("in", f"-s {within} {port}", target="DROP")
+    if own.devices:
+        table.add("fwd", f"-s {within} -m conntrack --ctstate NEW", then="from")
+        for block in own.blocks:
+            table.add("from", f"-s {block}", target="RETURN")
+        for device in own.devices:
+            table.add("from", f"-i {device}", target="RETURN")
+        table.add("from", target="DROP")
     table.add("fwd", f"-d {common.services}", goto="refuse")
     table.add("fwd", f"-s {within} -d {within}", goto="within")
     table.add("fwd", f"-d {within}", goto="into")
@@ -139,13 +153,21 @@ def _mangle(table: _Table, common: Common, guarded: Mapping[str, Mapping[str, in
         for block in network.blocks if network.internal else ():
             table.add("fwd", f"-s {block} -m conntrack --ctstate NEW", target="DROP")
     table.add("within", _ESTABLISHED, goto="pass")
+    both = rules.crossing(common)
     for number, network in enumerate(common.networks):
         for block in network.blocks:
             table.add("within", f"-s {block}", goto=f"net-{number}")
-            if block in guarded:
-                table.add(f"net-{number}", f"-d {block}", then=_guards_of(block))
-            table.add(f"net-{number}", f"-d {block}", goto="pass")
+        _onto(table, f"net-{number}", network.blocks, guarded)
+        for other, sources in both.get(number, {}).items():
+            for block in common.networks[other].blocks:
+                table.add(f"net-{number}", f"-d {block}", goto=f"also-{number}-{other}")
+            for address in sources:
+                table.add(f"also-{number}-{other}", f"-s {address}", goto=f"onto-{other}")
+            table.add(f"also-{number}-{other}", goto="refuse")
         table.add(f"net-{number}", goto="refuse")
+    for number in sorted({other for others in both.values() for other in others}):
+        _onto(table, f"onto-{number}", common.networks[number].blocks, guarded)
+        table.add(f"onto-{number}", goto="refuse")
     table.add("within", f"-s {common.tunnels}", goto="pass")
     table.add("within", goto="refuse")
     table.add("into", _ESTABLISHED, goto="pass")
@@ -158,6 +180,13 @@ def _mangle(table: _Table, common: Common, guarded: Mapping[str, Mapping[str, in
             table.add(_guards_of(block), f"-d {address}", goto=f"guard-{number}")
     _guards(table, common.guards)
     return table
+
+
+def _onto(table: _Table, chain: str, blocks: Sequence[str], guarded: Mapping[str, object]) -> None:
+    for block in blocks:
+        if block in guarded:
+            table.add(chain, f"-d {block}", then=_guards_of(block))
+        table.add(chain, f"-d {block}", goto="pass")
 
 
 def _guards_of(block: str) -> str:
@@ -192,7 +221,8 @@ def _nat(table: _Table, common: Common, own: Own) -> _Table:
         if port.replicas:
             _port(table, port)
     for block in own.blocks:
-        table.add("from", f"-s {block} -d {block}", _TRANSLATED, target="MASQUERADE")
+        table.add("from", f"-s {block}", _TRANSLATED, then="near")
+        table.add("near", f"-d {block}", target="MASQUERADE")
     for device in own.devices:
         table.add("from", f"! -s {within} -d {within} -o {device}", _TRANSLATED, target="MASQUERADE")
     table.add("from", f"-s 127.0.0.0/8 -d {within}", target="MASQUERADE")

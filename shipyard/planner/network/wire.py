@@ -33,7 +33,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.wire import Item, ObservedWiring, names_of
 from shipyard.planner import groups
-from shipyard.planner.network import dual, endpoints, hosts, ingress, members, rules
+from shipyard.planner.network import dual, endpoints, hosts, ingress, members, rules, several
 from shipyard.planner.network.book import gateway_of, tunnels
 from shipyard.planner.network.compare import Difference, differences
 from shipyard.planner.network.draining import Drain
@@ -336,6 +336,8 @@ def _common(world: World, ready: Sequence[Endpoint], state: Mesh) -> rules.Commo
         guards=guards,
         peers=tuple(sorted(peers)),
         six=dual.rules_of(world, table, networks, guards),
+        besides=several.besides(world),
+        tunnel=state.tunnel,
     )
 
 

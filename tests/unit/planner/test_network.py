@@ -253,6 +253,32 @@ def test_who_may_connect_is_in_the_rules_of_routed_and_bridged_packets(fleet: Si
     assert table.count("sy_guard_0") == 2 or "sy_guard_0" in text
 
 
+def test_a_service_on_two_networks_reaches_what_is_on_either_by_the_address_that_it_goes_out_by(
+    fleet: SimulatedFleet,
+) -> None:
+    api = replace(
+        web("api"), container=ContainerSpec("app:1", networks=(Attachment("s_default"), Attachment("s_back")))
+    )
+    database = replace(web("db"), container=ContainerSpec("app:1", networks=(Attachment("s_back"),)))
+    guarded = replace(database, allow=(AllowFrom("api"),))
+    spec = StackSpec(
+        "s",
+        (api, guarded, web()),
+        tuple(NetworkSpec(f"s_{name}", name, driver="vxlan") for name in ("default", "back")),
+    )
+    eligible = tuple((name, NODES) for name in ("api", "db", "web"))
+    declared = (DesiredStack(Revision("s", 1, spec, stack_digest(spec), 0.0, "me"), eligible),)
+    text = rules(fleet, fleet.one_pass(declared))
+    leases = [each for each in fleet.memory.leases if each.service == "api"]
+    for network, way in (("s_back", "0_1"), ("s_default", "1_0")):
+        mine = sorted(each.address for each in leases if each.network == network)
+        assert f"set sy_beside_{way} {{ type ipv4_addr; elements = {{ {', '.join(mine)} }}; }}" in text
+        assert f"ip saddr @sy_beside_{way} jump sy_guard" in text
+    clients = ", ".join(sorted(each.address for each in leases))
+    assert f"ip saddr {{ {clients} }} return" in text, "a client is who it is by each of its addresses"
+    assert not fleet.converge(declared).actions
+
+
 def hosts_files(fleet: SimulatedFleet, declared: tuple[DesiredStack, ...]) -> dict[str, list[str]]:
     """The last text of each container's hosts file, by the part of the name that stays, and all of its first texts."""
     written: dict[str, list[str]] = {}

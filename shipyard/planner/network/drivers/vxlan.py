@@ -9,10 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from shipyard.model.wire import Item
+from shipyard.model.wire import Item, NetworkNames
 from shipyard.planner.network.book import mac_of, tunnel_of
 from shipyard.planner.network.drivers.driver import Member, Setting
 from shipyard.planner.network.six import is_six, tunnel_beside
+
+
+def identity_of(names: NetworkNames) -> int:
+    """24 bits; two clusters whose nodes are the same machines must not meet."""
+    return int(hashlib.sha256(names.table.encode()).hexdigest()[:6], 16) or 1
 
 
 class Vxlan:
@@ -29,8 +34,7 @@ class Vxlan:
 
     def own(self, me: Member, setting: Setting) -> Iterator[Item]:
         device, tunnel = self.device(me, setting), self.source(me, setting)
-        # 24 bits; two clusters whose nodes are the same machines must not meet
-        identity = int(hashlib.sha256(setting.names.table.encode()).hexdigest()[:6], 16) or 1
+        identity = identity_of(setting.names)
         yield Item(
             "link",
             device,
