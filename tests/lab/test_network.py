@@ -39,6 +39,10 @@ def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet:
     assert all(each["succeeded"] == each["expected"] for each in tried if each["succeeded"] is not None)
     assert any(not each["expected"] for each in tried)
     assert "Nothing to do" in fleet.shipyard("reconcile", "--once").expect(0).stdout
+    if driver == "vxlan":
+        for node in fleet.names:
+            tracked = fleet.run(node, "conntrack", "-L", "-p", "udp", "--dport", "4789")
+            assert tracked.strip() == "", "a tunnel has a connection of its own around what is inside"
     if driver == "wireguard":
         kept = b"".join(path.read_bytes() for path in (fleet.project / ".shipyard").glob("state.db*"))
         for node in fleet.names:

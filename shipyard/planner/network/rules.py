@@ -236,10 +236,14 @@ def _translate(common: Common) -> Iterator[str]:
     yield "  chain sy_prerouting { type nat hook prerouting priority dstnat - 10; policy accept; jump sy_translate; }\n"
     yield "  chain sy_output { type nat hook output priority -110; policy accept; jump sy_translate; }\n"
     # a node's own services stay its own, although packets to 127.0.0.0/8 may be routed for the sake of its ports
+    untracked = f"{_ours(common.tunnel)} notrack; " if common.tunnel is not None else ""
     yield (
         "  chain sy_raw { type filter hook prerouting priority raw; policy accept; "
-        'iifname != "lo" ip daddr 127.0.0.0/8 drop; }\n'
+        f'iifname != "lo" ip daddr 127.0.0.0/8 drop; {untracked}}}\n'
     )
+    if untracked:
+        # what is inside has a connection of its own; one more around it would be looked up for each packet
+        yield f"  chain sy_raw_out {{ type filter hook output priority raw; policy accept; {untracked}}}\n"
 
 
 def _postrouting(own: Own, within: str) -> Iterator[str]:
@@ -340,8 +344,13 @@ def _tunnelled(tunnel: Tunnel) -> str:
     return f"ip daddr {_set(tunnel.nodes)} udp dport {tunnel.port}"
 
 
+def _ours(tunnel: Tunnel) -> str:
+    """This cluster's VXLAN, and nobody else's on the same port."""
+    return f"udp dport {tunnel.port} @th,96,24 {tunnel.identity:#x}"
+
+
 def _arriving(tunnel: Tunnel) -> Iterator[str]:
-    ours = f"udp dport {tunnel.port} @th,96,24 {tunnel.identity:#x}"
+    ours = _ours(tunnel)
     yield "  chain sy_arriving { type filter hook input priority filter - 1; policy accept;\n"
     yield f"    {ours} ip saddr != {_set(tunnel.nodes)} drop\n"
     yield f"    {ours} fib saddr . iif oif missing drop\n  }}\n"
