@@ -276,7 +276,13 @@ def _verdict(ending: Ending, done: int, *, rounds: bool) -> Line:
     sums = f": {', '.join(counts)} in {ending.passes} pass{'' if ending.passes == 1 else 'es'}."
     if ending.converged:
         return (("The fleet is as declared", "bold green"), sums)
-    late = " The time limit ended first; `shipyard reconcile` takes it from here." if ending.timed_out else ""
+    late = f" {_late(ending)}; `shipyard reconcile` takes it from here." if ending.timed_out else ""
     if rounds and ending.timed_out:
         return (("The fleet is not as declared yet", "bold yellow"), sums if done or ending.failed else ".")
     return (("The fleet is not as declared", "bold yellow"), (sums if done or ending.failed else ".") + late)
+
+
+def _late(ending: Ending) -> str:
+    if ending.next_look is None:
+        return "The time limit ended first"
+    return f"The next look, in {duration(ending.next_look)}, would come after the time limit"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from shipyard.base.clock import iso
-from shipyard.cli.layout import ago, cell, heading, known, list_of, soon
+from shipyard.cli.layout import ago, cell, heading, known, list_of, soon, width
 from shipyard.cli.output import Line, Output
 from shipyard.model.job import JOB_MODES
 from shipyard.model.status import (
@@ -42,6 +42,9 @@ COLOURS = {
     "pause": "yellow",
 }
 """What is not listed is bad news."""
+
+SILENT = ("NodeSuspect", "NodeUnreachable", "NodeLost")
+"""Notices about silent nodes: the table has the state, and the node's own entry why it does not answer."""
 
 
 def status_json(status: FleetStatus) -> dict[str, Any]:
@@ -195,21 +198,42 @@ def replica_table(stacks: Iterable[StackStatus], *, wide: bool) -> Table:
     return table
 
 
-def services_table(stacks: Iterable[StackStatus]) -> Table:
-    """`services`: one row a service."""
-    table = new_table("SERVICE", "MODE", "UP", ">HEALTHY", "UPDATE", ">REV", "IMAGE")
-    for stack in stacks:
-        for service in stack.services:
-            update = coloured("removing" if stack.removing else service.update)
-            cells = [
-                f"{stack.name}/{service.name}",
-                service.mode,
-                up(stack, service, wide=False),
-                str(service.healthy),
-                update,
-            ]
-            add(table, [*cells, _revisions(stack, service), service.written or service.image])
+def services_table(stacks: Iterable[StackStatus], fold: int | None) -> Table:
+    """`services`: one row a service. Where a terminal (`fold` columns) is too narrow, what tells least is left out."""
+    headers = ["SERVICE", "MODE", "UP", ">HEALTHY", "UPDATE", ">REV", "IMAGE"]
+    rows = [
+        [
+            f"{stack.name}/{service.name}",
+            service.mode,
+            up(stack, service, wide=False),
+            str(service.healthy),
+            coloured("removing" if stack.removing else service.update),
+            _revisions(stack, service),
+            service.written or service.image,
+        ]
+        for stack in stacks
+        for service in stack.services
+    ]
+    for header in ("MODE", ">HEALTHY", ">REV"):
+        if fold is None or sum(_widths(headers, rows)) <= fold:
+            break
+        at = headers.index(header)
+        headers, rows = _without(headers, at), [_without(row, at) for row in rows]
+    table = new_table(*headers)
+    for row in rows:
+        add(table, row)
     return table
+
+
+def _widths(headers: list[str], rows: list[list[Any]]) -> list[int]:
+    """What each column takes of a line, the space before the next one included."""
+    columns = zip(*([header.removeprefix(">") for header in headers], *rows), strict=True)
+    widths = [max(width(cell(str(each))) for each in column) + 2 for column in columns]
+    return [*widths[:-1], widths[-1] - 2]
+
+
+def _without(cells: list[Any], at: int) -> list[Any]:
+    return cells[:at] + cells[at + 1 :]
 
 
 def _revisions(stack: StackStatus, service: ServiceStatus) -> str:
@@ -247,8 +271,14 @@ def _replica_cells(replica: ReplicaStatus, *, wide: bool) -> list[Any]:
 
 def not_as_declared(status: FleetStatus, fold: int | None) -> list[Line]:
     """In words, why what does not run does not, and what people should know."""
-    entries = [(node.name, node.reason, node.detail) for node in status.nodes if node.reason]
+    notices = {(each.target, each.reason) for each in status.notices}
+    entries = [
+        (node.name, node.reason, node.detail)
+        for node in status.nodes
+        if node.reason and (node.name, node.reason) not in notices  # which tells more
+    ]
     told = {name for name, _, _ in entries}
+    noted = [each for each in status.notices if not (each.target in told and each.reason in SILENT)]
     for stack in status.stacks:
         for service in stack.services:
             for replica in service.replicas:
@@ -262,8 +292,8 @@ def not_as_declared(status: FleetStatus, fold: int | None) -> list[Line]:
     lines: list[Line] = []
     if entries:
         lines += [heading("Not as declared"), *list_of(entries, "bold", fold), ()]
-    if status.notices:
-        lines += [heading("To be known"), *list_of([known(each) for each in status.notices], "yellow", fold), ()]
+    if noted:
+        lines += [heading("To be known"), *list_of([known(each) for each in noted], "yellow", fold), ()]
     return lines
 
 

@@ -93,7 +93,7 @@ def services(app: App, stack: str | None) -> int:
     elif not stacks:
         app.out.line(NO_STACK)
     else:
-        app.out.draw(services_table(stacks))
+        app.out.draw(services_table(stacks, app.out.fold()))
     return code
 
 

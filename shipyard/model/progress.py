@@ -13,7 +13,8 @@ class Ending(Struct, frozen=True):
     """What a run of passes came to. `pending`: actions still wished for (with `--check`: those not run).
 
     `changed`, `failed`: outcomes over all passes; what failed and was done later is converged all the same.
-    `unreachable`: nodes without a connection in the last pass, sorted. `timed_out`: the time limit ended first.
+    `unreachable`: nodes without a connection in the last pass, sorted. `timed_out`: the time limit ended first, or
+    would before the next look, which makes sense only in so many seconds (`next_look`).
     """
 
     converged: bool
@@ -25,6 +26,7 @@ class Ending(Struct, frozen=True):
     waiting: tuple[Waiting, ...] = ()
     unreachable: tuple[str, ...] = ()
     timed_out: bool = False
+    next_look: float | None = None
 
     def exit_code(self, *, check: bool = False) -> int:
         """0 converged, 2 not (10 with `check`: changes are pending), and 4 more when nodes were unreachable."""

@@ -267,7 +267,7 @@ def converge(
             return _finish(progress, tally, decided, wish, timed_out=bool(decided.waves))
         pause = _pause(timed, session.now(), idle)
         if pause > left:
-            return _finish(progress, tally, decided, wish, timed_out=True)
+            return _finish(progress, tally, decided, wish, timed_out=True, next_look=pause if left > 0 else None)
         progress.on_wait(timed, pause)
         clock.sleep(pause)
         idle += 1
@@ -282,7 +282,15 @@ def _pause(waiting: Sequence[Waiting], now: float, idle: int) -> float:
     return max(min(untils), 0.1)
 
 
-def _finish(progress: Progress, tally: Tally, decided: Plan, wish: Wish, *, timed_out: bool) -> Ending:
+def _finish(
+    progress: Progress,
+    tally: Tally,
+    decided: Plan,
+    wish: Wish,
+    *,
+    timed_out: bool,
+    next_look: float | None = None,
+) -> Ending:
     decided = replace(decided, blocked=(*decided.blocked, *tally.undone))
     silent = set(decided.unreachable)
     waiting = tuple(each for each in decided.waiting if not (silent and each.reason == "NodeNotObserved"))
@@ -296,6 +304,7 @@ def _finish(progress: Progress, tally: Tally, decided: Plan, wish: Wish, *, time
         waiting=waiting,
         unreachable=decided.unreachable,
         timed_out=timed_out,
+        next_look=next_look,
     )
     progress.done(ending)
     return ending

@@ -24,7 +24,7 @@ from shipyard.store.filelock import FileLock
 from shipyard.store.location import MAGIC, Location, beside, cannot, check_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OTHERS_MAY_END = 2.0
 """Seconds to wait for processes that only have a look at the store."""
@@ -34,8 +34,8 @@ def save(database: Database, path: Path) -> None:
     """A checked copy at `path`; an older copy there is replaced, anything else is left alone."""
     source = _file_of(database.location)
     copy = Location(str(path), path)
-    _check_replaceable(copy, path, source)
-    with _part(copy, path) as part:
+    _check_replaceable(path, source)
+    with _part(path, lambda error: _no_backup(path, error)) as part:
         _copy(copy, source, part)
         _put(part, path)
 
@@ -49,7 +49,7 @@ def restore(location: Location, path: Path) -> None:
     exists = check_file(location, target, create=True, any_content=True)
     with closing(FileLock(location, target)) as lock:
         _get_alone(location, lock, exists=exists)
-        with _part(location, target) as part:
+        with _part(target, lambda error: cannot(location, "be written", error)) as part:
             _copy(given, path, part)
             if exists:
                 _keep(target)
@@ -67,18 +67,27 @@ def _file_of(location: Location) -> Path:
     return location.path
 
 
-def _check_replaceable(copy: Location, path: Path, source: Path) -> None:
+def _check_replaceable(path: Path, source: Path) -> None:
     try:
         if not path.exists():
             return
         same = path.samefile(source)
         database = path.is_file() and _beginning(path) in (MAGIC, b"")
     except OSError as error:
-        raise cannot(copy, "be written", error) from error
+        raise _no_backup(path, error) from error
     if same:
         raise StoreError(f"{path} is the store itself, not a place for its backup", hint="name another file")
     if not database:
         raise StoreError(f"{path} is there already, and is no backup", hint="name another file")
+
+
+def _no_backup(path: Path, error: OSError) -> StoreError:
+    """It is the place for the backup that is at fault, not the store's."""
+    missing = isinstance(error, FileNotFoundError)
+    advice = "make its directory first" if missing else "look at the rights and the free space of its directory"
+    return StoreError(
+        f"the backup {path} can't be written: {error.strerror or error}", hint=f"{advice}, or name another file"
+    )
 
 
 def _beginning(path: Path) -> bytes:
@@ -87,14 +96,17 @@ def _beginning(path: Path) -> bytes:
 
 
 @contextmanager
-def _part(location: Location, path: Path) -> Iterator[Path]:
-    """An empty private file beside `path`, gone afterwards unless it was renamed."""
+def _part(path: Path, failed: Callable[[OSError], StoreError]) -> Iterator[Path]:
+    """An empty private file beside `path`, gone afterwards unless it was renamed. `failed`: what an error comes to."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise failed(error) from error
+    try:
         yield part
     except OSError as error:
-        raise cannot(location, "be written", error) from error
+        raise failed(error) from error
     finally:
         for name in (part, *beside(part)):
             name.unlink(missing_ok=True)

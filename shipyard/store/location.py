@@ -125,10 +125,15 @@ def _check_rights(location: Location, path: Path, status: os.stat_result, *, wri
             f"the store {location.shown} can't be written: its file system is read-only",
             hint="mount it for writing (was it remounted after an error? see dmesg), or name another place",
         )
+    what = "read and written" if writable else "read"
+    if _may(path, wanted):  # then it is its directory, where SQLite keeps its log
+        held, name, advice = path.parent.stat(), f"its directory {path.parent}", "directory"
+    else:
+        held, name, advice = status, "its file", "file, its directory"
     raise StoreError(
-        f"the store {location.shown} can't be {'read and written' if writable else 'read'} by this user: its file has"
-        f" mode {status.st_mode & 0o7777:04o} and owner {status.st_uid}, and this is user {os.geteuid()}",
-        hint="run as its owner, or look at the rights of the file, its directory and the file system",
+        f"the store {location.shown} can't be {what} by this user: {name} has mode"
+        f" {held.st_mode & 0o7777:04o} and owner {held.st_uid}, and this is user {os.geteuid()}",
+        hint=f"run as its owner, or look at the rights of the {advice} and the file system",
     )
 
 

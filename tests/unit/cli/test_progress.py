@@ -67,6 +67,15 @@ def test_what_is_left_stands_apart_from_what_was_done() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("next_look", "words"),
+    [(None, "The time limit ended first"), (42.0, "The next look, in 42 s, would come after the time limit")],
+)
+def test_a_time_limit_that_has_not_ended_is_not_said_to_have(next_look: float | None, words: str) -> None:
+    lines = ending_lines(Ending(converged=False, timed_out=True, next_look=next_look), 0, None)
+    assert plain(*lines[-1]) == f"The fleet is not as declared. {words}; `shipyard reconcile` takes it from here."
+
+
 def test_cron_is_silent_when_nothing_changed() -> None:
     out, stdout, stderr = screen.pipe()
     progress = LineProgress(out, cron=True)

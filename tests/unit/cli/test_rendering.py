@@ -12,10 +12,17 @@ from rich.cells import cell_len
 from shipyard.cli.output import Output, plain
 from shipyard.cli.render_outlook import draw_outlook
 from shipyard.cli.render_plan import NOTHING, plan_json, render_plan, summary
-from shipyard.cli.render_status import draw_status, replica_table, services_table, status_json, verdict
+from shipyard.cli.render_status import (
+    draw_status,
+    not_as_declared,
+    replica_table,
+    services_table,
+    status_json,
+    verdict,
+)
 from shipyard.model.plan import CreateNetwork, Notice, Plan, RemoveNetwork
 from shipyard.model.spec import NetworkSpec
-from shipyard.model.status import FleetStatus, PassSummary, ServiceStatus, StackStatus
+from shipyard.model.status import FleetStatus, NodeStatus, PassSummary, ServiceStatus, StackStatus
 from tests.unit.cli import cli_samples as samples
 from tests.unit.cli import cli_screen as screen
 
@@ -25,7 +32,7 @@ PAGES: dict[str, Callable[[Output], None]] = {
     "plan": lambda out: out.lines(render_plan(samples.plan(), samples.NOW, out.fold())),
     "status": lambda out: draw_status(samples.fleet(), out),
     "ps": lambda out: out.draw(replica_table(samples.fleet().stacks, wide=out.wide)),
-    "services": lambda out: out.draw(services_table(samples.fleet().stacks)),
+    "services": lambda out: out.draw(services_table(samples.fleet().stacks, out.fold())),
 }
 
 
@@ -115,12 +122,54 @@ def test_what_a_file_says_of_itself_stands_without_a_reason() -> None:
     assert plain(*render_plan(Plan(notices=(note,)), 0.0, None)[1]) == "  files  web.yml:9: web is privileged"
 
 
+def test_a_silent_node_is_told_of_once_below_the_table() -> None:
+    node = NodeStatus("node3", "unreachable", "active", None, "10.0.0.13", (), None, 0.0, "Unreachable", "no route")
+    notices = (Notice("node3", "ClockSkew", "90 s ahead"), Notice("node3", "NodeUnreachable", "no route"))
+    lines = not_as_declared(FleetStatus(False, None, nodes=(node,), notices=notices), None)
+    assert [plain(*line) for line in lines] == [
+        "Not as declared",
+        "  node3  Unreachable: no route",
+        "",
+        "To be known",
+        "  node3  ClockSkew: 90 s ahead",
+        "",
+    ]
+
+
+def test_an_orphaned_node_is_told_of_once_and_is_as_declared() -> None:
+    node = NodeStatus("node3", "ready", "active", "docker", "10.0.0.13", (), 1, 0.0, "Orphaned", "not named")
+    notice = Notice("node3", "Orphaned", "not named; what runs there is left")
+    lines = not_as_declared(FleetStatus(True, None, nodes=(node,), notices=(notice,)), None)
+    assert [plain(*line) for line in lines] == [
+        "To be known",
+        "  node3  Orphaned: not named; what runs there is left",
+        "",
+    ]
+
+
 def test_services_show_the_image_as_it_was_written() -> None:
     out, stdout, _ = screen.pipe()
     service = ServiceStatus("web", "replicated", 0, 0, 0, "completed", "sha256:" + "a" * 64, written="nginx:1.27")
-    out.draw(services_table((StackStatus("shop", 1, (service,)),)))
+    out.draw(services_table((StackStatus("shop", 1, (service,)),), out.fold()))
     assert "nginx:1.27" in stdout.getvalue()
     assert "sha256" not in stdout.getvalue()
+
+
+def test_services_leave_out_what_tells_least_before_they_fold_an_image() -> None:
+    image = "registry.example.com/guestbook:1.27.3"
+    stack = StackStatus("shop", 12, (ServiceStatus("web", "replicated", 2, 2, 1, "completed", image),))
+    headers = {}
+    for columns in (90, 75, 40):
+        out, stdout = screen.terminal(columns)
+        out.draw(services_table((stack,), out.fold()))
+        lines = stdout.getvalue().splitlines()
+        headers[columns] = lines[0].split()
+        assert columns == 40 or lines[1].rstrip().endswith(image)
+    assert headers == {
+        90: ["SERVICE", "MODE", "UP", "HEALTHY", "UPDATE", "REV", "IMAGE"],
+        75: ["SERVICE", "UP", "UPDATE", "REV", "IMAGE"],
+        40: ["SERVICE", "UP", "UPDATE", "IMAGE"],
+    }
 
 
 def test_plan_json_is_the_documented_shape() -> None:

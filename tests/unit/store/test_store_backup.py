@@ -60,8 +60,19 @@ def test_a_backup_replaces_a_backup_and_nothing_else(store: Store, copy: Path, p
     assert playbook.read_text() == "- hosts: all\n"
     with pytest.raises(StoreError, match="the store itself"):
         store.backup(path)
-    with pytest.raises(StoreError, match="can't be written"):
-        store.backup(tmp_path / "missing" / "backup.db")
+
+
+def test_a_backup_that_can_not_be_written_says_so_of_its_own_place(store: Store, tmp_path: Path) -> None:
+    missing = tmp_path / "missing" / "backup.db"
+    with pytest.raises(StoreError) as caught:
+        store.backup(missing)
+    assert caught.value.message == f"the backup {missing} can't be written: No such file or directory"
+    assert caught.value.hint == "make its directory first, or name another file"
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError) as caught:
+        store.backup(tmp_path / "file" / "backup.db")
+    assert "Not a directory" in caught.value.message
+    assert caught.value.hint == "look at the rights and the free space of its directory, or name another file"
 
 
 def test_a_damaged_store_is_not_backed_up_over_a_good_backup(store: Store, url: str, copy: Path, path: Path) -> None:

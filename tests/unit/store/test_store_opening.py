@@ -178,6 +178,18 @@ def test_a_file_of_somebody_else(tmp_path: Path) -> None:
     assert "mode 0400" in message
 
 
+def test_a_directory_of_somebody_else_is_blamed_itself(tmp_path: Path) -> None:
+    path = tmp_path / "project" / "state.db"
+    Store.open(str(path)).close()
+    for each in path.parent.iterdir():
+        each.chmod(0o666)
+    path.parent.chmod(0o555)
+    with without_root(path.parent):
+        message = refusal(str(path))
+    assert f"its directory {path.parent} has mode 0555 and owner {os.geteuid()}, and this is user" in message
+    assert "0666" not in message
+
+
 def test_a_directory_that_can_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     with without_root(tmp_path):
