@@ -13,21 +13,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from shipyard.base import clock
-from shipyard.base.errors import LeaseHeld, NodeError, StoreError, UsageError
+from shipyard.base.errors import LeaseHeld, StoreError, UsageError
 from shipyard.base.record import replace
 from shipyard.files.config import Settings
 from shipyard.model.event import Event
 from shipyard.model.job import JobRun
 from shipyard.model.memory import KnownVolume
-from shipyard.model.node import Availability
 from shipyard.model.plan import KeepAvailability, Plan
 from shipyard.model.progress import Ending, Progress
 from shipyard.model.request import (
     ApplyRequest,
     DrainRequest,
-    HostKey,
     JobRequest,
-    NodeCheck,
     ReconcileRequest,
     RemoveRequest,
     SimulateRequest,
@@ -38,15 +35,12 @@ from shipyard.model.status import PassSummary
 from shipyard.reconcile import pace
 from shipyard.reconcile.early import Opening
 from shipyard.reconcile.keeper import LeaseKeeper
+from shipyard.reconcile.nodeoperations import NodeOperations
 from shipyard.reconcile.run import Wish, converge, with_lease
 from shipyard.reconcile.session import Session, limited
-from shipyard.runtime.dialect import Dialect
-from shipyard.runtime.dialects import by_name
 from shipyard.store.records import EventRow, RevisionRow
-from shipyard.transport.connection import NodeConnection
 
 if TYPE_CHECKING:
-    from shipyard.model.netview import NetworkView, Reach
     from shipyard.model.outlook import Outlook
     from shipyard.reconcile.applying import Given
     from shipyard.reconcile.rebalancing import Proposal
@@ -57,7 +51,7 @@ TURN = 0.3
 """Seconds that a watch leaves between two rounds at least, for others who wait for the lease."""
 
 
-class Operations:
+class Operations(NodeOperations):
     """The fleet of some settings: its store and its nodes. All methods raise ShipyardError's children."""
 
     def __init__(self, session: Session, environ: Mapping[str, str]) -> None:
@@ -266,61 +260,13 @@ class Operations:
         known = ", ".join(self.stacks()) or "none yet"
         raise UsageError(f"there is no stack {stack}; known are: {known}")
 
-    # --- nodes
-
-    def check_nodes(self, pattern: str) -> Sequence[NodeCheck]:
-        """Connect to each node the pattern names, and say what is missing."""
-        from shipyard.reconcile import nodecare
-
-        return nodecare.check(self._session, pattern)
-
-    def host_keys(self, pattern: str) -> tuple[Sequence[HostKey], Sequence[NodeError]]:
-        """The keys that the hosts show now, beside what known_hosts has."""
-        from shipyard.reconcile import nodecare
-
-        return nodecare.host_keys(self._session, pattern)
-
-    def record_host_keys(self, keys: Sequence[HostKey]) -> Path:
-        """Write these keys to known_hosts; returns the file."""
-        from shipyard.reconcile import nodecare
-
-        return nodecare.record_host_keys(self._session, keys)
-
-    def known_node(self, name: str) -> None:
-        """UsageError where the fleet has no such node."""
-        from shipyard.reconcile import nodecare
-
-        nodecare.known_node(self._session, name)
-
-    def remove_node(self, name: str) -> None:
-        """Forget an orphaned node."""
-        from shipyard.reconcile import nodecare
-
-        nodecare.remove(self._session, name)
-
-    def cordon(self, pattern: str) -> tuple[str, ...]:
-        """Place no more on these nodes; returns their names."""
-        from shipyard.reconcile import draining
-
-        return draining.decide(self._session, pattern, Availability.PAUSE)
-
-    def activate(self, pattern: str) -> tuple[str, ...]:
-        """Let these nodes take work again; returns their names."""
-        from shipyard.reconcile import draining
-
-        return draining.decide(self._session, pattern, Availability.ACTIVE)
+    # --- what moves, and where to
 
     def drain(self, request: DrainRequest, progress: Progress) -> Ending:
         """Move all that is on these nodes elsewhere."""
         from shipyard.reconcile import draining
 
         return draining.drain(self._session, request, progress)
-
-    def left_on(self, pattern: str) -> Sequence[tuple[str, str]]:
-        """Replicas still placed on these nodes, each with its node."""
-        from shipyard.reconcile import draining
-
-        return draining.left_on(self._session, pattern)
 
     def propose_rebalance(self, most: int) -> Proposal:
         """The moves, at most so many, that would make the fleet more even. Changes nothing."""
@@ -349,30 +295,6 @@ class Operations:
         )
         return simulating.simulate(self._session, request, self._given(files) if request.files else None)
 
-    def confirm_dead(self, name: str) -> None:
-        """A person says that this node is off for good: its work can be moved."""
-        from shipyard.reconcile import nodecare
-
-        nodecare.confirm_dead(self._session, name)
-
-    def repin(self, name: str) -> None:
-        """Take the node's runtime and user as they are now."""
-        from shipyard.reconcile import nodecare
-
-        nodecare.repin(self._session, name)
-
-    def networks(self) -> Sequence[NetworkView]:
-        """The networks, as the nodes have them now."""
-        from shipyard.reconcile import networking
-
-        return networking.networks(self._session)
-
-    def check_networks(self, network: str | None) -> Sequence[Reach]:
-        """Try which containers can connect to which."""
-        from shipyard.reconcile import networking
-
-        return networking.check(self._session, network)
-
     def adopt_volume(self, stack: str, volume: str, node: str | None) -> Sequence[str]:
         """Take an existing volume into a stack; returns the nodes that have it."""
         revision = self.revision(stack)
@@ -394,18 +316,6 @@ class Operations:
                 for each in nodes
             )
         return nodes
-
-    def connection(self, node: str) -> NodeConnection:
-        """A connection of its own to one node; the caller closes it."""
-        membership = self._session.membership((node,) if self._session.inventory.host(node) else ())
-        return self._session.fleet(membership).open(node)
-
-    def dialect(self, node: str) -> Dialect:
-        """The container runtime of a node."""
-        for record in self._session.store.nodes():
-            if record.node.name == node and record.node.runtime:
-                return by_name(record.node.runtime)
-        raise StoreError(f"the container runtime of {node} is not known yet", hint=f"shipyard nodes check {node}")
 
     # --- the store
 

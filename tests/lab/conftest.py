@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from shipyard.lab.lab import Lab
 from shipyard.lab.layout import all_records
 from shipyard.lab.machine import can_be_mended, missing
 from tests.lab.fleet import Fleet, Ran
+from tests.lab.sshd import User, temporary_user
 
 HERE = Path(__file__).parent
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
@@ -75,3 +77,19 @@ def fleet(shared_lab: Lab, tmp_path: Path) -> Iterator[Fleet]:
 def shipyard(fleet: Fleet) -> Callable[..., Ran]:
     """Run the program against the clean fleet: `shipyard("apply", "site.yml").expect(0)`."""
     return fleet.shipyard
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[User]:
+    """Somebody to log in as, gone after the module."""
+    with temporary_user() as user:
+        yield user
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path, user: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The `Place` of the test's module: an sshd, who may log in, and a home; no agent of whoever runs the tests."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    place = request.module.Place(tmp_path, user)
+    yield place
+    place.sshd.stop()

@@ -64,20 +64,6 @@ class Place:
         )
 
 
-@pytest.fixture(scope="module")
-def user() -> Iterator[User]:
-    with temporary_user() as user:
-        yield user
-
-
-@pytest.fixture
-def place(tmp_path: Path, user: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    place = Place(tmp_path, user)
-    yield place
-    place.sshd.stop()
-
-
 def error_of(fleet: Fleet, node: str = "node1") -> NodeError:
     with fleet:
         outcome = fleet.each([node], lambda connection: connection.run(b"true", timeout=10))[node]

@@ -15,7 +15,7 @@ from shipyard.base.record import replace
 from shipyard.model.inventory import Connection
 from shipyard.transport import hostkeys
 from shipyard.transport.fleet import Fleet, SshOptions
-from tests.lab.sshd import Sshd, User, host_public, make_key, temporary_user
+from tests.lab.sshd import Sshd, User, host_public, make_key
 
 LONG_AGO = ("-V", "20200101:20210101")
 
@@ -81,20 +81,6 @@ class Place:
         files = ["-F", str(self.ssh / "config"), "-o", f"UserKnownHostsFile={self.ssh / 'known_hosts'}"]
         files += ["-o", "GlobalKnownHostsFile=none", "-o", "BatchMode=yes"]
         return subprocess.run(["ssh", *files, "node1", "true"], check=False, capture_output=True).returncode == 0
-
-
-@pytest.fixture(scope="module")
-def user() -> Iterator[User]:
-    with temporary_user() as user:
-        yield user
-
-
-@pytest.fixture
-def place(tmp_path: Path, user: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    place = Place(tmp_path, user)
-    yield place
-    place.sshd.stop()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from shipyard.base.record import replace
 from shipyard.model.inventory import Become, Connection
 from shipyard.transport.connection import Completed
 from shipyard.transport.fleet import Fleet, SshOptions
-from tests.lab.sshd import Sshd, User, eventually, make_key, running, temporary_user
+from tests.lab.sshd import Sshd, User, eventually, make_key, running
 
 
 class Place:
@@ -42,12 +42,6 @@ class Place:
     def run(self, script: bytes, become: Become, timeout: float = 20) -> Completed | NodeError:
         with Fleet({"node1": replace(self._host, become=become)}, options=self._options) as fleet:
             return fleet.each(["node1"], lambda node: node.run(script, timeout=timeout))["node1"]
-
-
-@pytest.fixture(scope="module")
-def user() -> Iterator[User]:
-    with temporary_user() as user:
-        yield user
 
 
 @pytest.fixture
