@@ -45,5 +45,5 @@ def tail(text: str, lines: int = 10) -> str:
 def without_password(url: str) -> str:
     """The URL with `***` for its password, also where a `/`, `@` or `:` in that was not written as `%2F` and so on."""
     address, query, parameters = url.partition("?")
-    address = re.sub(r"(://[^/@:]*):.*@", r"\1:***@", address)
+    address = re.sub(r"^(\w[\w+.-]*:/*[^/@:]*):.*@", r"\1:***@", address)
     return re.sub(r"(\b\w*password ?=)[^&\s]*", r"\1***", address + query + parameters)

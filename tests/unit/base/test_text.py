@@ -42,6 +42,8 @@ def test_last_words_keep_to_their_limit(limit: int) -> None:
             "postgresql://db/x?user=ship&password=***&sslmode=require",
         ),
         ("postgresql://db/x?sslpassword=pw", "postgresql://db/x?sslpassword=***"),
+        ("postgresql:/ship:pw@db/x", "postgresql:/ship:***@db/x"),
+        ("postgresql:ship:pw@db/x", "postgresql:ship:***@db/x"),
         ("host=db password=pw dbname=x", "host=db password=*** dbname=x"),
         ("sqlite:////srv/state.db", "sqlite:////srv/state.db"),
     ],
