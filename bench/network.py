@@ -24,6 +24,7 @@ BACKENDS = (2, 20, 200)
 SERVICES, REPLICAS = 1000, 10
 CONNECTIONS = 3000
 LED = "vxlan, through a service's address"
+_BARE = ", without any rules"
 
 Found = dict[str, tuple[float, ...]]
 
@@ -110,6 +111,9 @@ def measure(ground: Ground, repeat: int) -> list[Row]:
     with _swarm(ground) as overlay:
         paths["Swarm's overlay"] = overlay
         rates, trips = _by_turns(ground, paths, max(3, repeat))
+    with _without_rules(ground):
+        plain = {f"{name}{_BARE}": paths[name] for name in ("node to node", *TARGETS)}
+        bare_rates, bare_trips = _by_turns(ground, plain, max(3, repeat))
     wire, swarm, direct = "node to node", "Swarm's overlay", "vxlan"
     rows = [
         *_compared("throughput", "Gbit/s", rates, wire, dict.fromkeys(DRIVERS) | TARGETS | {swarm: None}),
@@ -118,6 +122,8 @@ def measure(ground: Ground, repeat: int) -> list[Row]:
         *_compared("round trip", "ms", trips, wire, dict.fromkeys((*DRIVERS, swarm))),
         *_compared("round trip", "ms", trips, swarm, {"routed": 1.0, "vxlan": 1.0}),
         *_compared("round trip", "ms", trips, direct, {LED: 1.1}),
+        *_compared("throughput", "Gbit/s", bare_rates, wire + _BARE, {name + _BARE: None for name in TARGETS}),
+        *_compared("round trip", "ms", bare_trips, wire + _BARE, {name + _BARE: None for name in TARGETS}),
         Row(f"throughput, {wire}", rates[wire], "Gbit/s"),
         Row(f"round trip, {wire}", trips[wire], "ms"),
     ]
@@ -193,6 +199,18 @@ def _swarm(ground: Ground) -> Iterator[Path]:
         for node in (second, first):
             run(node, "docker", "rm", "-f", "box", check=False)
             run(node, "docker", "swarm", "leave", "--force", check=False)
+
+
+@contextmanager
+def _without_rules(ground: Ground) -> Iterator[None]:
+    """No rules and no tracking of connections on either node, ours or the runtime's: what the devices alone cost."""
+    for node in ground.lab.nodes[:2]:
+        ground.fleet.run(node.name, "sh", "-c", "iptables-save >/run/rules.saved && nft flush ruleset")
+    try:
+        yield
+    finally:
+        for node in ground.lab.nodes[:2]:  # ours come back with the next project
+            ground.fleet.run(node.name, "sh", "-c", "iptables-restore </run/rules.saved")
 
 
 def _by_turns(ground: Ground, paths: dict[str, Path], repeat: int) -> tuple[Found, Found]:
