@@ -39,8 +39,8 @@ SEVERAL = """
   services:
     report:
       image: shipyard.test/busybox:1
-      command: [sh, -c, "cat /work/seed && MAIN"]
-      volumes: ["work:/work"]
+      command: [sh, -c, "cat /share/seed && MAIN"]
+      volumes: ["work:/share"]
       stop_grace_period: 0s
       deploy: {mode: global-job, restart_policy: {condition: none}}
       x-shipyard:
@@ -48,7 +48,7 @@ SEVERAL = """
           - name: seed
             image: shipyard.test/busybox:1
             command: [sh, -c, "sleep 1; SEED"]
-            volumes: ["work:/work"]
+            volumes: ["work:/share"]
         sidecars:
           - {name: second, image: "shipyard.test/busybox:1", command: [sh, -c, "sleep 2; echo checked"], must_end: true}
     web:
@@ -85,7 +85,7 @@ spec:
         volumeMounts: [{name: work, mountPath: /in, readOnly: true}]
       - {name: other, image: "shipyard.test/busybox:1", command: [sh, -c, "sleep 1; exit CODE"]}
 """
-SEEDED = "echo seeded in $(hostname) > /work/seed"
+SEEDED = "echo seeded in $(hostname) > /share/seed"
 ASKS = "until wget -q -O - http://127.0.0.1:8080/passwd; do sleep 0.2; done"
 
 
