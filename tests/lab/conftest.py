@@ -20,12 +20,15 @@ from tests.lab.fleet import Fleet, Ran
 from tests.lab.sshd import User, temporary_user
 
 HERE = Path(__file__).parent
+LONGEST = ("test_rewiring.py", "test_killed.py", "test_network_six.py", "test_rewiring_nodes.py")
+"""Their tests take minutes each, and come first: else one process has them left when the others are done."""
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(HERE)]
+    items.sort(key=lambda item: item.path.parent != HERE or item.path.name not in LONGEST)
     lacking = missing() if ours else ()
     for item in ours:
         item.add_marker(pytest.mark.lab)
