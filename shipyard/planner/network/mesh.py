@@ -25,6 +25,8 @@ _ORDER = (
 )
 
 FORWARDING6 = "net.ipv6.conf.all.forwarding"
+TARGET = "network"
+"""What the steps that wire nodes are about, in plans and events."""
 
 
 class Mesh(Struct):

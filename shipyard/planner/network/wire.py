@@ -9,14 +9,11 @@ else than then is asked for the details first (`World.inspect`), so that only wh
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
 
 from shipyard.base.record import replace
 from shipyard.base.text import one_line
-from shipyard.model import labels
 from shipyard.model.netbook import Endpoint, Wired
-from shipyard.model.observed import Container
 from shipyard.model.plan import (
     ArmRevert,
     Blocked,
@@ -29,23 +26,19 @@ from shipyard.model.plan import (
     MakeKey,
     RemoveNetwork,
     Waiting,
-    WriteHosts,
 )
 from shipyard.model.wire import Item, ObservedWiring, names_of
-from shipyard.planner import groups
-from shipyard.planner.network import dual, endpoints, hosts, ingress, members, rules, several
-from shipyard.planner.network.book import gateway_of, tunnels
+from shipyard.planner.network import dual, endpoints, hostfiles, hosts, ingress, members, rules, several
+from shipyard.planner.network.book import tunnels
 from shipyard.planner.network.compare import Difference, differences
 from shipyard.planner.network.draining import Drain
-from shipyard.planner.network.mesh import FORWARDING6, Mesh, mesh
+from shipyard.planner.network.mesh import FORWARDING6, TARGET, Mesh, mesh
 from shipyard.planner.network.tables import Rules
 from shipyard.planner.wave import Draft, Phase
-from shipyard.planner.world import World, slot_of
+from shipyard.planner.world import World
 
 ALL_GONE = 20
 """Lines that a node tells at most: where all of these are gone, it says nothing to name them."""
-TARGET = "network"
-"""What the steps here are about, in plans and events."""
 
 
 def wire(world: World) -> None:
@@ -70,7 +63,7 @@ def wire(world: World) -> None:
             six = bool(state.dual_on(node))
             own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node), six)
             dropped &= _Node(world, state, node, wiring).plan(common, own, gone)
-            _hosts(world, state, node, wiring, found)
+            hostfiles.write(world, state, node, wiring, found)
             _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
     world.net.endpoints = ready
@@ -356,86 +349,3 @@ def _backends(world: World, by_service: dict[tuple[str, str], list[Endpoint]]) -
             ]
             address = world.net.service(name, service.name, network)
             yield rules.Backends(address, tuple(sorted(replicas)), service.session_affinity, ports)
-
-
-def _hosts(world: World, state: Mesh, node: str, wiring: ObservedWiring, found: hosts.Directory) -> None:
-    """Files that are not as they should be, in one step."""
-    wanted = [replace(each, beside=dual.beside(world, state, each.addresses)) for each in _wanted_hosts(world, node)]
-    whole = hosts.compose(wanted, found)
-    there = dict(wiring.files)
-    changed = [file for file in whole.files if there.get(file.container) != whole.digest(file)]
-    kept = {file.container for file in whole.files} | {
-        box.name.partition(".")[0] for box in world.seen[node].containers if slot_of(box) is not None
-    }
-    drop = tuple(sorted(name for name in there if name not in kept))
-    if not changed and not drop:
-        return
-    used = sorted({file.shared for file in changed})
-    files = tuple(replace(file, shared=used.index(file.shared)) for file in changed)
-    step = WriteHosts(tuple(whole.shared[index] for index in used), files, drop)
-    new = [file.container for file in changed if file.container not in there]
-    stale = [file.container for file in changed if file.container in there]
-    said = []
-    if stale:
-        said.append(f"hosts file of {', '.join(stale[:3])}{' …' if len(stale) > 3 else ''} is not as it should be")
-    if new:
-        said.append(
-            f"{', '.join(new[:3])}{' …' if len(new) > 3 else ''} {'have' if len(new) > 1 else 'has'} no hosts file yet"
-        )
-    if drop:
-        said.append(f"{len(drop)} hosts file{'s' if len(drop) > 1 else ''} of nobody")
-    draft = world.wave.add(node, Phase.WIRE, TARGET, "Names", f"{'; '.join(said)} on {node}", step)
-    draft.routine = not stale
-    for each in world.wave.drafts:
-        if each.node == node and isinstance(each.step, CreateContainer) and each.step.name.partition(".")[0] in new:
-            each.needs = (*each.needs, draft)
-
-
-def _wanted_hosts(world: World, node: str) -> Iterator[hosts.Wanted]:
-    """Of containers that are there, and of those that are made now; in the order of their names."""
-    wanted: dict[str, hosts.Wanted] = {}
-    for box in groups.as_one(box for box in world.seen[node].containers if slot_of(box) is not None):
-        made = _file_of(world, node, box)
-        if made is not None:
-            wanted[made.container] = made
-    for draft in world.wave.drafts:
-        step = draft.step
-        if draft.node == node and isinstance(step, CreateContainer) and (step.spec.hosts or step.spec.networks):
-            name, _, member = step.name.partition(".")
-            addresses = tuple((each.network, each.ipv4_address or "") for each in step.spec.networks)
-            mine = tuple(each for each in addresses if each[0] in world.spanning)
-            if mine and (not member or name not in wanted):
-                gateway = _gateway(world, node, mine[0][0])
-                spec = step.spec
-                called = _called(world, dict(step.labels))
-                wanted[name] = hosts.Wanted(node, name, spec, mine, hosts.hostname_of(spec, name), gateway, called)
-    yield from sorted(wanted.values(), key=attrgetter("container"))
-
-
-def _called(world: World, said: Mapping[str, str]) -> tuple[str, ...]:
-    """The full names of a replica that is made now, by its labels."""
-    service = world.service(said.get(labels.STACK, ""), said.get(labels.SERVICE, ""))
-    slot = said.get(labels.SLOT, "")
-    return hosts.full_names(service, int(slot)) if service is not None and slot.isdigit() else ()
-
-
-def _file_of(world: World, node: str, box: Container) -> hosts.Wanted | None:
-    key = slot_of(box)
-    service = world.service(*key[:2]) if key is not None else None
-    if key is None or service is None or not service.container.hosts:
-        return None
-    spec = service.container_for(node, key[2])
-    networks = tuple(each.network for each in spec.networks)
-    there = dict(endpoints.addresses_of(box, world.spanning))
-    addresses = tuple((network, there[network]) for network in networks if network in there)
-    if not addresses:
-        return None
-    gateway = _gateway(world, node, addresses[0][0])
-    name = box.name.partition(".")[0]
-    called = hosts.full_names(service, key[2])
-    return hosts.Wanted(node, name, spec, addresses, hosts.hostname_of(spec, name), gateway, called)
-
-
-def _gateway(world: World, node: str, network: str) -> str:
-    block = world.net.blocks.get(network, {}).get(node)
-    return gateway_of(block) if block is not None else ""
