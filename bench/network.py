@@ -1,7 +1,8 @@
 """The cluster's network beside the wire and beside Swarm's overlay, on two nodes; and how fast its rules are made.
 
 The nodes are network namespaces of one machine, so the "wire" between them is memory, and what is measured is the work
-of the kernel: encapsulation, translation, bridges. On a real wire the differences are smaller.
+of the kernel: encapsulation, translation, bridges. So all is measured on a wire of 10 Gbit/s as well, where the wire is
+the limit, as it is between machines.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from shlex import quote
@@ -24,7 +25,9 @@ BACKENDS = (2, 20, 200)
 SERVICES, REPLICAS = 1000, 10
 CONNECTIONS = 3000
 LED = "vxlan, through a service's address"
+WIRE, SWARM = "node to node", "Swarm's overlay"
 _BARE = ", without any rules"
+_PACED = ", on a wire of 10 Gbit/s"
 
 Found = dict[str, tuple[float, ...]]
 
@@ -127,14 +130,17 @@ class Path:
 def measure(ground: Ground, repeat: int) -> list[Row]:
     """Rows of the table. Needs a lab of two docker nodes, and `iperf3` on this machine, whose /usr they share."""
     ground.clean()
-    paths = {"node to node": Path("1", "1", ground.addresses()[1]), **_drivers(ground)}
+    paths = {WIRE: Path("1", "1", ground.addresses()[1]), **_drivers(ground)}
     with _swarm(ground) as overlay:
-        paths["Swarm's overlay"] = overlay
+        paths[SWARM] = overlay
         rates, trips = _by_turns(ground, paths, max(3, repeat))
+        paced = {f"{name}{_PACED}": path for name, path in paths.items() if name in (*TARGETS, LED, SWARM, WIRE)}
+        with _wire_of_10_gbit(ground):
+            paced_rates, _ = _by_turns(ground, paced, max(3, repeat))
     with _without_rules(ground):
-        plain = {f"{name}{_BARE}": paths[name] for name in ("node to node", *TARGETS)}
+        plain = {f"{name}{_BARE}": paths[name] for name in (WIRE, *TARGETS)}
         bare_rates, bare_trips = _by_turns(ground, plain, max(3, repeat))
-    wire, swarm, direct = "node to node", "Swarm's overlay", "vxlan"
+    wire, swarm, direct = WIRE, SWARM, "vxlan"
     rows = [
         *_compared("throughput", "Gbit/s", rates, wire, dict.fromkeys(DRIVERS) | TARGETS | {swarm: None}),
         *_compared("throughput", "Gbit/s", rates, swarm, {"routed": 1.0, "vxlan": 1.0}),
@@ -142,12 +148,19 @@ def measure(ground: Ground, repeat: int) -> list[Row]:
         *_compared("round trip", "ms", trips, wire, dict.fromkeys((*DRIVERS, swarm))),
         *_compared("round trip", "ms", trips, swarm, {"routed": 1.0, "vxlan": 1.0}),
         *_compared("round trip", "ms", trips, direct, {LED: 1.1}),
+        *_compared("throughput", "Gbit/s", paced_rates, wire + _PACED, _named(TARGETS | {swarm: None})),
+        *_compared("throughput", "Gbit/s", paced_rates, swarm + _PACED, _named(dict.fromkeys(TARGETS, 0.99))),
+        *_compared("throughput", "Gbit/s", paced_rates, direct + _PACED, _named({LED: 0.9})),
         *_compared("throughput", "Gbit/s", bare_rates, wire + _BARE, {name + _BARE: None for name in TARGETS}),
         *_compared("round trip", "ms", bare_trips, wire + _BARE, {name + _BARE: None for name in TARGETS}),
         Row(f"throughput, {wire}", rates[wire], "Gbit/s"),
         Row(f"round trip, {wire}", trips[wire], "ms"),
     ]
     return [*rows, *_connections(ground, repeat), *rule_making(repeat)]
+
+
+def _named(targets: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name + _PACED: target for name, target in targets.items()}
 
 
 def _compared(what: str, unit: str, found: Found, reference: str, targets: dict[str, float | None]) -> list[Row]:
@@ -231,6 +244,20 @@ def _without_rules(ground: Ground) -> Iterator[None]:
     finally:
         for node in ground.lab.nodes[:2]:  # ours come back with the next project
             ground.fleet.run(node.name, "sh", "-c", "iptables-restore </run/rules.saved")
+
+
+@contextmanager
+def _wire_of_10_gbit(ground: Ground) -> Iterator[None]:
+    """What both nodes send is held to what their network cards could send if they had any."""
+    names = [node.name for node in ground.lab.nodes[:2]]
+    try:
+        for name in names:
+            pace = ("rate", "10gbit", "burst", "1mb", "latency", "20ms")
+            ground.fleet.run(name, "tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", *pace)
+        yield
+    finally:
+        for name in names:
+            ground.fleet.run(name, "tc", "qdisc", "del", "dev", "eth0", "root", check=False)
 
 
 def _by_turns(ground: Ground, paths: dict[str, Path], repeat: int) -> tuple[Found, Found]:
