@@ -299,6 +299,8 @@ def _connections(ground: Ground, repeat: int) -> list[Row]:
         pid = _pid(ground, first, _box(ground, first, "-box-"))
         there = next(each["address"] for each in service["replicas"] if each["node"] != first)
         times: dict[str, list[float]] = {there: [], service["address"]: []}
+        with _listening(ground, service["replicas"]):  # all of them become known as neighbours
+            _connect(ground, first, pid, service["address"])
         for _ in range(max(3, repeat)):
             for address, found in times.items():
                 with _listening(ground, service["replicas"]):

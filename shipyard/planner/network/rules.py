@@ -239,7 +239,7 @@ def _translate(common: Common) -> Iterator[str]:
     untracked = f"{_ours(common.tunnel)} notrack; " if common.tunnel is not None else ""
     yield (
         "  chain sy_raw { type filter hook prerouting priority raw; policy accept; "
-        f'iifname != "lo" ip daddr 127.0.0.0/8 drop; {untracked}}}\n'
+        f'ip daddr 127.0.0.0/8 iifname != "lo" drop; {untracked}}}\n'
     )
     if untracked:
         # what is inside has a connection of its own; one more around it would be looked up for each packet
@@ -307,19 +307,15 @@ def _filter(common: Common) -> Iterator[str]:
         f"{block} : goto sy_net_{number}" for number, each in enumerate(common.networks) for block in each.blocks
     ]
     sources.append(f"{common.tunnels} : goto sy_pass")
-    yield (
-        "  chain sy_within {\n"
-        "    ct state established,related goto sy_pass\n"
-        f"    ip saddr vmap {{ {', '.join(sources)} }}\n"
-        f"    {_REFUSE}\n"
-        "  }\n"
-    )
+    yield (f"  chain sy_within {{\n    ip saddr vmap {{ {', '.join(sources)} }}\n    {_REFUSE}\n  }}\n")
     yield "  chain sy_into {\n    ct state established,related goto sy_pass\n    ct status dnat goto sy_pass\n"
     if common.peers:
         yield f"    ip saddr {_set(common.peers)} goto sy_pass\n"
     yield "    drop\n  }\n"
     internal = [block for network in common.networks if network.internal for block in network.blocks]
     yield "  chain sy_forward { type filter hook forward priority filter - 1; policy accept;\n"
+    # nearly all packets, and nothing below is about them
+    yield f"    ct state established,related ip saddr {within} ip daddr {within} goto sy_pass\n"
     if common.tunnel is not None:
         yield f"    {_tunnelled(common.tunnel)} drop\n"
     # an address that is not to be answered where this came from is not the sender's own
