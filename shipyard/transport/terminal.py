@@ -34,12 +34,13 @@ def size() -> tuple[int, int]:
 
 def attach(talk: Conversation, process: Process, channel: paramiko.Channel, *, tty: bool) -> int:
     """Pass everything on in both directions until the command ends; its exit status."""
-    _show(talk.begin())
+    begun = talk.begin()
     with contextlib.ExitStack() as stack:
         if tty and sys.stdin.isatty():
             stack.enter_context(_raw(sys.stdin.fileno()))
         if tty:
             stack.enter_context(_resizing(channel))
+        _show(begun)  # not before keys go to the node: who sees a question answers it
         _pump(process, channel)
     return talk.end()
 
@@ -87,10 +88,10 @@ def _show(chunk: Chunk) -> None:
 
 @contextlib.contextmanager
 def _raw(terminal: int) -> Iterator[None]:
-    """Keys reach the node as they are typed, Ctrl-C included."""
+    """Keys reach the node as they are typed, Ctrl-C included; what was typed ahead is kept, as ssh keeps it."""
     before = termios.tcgetattr(terminal)
     try:
-        tty_modes.setraw(terminal)
+        tty_modes.setraw(terminal, termios.TCSADRAIN)
         yield
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)

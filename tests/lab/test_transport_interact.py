@@ -130,6 +130,13 @@ def test_a_terminal_with_its_size_its_keys_and_the_status(place: Place) -> None:
     assert b"shipyard" not in terminal.shown
 
 
+def test_what_is_typed_before_the_command_runs_reaches_it(place: Place) -> None:
+    terminal = Terminal(place.command("sh", "-c", 'read -r line; echo "[$line]"', tty=True), 24, 80)
+    terminal.type(b"ahead\r")
+    terminal.see(b"[ahead]")
+    assert terminal.end() == 0
+
+
 def test_a_terminal_behind_sudo_shows_no_password(place: Place) -> None:
     rule = Path("/etc/sudoers.d") / place.user.name
     rule.write_text(f"{place.user.name} ALL=(ALL) ALL\n")
