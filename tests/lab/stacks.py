@@ -13,7 +13,7 @@ WEB = """
     web:
       image: shipyard.test/busybox:1
       command: [httpd, -f, -p, "8080", -h, /]
-      stop_grace_period: 1s
+      stop_grace_period: 0s
       environment:
         GREETING: "it's  $HOME \\"quoted\\" \\u00fc"
       deploy:
@@ -38,7 +38,11 @@ WITH_DATA = (
 
 def replicas(fleet: Fleet, stack: str = "shop") -> dict[str, dict[str, Any]]:
     """`web.1` and so on with what `status -o json` says of them."""
-    status = fleet.shipyard("status", "-o", "json").json
+    return found_in(fleet.shipyard("status", "-o", "json").json, stack)
+
+
+def found_in(status: dict[str, Any], stack: str = "shop") -> dict[str, dict[str, Any]]:
+    """The same of an answer that is there already."""
     return {
         f"{service['name']}.{replica['slot']}": replica
         for found in status["stacks"]

@@ -15,7 +15,7 @@ ANONYMOUS = """
       stop_grace_period: 0s
       environment: {MODE: first}
       volumes: ["/data"]
-      deploy: {mode: global}
+      deploy: {mode: global, update_config: {monitor: 0s}}
 """
 
 

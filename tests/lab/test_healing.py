@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.lab.fleet import Fleet
@@ -15,74 +17,94 @@ def heal(fleet: Fleet) -> str:
     return ran.stdout + ran.stderr
 
 
-def test_containers_killed_removed_stopped_and_paused_come_back(fleet: Fleet) -> None:
-    fleet.write("shop.yml", WEB.replace("replicas: 3", "mode: global"))
+MEDDLING = {"kill": ("kill",), "remove": ("rm", "-f"), "stop": ("stop", "-t", "0"), "pause": ("pause",)}
+"""By the service whose containers it befalls."""
+MEDDLED = """
+- hosts: lab
+  stack: shop
+  services:
+""" + "".join(
+    f"""
+    {service}:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      stop_grace_period: 0s
+      deploy: {{mode: global}}
+"""
+    for service in MEDDLING
+)
+
+
+def test_what_befalls_containers_and_whole_nodes_is_mended(fleet: Fleet) -> None:
+    fleet.write("shop.yml", MEDDLED)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    for meddle in (("kill",), ("rm", "-f"), ("stop", "-t", "0"), ("pause",)):
-        for name, replica in replicas(fleet).items():
-            fleet.runtime_cli(replica["node"], *meddle, replica["container"])
-            assert name
-        before = ids(fleet)
+    _containers_killed_removed_stopped_and_paused_come_back(fleet)
+    _nodes_that_crash_come_back_with_their_containers(fleet)
+
+
+def _containers_killed_removed_stopped_and_paused_come_back(fleet: Fleet) -> None:
+    before = ids(fleet)
+    assert len(before) == len(MEDDLING) * len(fleet.names)
+    for name, replica in replicas(fleet).items():
+        fleet.runtime_cli(replica["node"], *MEDDLING[name.partition(".")[0]], replica["container"])
+    heal(fleet)
+    assert set(states(fleet).values()) == {"running"}, states(fleet)
+    after = ids(fleet)
+    assert len(after) == len(before)
+    anew = set(before.values()) - set(after.values())
+    assert anew == {box for name, box in before.items() if "-remove-" in name}, "only these need a new container"
+
+
+def _nodes_that_crash_come_back_with_their_containers(fleet: Fleet) -> None:
+    for node in fleet.names:
+        fleet.lab.kill(node)
+        fleet.lab.start(node)
+    heal(fleet)
+    assert len(ids(fleet)) == len(MEDDLING) * len(fleet.names)
+    assert set(states(fleet).values()) == {"running"}
+
+
+def test_what_befalls_networks_is_mended_under_running_containers(fleet: Fleet) -> None:
+    wanted = WITH_DATA.replace("replicas: 3", "mode: global")
+    fleet.write("shop.yml", wanted)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    before = ids(fleet)
+    webs = [found for name, found in replicas(fleet).items() if name.startswith("web")]
+    assert len(webs) == len(fleet.names)
+    for befalls in (_disconnected, _connected_with_a_wrong_alias, _its_network_removed):
+        for replica in webs:
+            befalls(fleet, replica["node"], replica["container"])
         heal(fleet)
-        assert set(states(fleet).values()) == {"running"}, meddle
-        assert len(ids(fleet)) == 3
-        if meddle != ("rm", "-f"):
-            assert ids(fleet) == before, f"{meddle} needs no new container"
-
-
-def test_a_disconnected_container_is_rewired_and_not_recreated(fleet: Fleet) -> None:
-    fleet.write("shop.yml", WITH_DATA.replace("replicas: 3", "mode: global"))
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    before = ids(fleet)
-    webs = {name: found for name, found in replicas(fleet).items() if name.startswith("web")}
-    for replica in webs.values():
-        fleet.runtime_cli(replica["node"], "network", "disconnect", "shop_default", replica["container"])
-    heal(fleet)
-    assert ids(fleet) == before
-    for replica in webs.values():
-        joined = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]
-        assert set(joined) == {"shop_back", "shop_default"}
-        assert "shopfront" in joined["shop_default"]["Aliases"]
-
-
-def test_a_wrong_alias_is_put_right_in_place(fleet: Fleet) -> None:
-    fleet.write("shop.yml", WITH_DATA.replace("replicas: 3", "mode: global"))
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    before = ids(fleet)
-    webs = {name: found for name, found in replicas(fleet).items() if name.startswith("web")}
-    for replica in webs.values():
-        fleet.runtime_cli(replica["node"], "network", "disconnect", "shop_default", replica["container"])
-        wrong = ("network", "connect", "--alias", "other", "shop_default", replica["container"])
-        fleet.runtime_cli(replica["node"], *wrong)
-    heal(fleet)
-    assert ids(fleet) == before
-    for replica in webs.values():
-        joined = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]
-        assert "shopfront" in joined["shop_default"]["Aliases"]
-
-
-def test_a_removed_network_is_made_again(fleet: Fleet) -> None:
-    fleet.write("shop.yml", WEB.replace("replicas: 3", "mode: global"))
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    for replica in replicas(fleet).values():
-        fleet.runtime_cli(replica["node"], "network", "disconnect", "shop_default", replica["container"])
-        fleet.runtime_cli(replica["node"], "network", "rm", "shop_default")
-    heal(fleet)
-    for replica in replicas(fleet).values():
-        joined = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]
-        assert set(joined) == {"shop_default"}
-
-
-def test_a_network_declared_anew_is_made_anew_under_running_containers(fleet: Fleet) -> None:
-    fleet.write("shop.yml", WITH_DATA)
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    before = ids(fleet)
-    fleet.write("shop.yml", WITH_DATA.replace("{internal: true}", "{ipam: {config: [{subnet: 10.77.0.0/24}]}}"))
+        assert ids(fleet) == before, f"{befalls.__name__} needs no new container"
+        for replica in webs:
+            joined = _joined(fleet, replica)
+            assert set(joined) == {"shop_back", "shop_default"}, befalls.__name__
+            assert "shopfront" in joined["shop_default"]["Aliases"], befalls.__name__
+    fleet.write("shop.yml", wanted.replace("{internal: true}", "{ipam: {config: [{subnet: 10.77.0.0/24}]}}"))
     fleet.shipyard("apply", "shop.yml", "--timeout", "90").expect(0)
-    assert ids(fleet) == before
-    for replica in (found for name, found in replicas(fleet).items() if name.startswith("web")):
-        address = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]["shop_back"]
-        assert address["IPAddress"].startswith("10.77.0.")
+    assert ids(fleet) == before, "a network declared anew is made anew"
+    for replica in webs:
+        assert _joined(fleet, replica)["shop_back"]["IPAddress"].startswith("10.77.0.")
+
+
+def _joined(fleet: Fleet, replica: dict[str, Any]) -> dict[str, Any]:
+    joined: dict[str, Any] = fleet.inspect(replica["node"], replica["container"])["NetworkSettings"]["Networks"]
+    return joined
+
+
+def _disconnected(fleet: Fleet, node: str, box: str) -> None:
+    fleet.runtime_cli(node, "network", "disconnect", "shop_default", box)
+
+
+def _connected_with_a_wrong_alias(fleet: Fleet, node: str, box: str) -> None:
+    _disconnected(fleet, node, box)
+    fleet.runtime_cli(node, "network", "connect", "--alias", "other", "shop_default", box)
+
+
+def _its_network_removed(fleet: Fleet, node: str, _box: str) -> None:
+    for box in fleet.containers(node).values():
+        fleet.runtime_cli(node, "network", "disconnect", "shop_default", box)
+    fleet.runtime_cli(node, "network", "rm", "shop_default")
 
 
 def test_what_is_not_ours_is_not_touched(fleet: Fleet) -> None:
@@ -110,18 +132,8 @@ def test_what_is_not_ours_is_not_touched(fleet: Fleet) -> None:
         assert "theirs" in fleet.runtime_cli(node, "volume", "ls", "--format", "{{.Name}}")
 
 
-def test_a_node_that_crashes_comes_back_with_its_containers(fleet: Fleet) -> None:
-    fleet.write("shop.yml", WEB.replace("replicas: 3", "mode: global"))
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    for node in fleet.names:
-        fleet.lab.kill(node)
-        fleet.lab.start(node)
-    heal(fleet)
-    assert len(ids(fleet)) == 3
-    assert set(states(fleet).values()) == {"running"}
-
-
 def test_an_unreachable_node_is_neither_empty_nor_in_the_way(fleet: Fleet) -> None:
+    fleet.write("shipyard.toml", "[timeouts]\nconnect = 2\n")
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
     before = ids(fleet)

@@ -1,18 +1,18 @@
-"""Shipyard killed in the middle of an apply, at moments spread over all of it: one reconcile puts things right."""
+"""Shipyard killed in the middle of an apply, at each kind of moment of it: one reconcile puts things right.
+
+Nodes' moments: a step is under way, one of each kind on each runtime. The store's: what it has just been told.
+"""
 
 from __future__ import annotations
 
-import random
-import subprocess
-import time
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 from tests.lab.fleet import Fleet
+from tests.lab.underway import held, until
 
-MOMENTS = 10
-SEED = 20_221
-"""Of the moments: the same at each run, as far as a machine's speed is the same."""
-
-OLD = """
+WEB = """
 - hosts: lab
   stack: shop
   services:
@@ -20,9 +20,13 @@ OLD = """
       image: shipyard.test/busybox:1
       command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
       stop_grace_period: 2s
+"""
+OLD = (
+    WEB
+    + """
       environment: {VERSION: old}
       networks: [front, back]
-      deploy: {mode: global}
+      deploy: {mode: global, update_config: {parallelism: 0, monitor: 1s}}
     extra:
       image: shipyard.test/busybox:1
       command: [sleep, "100000"]
@@ -30,20 +34,32 @@ OLD = """
       networks: [front]
   networks: {front: {}, back: {}}
 """
-NEW = """
-- hosts: lab
-  stack: shop
-  services:
-    web:
-      image: shipyard.test/busybox:1
-      command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
-      stop_grace_period: 2s
+)
+NEW = (
+    WEB
+    + """
       environment: {VERSION: new}
       networks: [front]
-      deploy: {mode: global}
+      deploy: {mode: global, update_config: {parallelism: 0, monitor: 0s}}
   networks: {front: {}}
 """
+)
 VERSIONS = {"old": OLD, "new": NEW}
+"""Each comes to the first node, and then to the others at once."""
+
+STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("new", ("podman network disconnect", "docker network disconnect")),
+    ("old", ("podman network create", "docker network create")),
+    ("new", ("podman rm --force", "docker stop")),
+    ("old", ("podman run", "docker create")),
+    ("new", ("podman network rm", "docker network rm")),
+    ("old", ("podman rm --force", "docker network connect")),
+    ("new", ("podman run", "docker rm --force")),
+    ("old", ("nft -f",)),
+)
+"""Which version was on its way when what was under way; two at a time are of two nodes that were at it together."""
+
+Moment = Callable[[], bool]
 
 
 def version(fleet: Fleet) -> str:
@@ -71,36 +87,65 @@ def version(fleet: Fleet) -> str:
     return found_version
 
 
+@contextmanager
+def step_under_way(fleet: Fleet, *steps: str) -> Iterator[Moment]:
+    """Each of these steps waits, on the last node with its runtime; one that is no runtime's on the last node."""
+    last = {fleet.runtime(name): name for name in fleet.names}
+    nodes = [last.get(step.partition(" ")[0], fleet.names[-1]) for step in steps]
+    with held(fleet, steps, nodes) as reached:
+        yield reached
+
+
+@contextmanager
+def store_says(fleet: Fleet, question: str) -> Iterator[Moment]:
+    """The store's answer is another one than before."""
+    path = f"file:{fleet.project}/.shipyard/state.db?mode=ro"
+
+    def answer() -> object:
+        with closing(sqlite3.connect(path, uri=True)) as store:
+            return store.execute(question).fetchone()
+
+    before = answer()
+    yield lambda: answer() != before
+
+
+def killed(fleet: Fleet, wanted: str, moment: str, reached: Moment, *, every: float) -> None:
+    """An apply of that version, which ends there."""
+    fleet.write("shop.yml", VERSIONS[wanted])
+    with fleet.start("apply", "shop.yml") as process:
+        try:
+            until(reached, process, every=every)
+        except AssertionError as error:
+            raise AssertionError(f"never came to this moment: {moment}") from error
+        finally:
+            process.kill()
+
+
+def converges(fleet: Fleet, wanted: str, moment: str) -> None:
+    done = fleet.shipyard("reconcile")
+    assert done.code == 0, f"{moment}: exit {done.code}\n{done.stdout}\n{done.stderr}"
+    assert version(fleet) == wanted, moment
+    check = fleet.shipyard("reconcile", "--check")
+    assert check.code == 0, f"{moment}: exit {check.code}\n{check.stdout}\n{check.stderr}"
+
+
 def test_killed_at_any_moment_of_an_apply_one_reconcile_converges(fleet: Fleet) -> None:
     fleet.write("shop.yml", OLD)
     fleet.shipyard("apply", "shop.yml").expect(0)
     assert version(fleet) == "old"
-    fleet.write("shop.yml", NEW)
-    began = time.monotonic()
+    for wanted, steps in STEPS:
+        moment = f"killed on the way to the {wanted} version, during {' and '.join(steps)}"
+        with step_under_way(fleet, *steps) as reached:
+            killed(fleet, wanted, moment, reached, every=0.2)
+        converges(fleet, wanted, moment)
+    for wanted, after, question in (
+        ("new", "old", "SELECT holder != '' FROM lease"),
+        ("new", "new", "SELECT count(*) FROM placements WHERE revision = (SELECT head FROM stacks)"),
+    ):
+        moment = f"killed on the way to the {wanted} version, when the store had another answer to {question}"
+        with store_says(fleet, question) as reached:
+            killed(fleet, wanted, moment, reached, every=0.002)
+        converges(fleet, after, moment)
+    fleet.write("shop.yml", OLD)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    whole = time.monotonic() - began
-    assert version(fleet) == "new"
-
-    chance = random.Random(SEED)
-    fractions = [(number + chance.random()) / MOMENTS for number in range(MOMENTS)]
-    chance.shuffle(fractions)
-    interrupted = 0
-    for fraction in fractions:
-        now = version(fleet)
-        fleet.write("shop.yml", VERSIONS["new" if now == "old" else "old"])
-        process = fleet.start("apply", "shop.yml")
-        with process:
-            try:
-                process.wait(whole * (0.15 + 0.85 * fraction))
-            except subprocess.TimeoutExpired:
-                interrupted += 1
-                process.kill()
-        moment = f"killed after {fraction:.2f} of an apply"
-        assert fleet.shipyard("reconcile").expect(0).code == 0, moment
-        version(fleet)
-        fleet.shipyard("reconcile", "--check").expect(0)
-    assert interrupted >= MOMENTS // 2, "most of these applies ended before they could be killed"
-    last = "new" if version(fleet) == "old" else "old"
-    fleet.write("shop.yml", VERSIONS[last])
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    assert version(fleet) == last
+    assert version(fleet) == "old"

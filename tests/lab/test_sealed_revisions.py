@@ -20,7 +20,7 @@ STACK = """
       environment:
         DB_PASSWORD: CANARY
         MODE: fast
-      deploy: {mode: global, update_config: {monitor: 0s}}
+      deploy: {mode: global, update_config: {monitor: 0s}, rollback_config: {monitor: 0s}}
 """
 NODES = ("node2", "node3")
 

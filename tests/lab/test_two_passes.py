@@ -13,7 +13,7 @@ import pytest
 from shipyard.reconcile.keeper import whoami
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import WEB, ids, states
-from tests.lab.underway import SLOW, at_work, until
+from tests.lab.underway import REMOVING, SLOW, at_work, held, until
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +32,13 @@ def holder(fleet: Fleet) -> str:
 
 
 def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet) -> None:
-    fleet.write("shop.yml", SLOW)
+    fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    longer = SLOW.replace("stop_grace_period: 3s", "stop_grace_period: 8s")  # time for six commands beside it
-    fleet.write("shop.yml", longer)
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    fleet.write("shop.yml", longer.replace("GREETING", "WELCOME"))
-    with fleet.start("apply", "shop.yml") as applying:
+    fleet.write("shop.yml", WEB.replace("GREETING", "WELCOME"))
+    with held(fleet, REMOVING, ("node1",)) as reached, fleet.start("apply", "shop.yml") as applying:
         try:
-            until(lambda: at_work(fleet), applying)
-            fleet.write("shop.yml", longer.replace("GREETING", "FAREWELL"))
+            until(reached, applying, every=0.2)
+            fleet.write("shop.yml", WEB.replace("GREETING", "FAREWELL"))
             for command in (
                 ("reconcile",),
                 ("reconcile", "--once"),
@@ -53,7 +50,7 @@ def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet
                 assert f"pid {applying.pid}" in refused.stderr
             silent = fleet.shipyard("reconcile", "--cron").expect(75)
             assert (silent.stdout, silent.stderr) == ("", "")
-            assert len(fleet.shipyard("history", "shop", "-o", "json").expect(0).json) == 3
+            assert len(fleet.shipyard("history", "shop", "-o", "json").expect(0).json) == 2
         finally:
             applying.kill()
     fleet.shipyard("reconcile").expect(0)
@@ -118,13 +115,20 @@ def test_a_watch_lets_others_in_between_its_rounds_and_sees_what_they_did(fleet:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_stop_it_stops_and_lets_the_next_one_in(fleet: Fleet, sent: signal.Signals) -> None:
-    fleet.write("shop.yml", SLOW)
+    fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
+    _in_the_middle_of_an_apply(fleet, sent)
+    _between_passes(fleet, sent)
+
+
+def _in_the_middle_of_an_apply(fleet: Fleet, sent: signal.Signals) -> None:
     before = ids(fleet)
-    fleet.write("shop.yml", SLOW.replace("GREETING", "WELCOME"))
+    fleet.write("shop.yml", WEB.replace("GREETING", "WELCOME"))
     with fleet.start("apply", "shop.yml") as applying:
-        until(lambda: at_work(fleet), applying)
-        applying.send_signal(sent)
+        with held(fleet, REMOVING, ("node1",)) as reached:
+            until(reached, applying, every=0.2)
+            applying.send_signal(sent)
+            time.sleep(0.3)
         out, err = applying.communicate(timeout=60)
     assert applying.returncode == 130, (out, err)
     assert "Traceback" not in out + err
@@ -137,10 +141,7 @@ def test_told_to_stop_it_stops_and_lets_the_next_one_in(fleet: Fleet, sent: sign
     fleet.shipyard("reconcile", "--check").expect(0)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_told_to_stop_between_passes(fleet: Fleet, sent: signal.Signals) -> None:
-    fleet.write("shop.yml", WEB)
-    fleet.shipyard("apply", "shop.yml").expect(0)
+def _between_passes(fleet: Fleet, sent: signal.Signals) -> None:
     with fleet.start("reconcile", "--watch", "--interval", "300") as watching:
         until(lambda: holder(fleet) != "", watching)
         time.sleep(1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-
-import pytest
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from shipyard.lab.disk import OPERATOR
 from tests.lab.fleet import Fleet, Ran
@@ -42,75 +40,79 @@ def runtime_that(fleet: Fleet, node: str, script: str) -> Iterator[None]:
         fleet.run(node, "sh", "-c", f"umount {place}; rm /run/shim")
 
 
-def is_left_alone(
-    fleet: Fleet,
-    node: str,
-    trouble: Callable[[], AbstractContextManager[None]],
-    reason: str,
-    run: Callable[..., Ran],
+@contextmanager
+def the_wrong_password(fleet: Fleet) -> Iterator[None]:
+    """Meanwhile sudo on node1, where we are no root, is given another one."""
+    _inventory(fleet, "not-it")
+    yield
+    _inventory(fleet, OPERATOR)
+
+
+def _inventory(fleet: Fleet, password: str) -> None:
+    become = f"{{ansible_user: {OPERATOR}, ansible_become: true, ansible_become_password: {password}}}"
+    fleet.write("sudo.yml", f"lab: {{hosts: {{node1: {become}}}}}\n")
+
+
+def are_left_alone(
+    fleet: Fleet, troubles: Mapping[str, tuple[str, AbstractContextManager[None]]], said_of: str
 ) -> None:
-    """Through several passes: the node is named with the reason, the others are healed, and nothing moves."""
-    fleet.write("shipyard.toml", EAGER)
-    fleet.write("shop.yml", WEB)
-    run("apply", "shop.yml").expect(0)
+    """Through several passes: the nodes are named with the reason, the other one is healed, and nothing moves."""
+
+    def run(*args: str) -> Ran:
+        return fleet.shipyard("-i", "sudo.yml", *args)
+
     before = {name: fleet.containers(name) for name in fleet.names}
-    other = next(name for name in fleet.names if name != node and fleet.runtime(name) == "podman")
-    with trouble():
+    (other,) = set(fleet.names) - set(troubles)
+    with ExitStack() as stack:
+        for _, trouble in troubles.values():
+            stack.enter_context(trouble)
         fleet.runtime_cli(other, "rm", "-f", *fleet.containers(other))
         for _ in range(2):
             ran = run("reconcile")
-            assert ran.code == 2, ran
+            assert ran.code == 2, (said_of, ran)
             said = ran.stdout + ran.stderr
-            assert node in said
-            assert reason in said
-            assert "\x1b" not in said
-            assert "Traceback" not in said
-            assert len(fleet.containers(other)) == 1, "what could be done elsewhere was done"
+            for node, (reason, _trouble) in troubles.items():
+                assert any(node in line and reason in line for line in said.splitlines()), (said_of, node, said)
+            assert "\x1b" not in said, said_of
+            assert "Traceback" not in said, said_of
+            assert len(fleet.containers(other)) == 1, f"{said_of}: what could be done elsewhere was done"
         found = {each["name"]: each for each in run("status", "-o", "json").json["nodes"]}
-        assert found[node]["state"] == "unobserved"
-        assert found[node]["containers"] is None
-    after = {name: fleet.containers(name) for name in fleet.names}
-    assert {name: found for name, found in after.items() if name != other} == {
-        name: found for name, found in before.items() if name != other
-    }
+        for node in troubles:
+            assert (found[node]["state"], found[node]["containers"]) == ("unobserved", None), said_of
+    for node in troubles:
+        assert fleet.containers(node) == before[node], said_of
     healed = ids(fleet)
-    run("reconcile").expect(0)
-    assert ids(fleet) == healed
+    ran = run("reconcile")
+    assert ran.code == 0, (said_of, ran)
+    assert ids(fleet) == healed, said_of
 
 
-@pytest.mark.parametrize(
-    ("runtime", "trouble"),
-    [
-        ("podman", "fails"),
-        ("podman", "prints nonsense"),
-        ("docker", "prints nonsense"),
-        ("podman", "prints nothing"),
-        ("docker", "prints nothing"),
-        ("podman", "prints without end"),
-        ("docker", "hangs"),
-    ],
-)
-def test_a_broken_runtime(fleet: Fleet, runtime: str, trouble: str) -> None:
-    node = next(name for name in fleet.names if fleet.runtime(name) == runtime)
-    script, reason = BROKEN[trouble]
-    is_left_alone(fleet, node, lambda: runtime_that(fleet, node, script), reason, fleet.shipyard)
-
-
-def test_a_wrong_sudo_password(fleet: Fleet) -> None:
-    def inventory(password: str) -> None:
-        become = f"{{ansible_user: {OPERATOR}, ansible_become: true, ansible_become_password: {password}}}"
-        fleet.write("sudo.yml", f"lab: {{hosts: {{node1: {become}}}}}\n")
-
-    @contextmanager
-    def wrong() -> Iterator[None]:
-        inventory("not-it")
-        yield
-        inventory(OPERATOR)
-
-    inventory(OPERATOR)
-    is_left_alone(
-        fleet, "node1", wrong, "did not accept the password", lambda *args: fleet.shipyard("-i", "sudo.yml", *args)
+def test_what_can_not_be_observed_is_left_alone(fleet: Fleet) -> None:
+    """A runtime of each kind in each kind of trouble, two nodes at a time; the third is healed meanwhile."""
+    fleet.write("shipyard.toml", EAGER)
+    fleet.write("shop.yml", WEB)
+    _inventory(fleet, OPERATOR)
+    fleet.shipyard("-i", "sudo.yml", "apply", "shop.yml").expect(0)
+    one, two = (
+        next(name for name in fleet.names if fleet.runtime(name) == runtime) for runtime in ("podman", "docker")
     )
+    for podman, docker in (
+        ("fails", "prints nonsense"),
+        ("prints nonsense", "prints nothing"),
+        ("prints nothing", "fails"),
+        ("prints without end", "hangs"),
+    ):
+        troubles = {
+            node: (BROKEN[trouble][1], runtime_that(fleet, node, BROKEN[trouble][0]))
+            for node, trouble in ((one, podman), (two, docker))
+        }
+        are_left_alone(fleet, troubles, f"podman {podman}, and docker {docker}")
+    script, reason = BROKEN["fails"]
+    troubles = {
+        "node1": ("did not accept the password", the_wrong_password(fleet)),
+        two: (reason, runtime_that(fleet, two, script)),
+    }
+    are_left_alone(fleet, troubles, "sudo has a wrong password, and docker fails")
 
 
 def test_what_nodes_print_never_steers_a_terminal(fleet: Fleet) -> None:
