@@ -42,6 +42,9 @@ _UNWIRE = """
             [ ! -e "$device" ] || ip link del dev "${device##*/}"
         done
         ip route flush proto 190; ip -6 route flush proto 190
+        for tables in iptables ip6tables ebtables; do
+            ! "$tables-save" 2>/dev/null | grep -q SY- || "$tables-save" | grep -v SY- | "$tables-restore"
+        done
         for chain in DOCKER-USER FORWARD; do
             while iptables -D "$chain" -m mark --mark 0x200000/0x200000 -j ACCEPT 2>/dev/null; do :; done
             while ip6tables -D "$chain" -m mark --mark 0x200000/0x200000 -j ACCEPT 2>/dev/null; do :; done

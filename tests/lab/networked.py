@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from tests.lab.fleet import Fleet
-from tests.lab.stacks import replicas
 
 SHOP = """
 - hosts: lab
@@ -16,7 +18,7 @@ SHOP = """
   services:
     web:
       image: shipyard.test/busybox:1
-      command: [sh, -c, 'mkdir /www; hostname >/www/name; exec httpd -f -p 8080 -h /www']
+      command: [sh, -c, 'mkdir /www; hostname >/www/name; exec httpd -f -p "[::]:8080" -h /www']
       init: true
       stop_grace_period: 2s
       ports: ["8000:8080"]
@@ -47,34 +49,140 @@ def shop(driver: str = "vxlan") -> str:
 
 
 def guarded_shop(allow: str = "allow: [{service: client, ports: [8080]}]") -> str:
-    """Of whose web only the client may ask, while a stranger shares its network on every node."""
+    """Of whose web, now on every node, only the client may ask, while a stranger shares its network on every node."""
     stranger = """
     stranger:
       image: shipyard.test/busybox:1
-      command: [sleep, "100000"]
+      command: [httpd, -f, -p, "[::]:9001", -h, /]
       init: true
       stop_grace_period: 0s
       deploy: {mode: global}
   networks:
     default"""
-    return shop().replace('service_ports: ["80:8080"]', allow).replace("\n  networks:\n    default", stranger)
+    everywhere = shop().replace("replicas: 2", "replicas: 3").replace(', constraints: ["node.hostname != node1"]', "")
+    return everywhere.replace('service_ports: ["80:8080"]', allow).replace("\n  networks:\n    default", stranger)
 
 
-def asked(fleet: Fleet, node: str, url: str, *, client: str = "") -> str:
-    """What a client container of a node is answered; "" for nothing. `client`: its name, where it is known."""
-    name = client or next(
-        each["container"] for key, each in replicas(fleet).items() if key.startswith("client") and each["node"] == node
-    )
+def asked(fleet: Fleet, node: str, url: str, *, client: str) -> str:
+    """What a client container of a node is answered; "" for nothing."""
     # busybox's wget can't be given a time limit on every kernel
-    done = fleet.lab.run(node, (fleet.runtime(node), "exec", name, "timeout", "3", "wget", "-q", "-O", "-", url))
+    done = fleet.lab.run(node, (fleet.runtime(node), "exec", client, "timeout", "3", "wget", "-q", "-O", "-", url))
     return done.stdout.decode().strip()
 
 
-def always_asked(fleet: Fleet, node: str, url: str, *, client: str, times: int = 20) -> bool:
+def always_asked(fleet: Fleet, node: str, url: str, *, client: str, times: int = 20, seconds: int = 3) -> bool:
     """Whether a client is answered so many times in a row; so one of three replicas is not passed over by chance."""
-    script = 'for i in $(seq "$2"); do timeout 3 wget -q -O - "$1" || exit; done; echo always'
-    done = fleet.lab.run(node, (fleet.runtime(node), "exec", client, "sh", "-c", script, "sh", url, str(times)))
-    return done.stdout.decode().strip().endswith("always")
+    return len(asked_often(fleet, node, url, client=client, times=times, seconds=seconds)) == times
+
+
+def asked_often(fleet: Fleet, node: str, url: str, *, client: str, times: int, seconds: int = 3) -> list[str]:
+    """What a client is answered so many times in a row, until it is not answered within some seconds."""
+    script = 'for i in $(seq "$2"); do said=$(timeout "$3" wget -q -O - "$1") || exit; echo "$said"; done'
+    words = ("sh", "-c", script, "sh", url, str(times), str(seconds))
+    return fleet.lab.run(node, (fleet.runtime(node), "exec", client, *words)).stdout.decode().split()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a container of a node asks, and who may answer: nobody where that is empty.
+
+    `where`: a URL; or an address and a port, of whose first words three bytes are read. `why`: for the failure.
+    """
+
+    node: str
+    box: str
+    where: str
+    by: Collection[str] = ()
+    why: str = ""
+
+    @property
+    def command(self) -> str:
+        return f"wget -q -O - '{self.where}'" if "://" in self.where else f"nc {self.where} | head -c 3"
+
+
+_ASKING = """
+    vain=$1 seconds=$2 number=0; shift 2
+    asks() { said=$(eval "timeout $seconds $2" </dev/null 2>/dev/null | head -n 1); echo "$1 $said"; }
+    for each in "$@"; do
+        number=$((number + 1))
+        if [ "$number" -le "$vain" ]; then asks "$number" "$each" & else asks "$number" "$each"; fi
+    done
+    wait
+"""
+
+
+def amiss(fleet: Fleet, asks: Iterable[Ask], *, broken: bool = False) -> list[str]:
+    """Which of these end otherwise than they should, in words.
+
+    Containers ask side by side. What must not be answered is waited for together; what must be is asked one after
+    the other meanwhile, so that no crowd makes it late. `broken`: some will not be answered though they should: no
+    answer is waited for long then, and all of them together.
+    """
+    seconds = 1 if broken else 3
+    of: dict[tuple[str, str], list[Ask]] = defaultdict(list)
+    for ask in asks:
+        of[ask.node, ask.box].append(ask)
+
+    def ask_all(mine: list[Ask]) -> list[str]:
+        mine.sort(key=lambda ask: bool(ask.by))
+        node, box, vain = mine[0].node, mine[0].box, len(mine) if broken else sum(not ask.by for ask in mine)
+        words = ("sh", "-c", _ASKING, "sh", str(vain), str(seconds), *(ask.command for ask in mine))
+        done = fleet.lab.run(node, (fleet.runtime(node), "exec", box, *words))
+        said = dict(line.split(" ", 1) for line in done.stdout.decode().splitlines())
+        assert len(said) == len(mine), f"{box} on {node} could not ask: {done}"
+        return [word for number, ask in enumerate(mine, 1) if (word := _judged(ask, said[str(number)].strip()))]
+
+    with ThreadPoolExecutor(len(of)) as pool:
+        return [word for words in pool.map(ask_all, of.values()) for word in words]
+
+
+def _judged(ask: Ask, answer: str) -> str:
+    if answer in ask.by or not (answer or ask.by):
+        return ""
+    wanted = f"one of {sorted(ask.by)}" if ask.by else "nobody"
+    who = f"{ask.box} on {ask.node}"
+    return f"{who}: {ask.where} is answered by {answer or 'nobody'}, not by {wanted} {ask.why}".strip()
+
+
+def only_clients_connect(fleet: Fleet) -> set[str]:
+    """In a `guarded_shop`, a client gets to each of web's, by its own address and the name, and a stranger to none.
+
+    Returns who serves.
+    """
+    found = network(fleet)["services"]
+    serving = {each["container"]: each["address"] for each in replicas_of(found, "shop/web")}
+    asks = []
+    for name in ("client", "stranger"):
+        for each in replicas_of(found, f"shop/{name}"):
+            who = (each["node"], each["container"])
+            may = name == "client"
+            asks.append(Ask(*who, "http://web:8080/name", serving if may else ()))
+            for server, address in serving.items():
+                asks.append(Ask(*who, f"http://{address}:8080/name", (server,) if may else ()))
+    assert not (wrong := amiss(fleet, asks)), "\n".join(wrong)
+    return set(serving)
+
+
+def planned_and_mended(fleet: Fleet, file: str = "shop.yml", *, passes: int = 1) -> tuple[list[str], str]:
+    """The lines of the plan, but for those that arm a node; and what went wrong where so many passes did not do it.
+
+    The pass after those has to find nothing to do.
+    """
+    ran = fleet.shipyard("apply", file, "--diff", "-v")  # -v: also what people need not hear of
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("  ") and "arm-revert" not in line]
+    done = ran.code == 0 and "The fleet is as declared: " in ran.stdout and f" in {passes + 1} passes." in ran.stdout
+    return lines, "" if done else f"passes that mend it: not {passes}; exit {ran.code}: {ran.stdout}{ran.stderr}"
+
+
+def replicas_of(services: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Of one of the services that `network inspect` tells."""
+    return next(each["replicas"] for each in services if each["name"] == name)
+
+
+def of_link(fleet: Fleet, node: str, container: str) -> str:
+    """A container's address of IPv6 on its link, as a neighbour of its asks it; "" where it has none."""
+    script = "ip -6 address show dev eth0 scope link | sed -n 's#.*inet6 \\(fe80[^/]*\\)/.*#\\1%eth0#p'"
+    return fleet.runtime_cli(node, "exec", container, "sh", "-c", script).strip()
 
 
 def clients(fleet: Fleet) -> dict[str, str]:
@@ -83,11 +191,14 @@ def clients(fleet: Fleet) -> dict[str, str]:
     return {replica["node"]: replica["container"] for replica in found["replicas"]}
 
 
-def from_outside(fleet: Fleet, node: str, port: int = 8000, path: str = "/name") -> str:
+def from_outside(fleet: Fleet, node: str, port: int = 8000, path: str = "/name", seconds: int = 3) -> str:
     """What the machine itself is answered by a node's port."""
     address = fleet.lab.node(node).address
     done = subprocess.run(
-        ["curl", "-s", "-m", "3", f"http://{address}:{port}{path}"], capture_output=True, text=True, check=False
+        ["curl", "-s", "-m", str(seconds), f"http://{address}:{port}{path}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip()
 

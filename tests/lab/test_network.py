@@ -13,7 +13,21 @@ from typing import Any
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.networked import asked, clients, from_outside, guarded_shop, names, network, shop, spread
+from tests.lab.networked import (
+    Ask,
+    always_asked,
+    amiss,
+    asked,
+    asked_often,
+    clients,
+    from_outside,
+    guarded_shop,
+    names,
+    network,
+    only_clients_connect,
+    shop,
+    spread,
+)
 from tests.lab.stacks import ids, replicas
 
 
@@ -25,16 +39,18 @@ def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet:
     boxes = clients(fleet)
     address = next(each["address"] for each in network(fleet)["services"] if each["name"] == "shop/web")
     hidden = [each["address"] for each in network(fleet, "shop_back")["services"][0]["replicas"]]
+    asks = []
     for node in fleet.names:
         for url in ("http://web:8080/name", "http://web/name", "http://web.shop/name", f"http://{address}/name"):
-            assert asked(fleet, node, url, client=boxes[node]) in servers, f"{url} from {node}"
-        assert from_outside(fleet, node) in servers, f"the port of {node}"
+            asks.append(Ask(node, boxes[node], url, servers))
         url = f"http://{hidden[fleet.names.index(node)]}:9000/etc/hostname"
-        assert not asked(fleet, node, url, client=boxes[node]), "another network's"
+        asks.append(Ask(node, boxes[node], url, why="in another network"))
+        assert from_outside(fleet, node) in servers, f"the port of {node}"
         own = fleet.runtime_cli(node, "exec", boxes[node], "sh", "-c", "grep -c $(hostname) /etc/hosts")
         assert own.strip() == "1", "its own name"
-    answers = spread([asked(fleet, "node1", "http://web/name", client=boxes["node1"]) for _ in range(24)])
-    assert set(answers) == servers and min(answers.values()) >= 3, answers
+    assert not (wrong := amiss(fleet, asks)), "\n".join(wrong)
+    answers = spread(asked_often(fleet, "node1", "http://web/name", client=boxes["node1"], times=24))
+    assert answers.total() == 24 and set(answers) == servers and min(answers.values()) >= 3, answers
     tried = fleet.shipyard("network", "check", "-o", "json").expect(0).json
     assert all(each["succeeded"] == each["expected"] for each in tried if each["succeeded"] is not None)
     assert any(not each["expected"] for each in tried)
@@ -69,60 +85,15 @@ def test_without_a_driver_it_spans_several_nodes_and_what_one_node_had_stays_unt
     assert "shop_default is each node's own" in " ".join(grown.stdout.split())
     assert before.items() <= ids(fleet).items(), "a node that joins takes nothing down"
     assert network(fleet)["driver"] == "bridge"
-    assert not asked(fleet, "node1", "http://web:8080/name")
+    assert not asked(fleet, "node1", "http://web:8080/name", client=clients(fleet)["node1"])
     fleet.shipyard("rm", "shop", "--yes").expect(0)
     fleet.write("shop.yml", plain)
     fleet.shipyard("apply", "shop.yml").expect(0)
     assert (network(fleet)["driver"], network(fleet, "shop_back")["driver"]) == ("vxlan", "vxlan")
     servers = names(fleet, "shop/web")
-    assert asked(fleet, "node1", "http://web:8080/name") in servers
+    assert asked(fleet, "node1", "http://web:8080/name", client=clients(fleet)["node1"]) in servers
     assert from_outside(fleet, "node1") in servers, "the port of a node without a replica"
     assert "Nothing to do" in fleet.shipyard("reconcile", "--once").expect(0).stdout
-
-
-def test_only_who_is_allowed_connects_on_one_node_and_across(fleet: Fleet) -> None:
-    fleet.write("shop.yml", guarded_shop())
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    found = replicas(fleet)
-    where = {
-        each["address"]
-        for service in network(fleet)["services"]
-        if service["name"] == "shop/web"
-        for each in service["replicas"]
-    }
-    for key, each in found.items():
-        if key.startswith(("client", "stranger")):
-            for address in ("web", *where):
-                answer = asked(fleet, each["node"], f"http://{address}:8080/name", client=each["container"])
-                assert bool(answer) == key.startswith("client"), f"{key} on {each['node']} to {address}"
-    assert from_outside(fleet, "node1") in names(fleet, "shop/web"), "what is published is for all"
-
-
-def test_names_and_replicas_that_come_later_are_known_to_containers_that_run(fleet: Fleet) -> None:
-    fleet.write("shop.yml", shop())
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    boxes = clients(fleet)
-    later = """
-    later:
-      image: shipyard.test/busybox:1
-      command: [sh, -c, 'hostname >/name; exec httpd -f -p 8080 -h /']
-      init: true
-      stop_grace_period: 0s
-      ports: ["8100:8080"]
-      x-shipyard: {peer_names: true, session_affinity: true}
-      deploy: {replicas: 3, placement: {max_replicas_per_node: 1}}
-  networks:
-    default"""
-    fleet.write("shop.yml", shop().replace("\n  networks:\n    default", later))
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    assert clients(fleet) == boxes
-    for node, box in boxes.items():
-        answers = {asked(fleet, node, "http://later:8080/name", client=box) for _ in range(8)}
-        assert len(answers) == 1 and "" not in answers, "a client stays with its replica"
-        peers = {asked(fleet, node, f"http://{slot}.later.shop:8080/name", client=box) for slot in (1, 2, 3)}
-        assert len(peers) == 3 and "" not in peers
-    through = {from_outside(fleet, node, 8100) for node in fleet.names}
-    assert len(through) == 1 and "" not in through, "whichever node it comes by"
 
 
 @dataclass(slots=True)
@@ -209,35 +180,33 @@ print(json.dumps({"requests": requests, "failures": failures}))
 """
 
 
-def test_a_node_that_boots_has_its_network_back_by_itself(fleet: Fleet) -> None:
+def test_a_network_through_a_taken_range_a_lockout_a_boot_later_names_and_a_guard(fleet: Fleet) -> None:
     fleet.write("shop.yml", shop())
+    _a_range_that_is_taken_is_an_error_before_anything_is_made(fleet)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    docker = next(node for node in fleet.names if fleet.runtime(node) == "docker")
-    fleet.lab.kill(docker)
-    silent = fleet.shipyard("reconcile", "--once")
-    assert silent.code == 4, silent.stdout
-    box = clients(fleet)["node1"]
-    assert all(asked(fleet, "node1", "http://web/name", client=box) for _ in range(6)), "the one that is left"
-    fleet.lab.start(docker)
-    deadline = time.monotonic() + 20  # docker starts its containers again; nobody else does anything
-    name = next(
-        each["container"]
-        for key, each in replicas(fleet).items()
-        if key.startswith("client") and each["node"] == docker
-    )
-    while not asked(fleet, docker, "http://web:8080/name", client=name):
-        assert time.monotonic() < deadline, fleet.run(
-            docker, "sh", "-c", "ip r; nft list ruleset; ip -o a", check=False
-        )
-        time.sleep(0.5)
-    fleet.shipyard("reconcile").expect(0)
-    forward = fleet.run(docker, "iptables", "-S", "FORWARD")
-    assert "-P FORWARD DROP" in forward, "docker forbids what it does not let pass, as without us"
+    _a_change_that_locks_us_out_is_undone_by_the_node(fleet)
+    boxes = clients(fleet)
+    _a_node_that_boots_has_its_network_back_by_itself(fleet, boxes)
+    _names_and_replicas_that_come_later_are_known_to_containers_that_run(fleet, boxes)
+    fleet.write("shop.yml", guarded_shop())
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    servers = only_clients_connect(fleet)
+    assert from_outside(fleet, "node1") in servers, "what is published is for all"
 
 
-def test_a_change_that_locks_us_out_is_undone_by_the_node(fleet: Fleet) -> None:
-    fleet.write("shop.yml", shop())
-    fleet.shipyard("apply", "shop.yml").expect(0)
+def _a_range_that_is_taken_is_an_error_before_anything_is_made(fleet: Fleet) -> None:
+    fleet.run("node2", "ip", "route", "add", "10.210.0.0/16", "dev", "lo")
+    try:
+        said = fleet.shipyard("apply", "shop.yml")
+    finally:
+        fleet.run("node2", "ip", "route", "del", "10.210.0.0/16", "dev", "lo")
+    assert said.code == 2
+    assert "10.208.0.0/12 (network.containers in shipyard.toml) collides with the route 10.210.0.0/16" in said.stdout
+    assert "on node2" in said.stdout
+    assert "shop_default" not in fleet.runtime_cli("node2", "network", "ls")
+
+
+def _a_change_that_locks_us_out_is_undone_by_the_node(fleet: Fleet) -> None:
     # as if a change of ours did it: what arms the node is the same, and nobody comes to confirm
     folder = fleet.run("node1", "sh", "-c", "echo /var/lib/shipyard/*/net").strip()
     fleet.run(
@@ -255,14 +224,43 @@ def test_a_change_that_locks_us_out_is_undone_by_the_node(fleet: Fleet) -> None:
     assert "undid the last change of its network" in told.stdout
 
 
-def test_a_range_that_is_taken_is_an_error_before_anything_is_made(fleet: Fleet) -> None:
-    fleet.write("shop.yml", shop())
-    fleet.run("node2", "ip", "route", "add", "10.210.0.0/16", "dev", "lo")
-    try:
-        said = fleet.shipyard("apply", "shop.yml")
-    finally:
-        fleet.run("node2", "ip", "route", "del", "10.210.0.0/16", "dev", "lo")
-    assert said.code == 2
-    assert "10.208.0.0/12 (network.containers in shipyard.toml) collides with the route 10.210.0.0/16" in said.stdout
-    assert "on node2" in said.stdout
-    assert "shop_default" not in fleet.runtime_cli("node2", "network", "ls")
+def _a_node_that_boots_has_its_network_back_by_itself(fleet: Fleet, boxes: dict[str, str]) -> None:
+    docker = next(node for node in fleet.names if fleet.runtime(node) == "docker")
+    fleet.lab.kill(docker)
+    silent = fleet.shipyard("reconcile", "--once")
+    assert silent.code == 4, silent.stdout
+    assert always_asked(fleet, "node1", "http://web/name", client=boxes["node1"], times=6), "the one that is left"
+    fleet.lab.start(docker)
+    deadline = time.monotonic() + 20  # docker starts its containers again; nobody else does anything
+    while not asked(fleet, docker, "http://web:8080/name", client=boxes[docker]):
+        assert time.monotonic() < deadline, fleet.run(
+            docker, "sh", "-c", "ip r; nft list ruleset; ip -o a", check=False
+        )
+        time.sleep(0.5)
+    fleet.shipyard("reconcile").expect(0)
+    forward = fleet.run(docker, "iptables", "-S", "FORWARD")
+    assert "-P FORWARD DROP" in forward, "docker forbids what it does not let pass, as without us"
+
+
+def _names_and_replicas_that_come_later_are_known_to_containers_that_run(fleet: Fleet, boxes: dict[str, str]) -> None:
+    later = """
+    later:
+      image: shipyard.test/busybox:1
+      command: [sh, -c, 'hostname >/name; exec httpd -f -p 8080 -h /']
+      init: true
+      stop_grace_period: 0s
+      ports: ["8100:8080"]
+      x-shipyard: {peer_names: true, session_affinity: true}
+      deploy: {replicas: 3, placement: {max_replicas_per_node: 1}}
+  networks:
+    default"""
+    fleet.write("shop.yml", shop().replace("\n  networks:\n    default", later))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    assert clients(fleet) == boxes
+    for node, box in boxes.items():
+        answers = spread(asked_often(fleet, node, "http://later:8080/name", client=box, times=8))
+        assert list(answers.values()) == [8], "a client stays with its replica"
+        peers = {asked(fleet, node, f"http://{slot}.later.shop:8080/name", client=box) for slot in (1, 2, 3)}
+        assert len(peers) == 3 and "" not in peers
+    through = {from_outside(fleet, node, 8100) for node in fleet.names}
+    assert len(through) == 1 and "" not in through, "whichever node it comes by"

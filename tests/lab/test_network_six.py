@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.networked import network
+from tests.lab.networked import Ask, amiss, network, planned_and_mended
 
 SHOP = """
 - hosts: lab
@@ -54,20 +54,19 @@ def beside(address: str) -> str:
     return f"fd6e:3a94:51c2::{one << 8 | two:x}:{three << 8 | four:x}"
 
 
-def replicas_of(fleet: Fleet, service: str, on: str = "shop_default") -> dict[str, tuple[str, str]]:
-    """Each replica's container and address of IPv6, by its node."""
-    found = next(each for each in network(fleet, on)["services"] if each["name"] == f"shop/{service}")
-    return {each["node"]: (each["container"], beside(each["address"])) for each in found["replicas"]}
+def replicas_of(fleet: Fleet, *services: str, on: str = "shop_default") -> list[dict[str, tuple[str, str]]]:
+    """Each replica's container and address of IPv6, by its node, of each of these services."""
+    found = {each["name"]: each["replicas"] for each in network(fleet, on)["services"]}
+    return [
+        {each["node"]: (each["container"], beside(each["address"])) for each in found[f"shop/{name}"]}
+        for name in services
+    ]
 
 
 def inside(fleet: Fleet, node: str, container: str, script: str) -> str:
     """What a command in a container says."""
     done = fleet.lab.run(node, (fleet.runtime(node), "exec", container, "sh", "-c", script))
     return done.stdout.decode().strip()
-
-
-def asked(fleet: Fleet, node: str, container: str, where: str, path: str = "/name") -> str:
-    return inside(fleet, node, container, f"timeout 3 wget -q -O - http://{where}{path} 2>/dev/null")
 
 
 @pytest.fixture
@@ -91,64 +90,35 @@ def outward(fleet: Fleet) -> Iterator[Fleet]:
 def test_containers_reach_each_other_by_ipv6_and_only_where_they_may(outward: Fleet, driver: str) -> None:
     outward.write("shop.yml", SHOP.replace("DRIVER", driver))
     outward.shipyard("apply", "shop.yml").expect(0)
-    web, client, guarded = (replicas_of(outward, each) for each in ("web", "client", "guarded"))
-    hidden = replicas_of(outward, "hidden", "shop_back")
+    web, client, guarded = replicas_of(outward, "web", "client", "guarded")
+    (hidden,) = replicas_of(outward, "hidden", on="shop_back")
+    asks = [Ask("node1", client["node1"][0], f"{OUTSIDE}2 22", ("SSH",), "as nobody keeps it from going out")]
     for node in outward.names:
         box, server, apart = client[node][0], web[node][0], hidden[node][0]
         for there, (name, address) in web.items():
-            assert asked(outward, node, box, f"[{address}]:8080") == name, f"{there} from {node}"
+            asks.append(Ask(node, box, f"http://[{address}]:8080/name", (name,), f"on {there}"))
             own = ("curl", "-s", "-g", "-m", "3", f"http://[{address}]:8080/name")
             if driver != "routed" or there == node:  # where others know no address of IPv6 that is the node's
                 assert outward.run(node, *own, check=False).strip() == name, f"{there} from {node} itself"
         # what is found by name alone: the address of IPv4 is not to be had in the end
-        assert asked(outward, node, box, "web:8080") in {name for name, _ in web.values()}
+        asks.append(Ask(node, box, "http://web:8080/name", {name for name, _ in web.values()}))
         listed = inside(outward, node, box, "cat /etc/hosts")
         assert all(f"{address}\t" in listed for _, address in web.values()), listed
         assert f"{client[node][1]}\t{box}" in listed
         for there in outward.names:
-            at = f"[{hidden[there][1]}]:9000"
-            assert not asked(outward, node, box, at, "/etc/hostname"), f"another network on {there} from {node}"
-            assert asked(outward, node, apart, at, "/etc/hostname") == hidden[there][0]
-            at = f"[{guarded[there][1]}]:9001"
-            assert asked(outward, node, server, at, "/etc/hostname") == guarded[there][0], f"{there} from {node}"
-            assert not asked(outward, node, box, at, "/etc/hostname"), f"who may not, on {there} from {node}"
+            url = f"http://[{hidden[there][1]}]:9000/etc/hostname"
+            asks.append(Ask(node, box, url, why=f"in another network, on {there}"))
+            asks.append(Ask(node, apart, url, (hidden[there][0],), f"on {there}"))
+            url = f"http://[{guarded[there][1]}]:9001/etc/hostname"
+            asks.append(Ask(node, server, url, (guarded[there][0],), f"who may, on {there}"))
+            asks.append(Ask(node, box, url, why=f"who may not, on {there}"))
         other = 1 + (outward.names.index(node) + 1) % len(outward.names)
-        out = f"timeout 3 nc {OUTSIDE}{other} 22 </dev/null 2>/dev/null | head -c 3"
-        assert not inside(outward, node, apart, out), f"a way out of an internal network on {node}"
-    assert inside(outward, "node1", client["node1"][0], f"timeout 3 nc {OUTSIDE}2 22 </dev/null | head -c 3") == "SSH"
+        asks.append(Ask(node, apart, f"{OUTSIDE}{other} 22", why="a way out of an internal network"))
+    assert not (wrong := amiss(outward, asks)), "\n".join(wrong)
     tried = outward.shipyard("network", "check", "-o", "json").expect(0).json
     by_six = [each for each in tried if ":" in each["address"]]
     assert {each["expected"] for each in by_six if each["succeeded"] is not None} == {True, False}
     assert "Nothing to do" in outward.shipyard("reconcile", "--once").expect(0).stdout
-
-
-def test_no_neighbour_goes_around_who_may_connect_by_an_address_of_the_link(fleet: Fleet) -> None:
-    """Podman's containers have one whether their network has IPv6 or not; a node without nft keeps that, too."""
-    fleet.write("shop.yml", SHOP.replace(", enable_ipv6: true", "").replace("DRIVER", "vxlan"))
-    nodes = [name for name in fleet.names if fleet.runtime(name) == "podman"]
-    fleet.run(nodes[0], "mv", "/usr/sbin/nft", "/usr/sbin/nft.hidden")
-    try:
-        fleet.shipyard("apply", "shop.yml").expect(0)
-        client, guarded, web = (replicas_of(fleet, each) for each in ("client", "guarded", "web"))
-        for node in nodes:
-            address = of_link(fleet, node, guarded[node][0])
-            assert address, "else there is nothing to try"
-            assert not connects(fleet, node, client[node][0], f"{address}%eth0", 9001), node
-            there = f"{of_link(fleet, node, web[node][0])}%eth0"
-            assert connects(fleet, node, client[node][0], there, 8080), "what is not guarded is left alone"
-        fleet.shipyard("rm", "shop", "--yes").expect(0)
-    finally:
-        fleet.run(nodes[0], "mv", "/usr/sbin/nft.hidden", "/usr/sbin/nft")
-
-
-def of_link(fleet: Fleet, node: str, container: str) -> str:
-    link = "ip -6 address show dev eth0 scope link | sed -n 's#.*inet6 \\(fe80[^/]*\\)/.*#\\1#p'"
-    return inside(fleet, node, container, link)
-
-
-def connects(fleet: Fleet, node: str, container: str, address: str, port: int) -> bool:
-    said = inside(fleet, node, container, f"timeout 3 nc {address} {port} </dev/null && echo reached")
-    return "reached" in said
 
 
 DAMAGES = (
@@ -193,38 +163,30 @@ def test_every_damage_is_seen_named_and_mended_alone(outward: Fleet) -> None:
     node = "node1"
     outward.write("shop.yml", SHOP.replace("DRIVER", "vxlan"))
     outward.shipyard("apply", "shop.yml").expect(0)
-    web, client, hidden = (
-        replicas_of(outward, "web"),
-        replicas_of(outward, "client"),
-        replicas_of(outward, "hidden", "shop_back"),
-    )
-    box = client[node][0]
-
-    def broken() -> bool:
-        """From the node to the others, and from one of those to it."""
-        asking = [(node, box, *each) for each in web.values()] + [("node2", client["node2"][0], *web[node])]
-        return any(asked(outward, at, who, f"[{address}]:8080") != name for at, who, name, address in asking)
+    web, client = replicas_of(outward, "web", "client")
+    (hidden,) = replicas_of(outward, "hidden", on="shop_back")
+    # from the node to the others, and from one of those to it
+    asking = [(node, client[node][0], *each) for each in web.values()] + [("node2", client["node2"][0], *web[node])]
+    asks = [Ask(at, box, f"http://[{address}]:8080/name", (name,)) for at, box, name, address in asking]
+    apart = Ask(node, client[node][0], f"http://[{hidden[node][1]}]:9000/etc/hostname", why="in another network")
 
     wrong = []
     before = outward.containers()
     for number, (what, script, words) in enumerate((*DAMAGES, *UNSEEN)):
         outward.run(node, "sh", "-c", NAMES + script)
-        if broken() != (number < len(DAMAGES)):
+        shows = number < len(DAMAGES)
+        if bool(amiss(outward, asks, broken=shows)) != shows:
             wrong.append(f"{what}: it was not seen as it should")
-        if what == "the table" and not asked(outward, node, box, f"[{hidden[node][1]}]:9000", "/etc/hostname"):
+        if what == "the table" and not amiss(outward, [apart]):
             wrong.append("the table: it keeps nothing apart")
-        plan = [line for line in outward.shipyard("plan", "shop.yml").stdout.splitlines() if "arm-revert" not in line]
+        plan, failed = planned_and_mended(outward)
         if not any(words in line for line in plan):
             wrong.append(f"{what}: the plan does not say {words!r}: {plan}")
         if elsewhere := [line for line in plan if " node" in line[:60] and f" {node} " not in line]:
             wrong.append(f"{what}: more than that is planned: {elsewhere}")
-        outward.shipyard("reconcile", "--once")
-        if broken():
-            wrong.append(f"{what}: one pass does not mend it")
-        if asked(outward, node, box, f"[{hidden[node][1]}]:9000", "/etc/hostname"):
-            wrong.append(f"{what}: networks are no longer kept apart")
-        if "Nothing to do" not in (again := outward.shipyard("reconcile", "--once")).stdout:
-            wrong.append(f"{what}: not all is mended: {again.stdout}")
+        if failed:
+            wrong.append(f"{what}: {failed}")
+        wrong += [f"{what}: after a pass, {said}" for said in amiss(outward, [*asks, apart])]
     assert outward.containers() == before
     outward.lab.kill(node)
     outward.lab.start(node)
