@@ -20,7 +20,7 @@ from tests.lab.fleet import Fleet, Ran
 from tests.lab.sshd import User, temporary_user
 
 HERE = Path(__file__).parent
-LONGEST = ("test_rewiring.py", "test_killed.py", "test_network_six.py", "test_rewiring_nodes.py")
+LONGEST = ("test_killed.py", "test_network.py", "test_rewiring.py", "test_network_six.py", "test_rewiring_nodes.py")
 """Their tests take minutes each, and come first: else one process has them left when the others are done."""
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import time
 from collections.abc import Iterator
@@ -96,23 +97,31 @@ def test_without_a_driver_it_spans_several_nodes_and_what_one_node_had_stays_unt
     assert "Nothing to do" in fleet.shipyard("reconcile", "--once").expect(0).stdout
 
 
+REQUESTS = 10_000
+
+
 @dataclass(slots=True)
 class Loop:
     """A client that asks again as soon as it was answered, in a process of its own; nothing is tried a second time."""
 
     process: subprocess.Popen[str]
 
-    def end(self) -> tuple[int, list[tuple[float, str]]]:
-        """How many requests there were, and when those that failed began, with the error."""
-        said = json.loads(self.process.communicate(input="", timeout=60)[0])
+    @property
+    def asked_enough(self) -> bool:
+        """Whether it has made as many requests as were wanted; it makes more of them until its end."""
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
+
+    def end(self) -> tuple[list[float], list[tuple[float, str]]]:
+        """When its requests began, and when those that failed did, with the error."""
+        said = json.loads(self.process.communicate(input="", timeout=60)[0].splitlines()[-1])
         return said["requests"], [(began, error) for began, error in said["failures"]]
 
 
 @contextmanager
-def _loops(fleet: Fleet, service: str) -> Iterator[tuple[Loop, Loop]]:
+def _loops(fleet: Fleet, service: str, wanted: int = 1) -> Iterator[tuple[Loop, Loop]]:
     """One through a port of node1, from outside; one on node1, through the service's address."""
-    outside = ["python3", "-c", _LOOP, fleet.lab.node("node1").address, "8000"]
-    inside = fleet.lab.node("node1").command(("python3", "-c", _LOOP, service, "80"))
+    outside = ["python3", "-c", _LOOP, fleet.lab.node("node1").address, "8000", str(wanted)]
+    inside = fleet.lab.node("node1").command(("python3", "-c", _LOOP, service, "80", str(wanted)))
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(outside, **pipes) as first, subprocess.Popen(inside, **pipes) as second:
         try:
@@ -132,15 +141,21 @@ def test_no_request_of_a_closed_loop_fails_but_those_of_a_node_that_is_off(fleet
     fleet.write("shop.yml", served)
     fleet.shipyard("apply", "shop.yml").expect(0)
     service = next(each["address"] for each in network(fleet)["services"] if each["name"] == "shop/web")
-    with _loops(fleet, service) as loops:
-        fleet.write("shop.yml", served.replace("VERSION: one", "VERSION: two"))
+    with _loops(fleet, service, REQUESTS // 2) as loops:
         steps = []
-        for step in (("apply", "shop.yml"), ("drain", "node2"), ("rollback", "shop"), ("scale", "shop/web=2")):
-            steps.append((time.time(), step[0]))
-            fleet.shipyard(*step).expect(0)
-        for loop in loops:
-            requests, failures = loop.end()
-            assert not failures and requests >= 1000, (requests, failures, steps, fleet.shipyard("events").stdout)
+        while not all(loop.asked_enough for loop in loops):
+            fleet.write("shop.yml", served.replace("VERSION: one", f"VERSION: {len(steps)}"))
+            for step in (*_COMING_AND_GOING, ("activate", "node2")):
+                began = time.time()
+                fleet.shipyard(*step).expect(0)
+                steps.append((step[0], began, time.time()))
+        told = [loop.end() for loop in loops]
+    for requests, failures in told:
+        assert not failures, (failures, steps, fleet.shipyard("events").stdout)
+        for name, began, ended in steps[: len(_COMING_AND_GOING)]:
+            assert sum(began < each < ended for each in requests) >= 100, f"too few requests to tell, during {name}"
+    assert sum(len(requests) for requests, _ in told) >= REQUESTS
+    fleet.shipyard("drain", "node2").expect(0)
     with _loops(fleet, service) as loops:
         off = next(each["node"] for each in replicas(fleet).values() if each["node"] not in ("node1", "node2"))
         fleet.lab.kill(off)
@@ -153,19 +168,23 @@ def test_no_request_of_a_closed_loop_fails_but_those_of_a_node_that_is_off(fleet
         assert len({each["node"] for each in replicas(fleet).values() if each["state"] == "running"}) >= 2
         for loop in loops:
             requests, failures = loop.end()
-            assert requests >= 200
+            assert len(requests) >= 200
             late = [(began - noticed, error) for began, error in failures if began > noticed]
             assert late == [], f"the node is back after {back - noticed:.1f} s"
 
 
+_COMING_AND_GOING = (("apply", "shop.yml"), ("drain", "node2"), ("rollback", "shop"), ("scale", "shop/web=2"))
 _LOOP = r"""
 import json, socket, sys, threading, time
-host, port = sys.argv[1], int(sys.argv[2])
-failures, requests, stop = [], 0, threading.Event()
+host, port, wanted = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+failures, requests, stop = [], [], threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
 while not stop.is_set():
-    time.sleep(0.003)  # there are 28,000 ports to ask from, and none is to be used twice
-    requests, began = requests + 1, time.time()
+    time.sleep(0.001)  # there are 28,000 ports to ask from, and none is to be used twice
+    began = time.time()
+    requests.append(began)
+    if len(requests) == wanted:
+        print("enough", flush=True)
     try:
         with socket.create_connection((host, port), timeout=3) as server:
             server.sendall(b"GET /name HTTP/1.0\r\n\r\n")
