@@ -106,7 +106,7 @@ class Rollout(Struct, frozen=True):
     become ready, as (slot, since when). `good`: slots whose new replica has stood its test. `failed`: those whose new
     replica failed. `gated`: the first of them was well, so that others may follow. `last`: when the newest one became
     ready. `stalled`: seconds of looking without progress; `looked`: when it was last looked at. `canary`: since when
-    all canaries have been ready, 0 while they are not; -1 once they were judged good.
+    all canaries are in `good`, 0 while they are not; -1 once they were judged: until then they may still fail.
     """
 
     stack: str

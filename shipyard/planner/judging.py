@@ -12,6 +12,7 @@ from shipyard.base.record import replace
 from shipyard.base.text import last_words
 from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Rollout
+from shipyard.model.node import NodeState
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import Rollback
 from shipyard.model.situation import DesiredStack
@@ -35,13 +36,18 @@ def judge(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequen
     rollout = _current(world, stack, service, turns, before)
     if rollout is not None and rollout.active and rollout.target == target(service):
         rollout = _watched(world, service, turns, rollout)
-        rollout = _stalled(world, stack, turns, rollout)
+        rollout = _stalled(world, stack, service, turns, rollout)
         rollout = _acted_on(world, stack, service, turns, rollout)
     if rollout is not None and not rollout.completed and _is_over(service, turns, rollout):
         rollout = _over(rollout)
     if rollout is not None:
         world.rollouts[rollout.key] = rollout
     return rollout
+
+
+def on_trial(service: ServiceSpec, rollout: Rollout) -> bool:
+    """Whether canaries are judged still: until `for` is over, also those that have stood `monitor`."""
+    return service.canary is not None and rollout.state == "updating" and rollout.canary != JUDGED
 
 
 def _over(rollout: Rollout) -> Rollout:
@@ -100,18 +106,28 @@ def _begun(
 
 
 def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout) -> Rollout:
-    """Which new replicas have become ready, stood their test, or failed."""
+    """Which new replicas have become ready, stood their test, or failed.
+
+    A canary that stood its test is on trial still. One that is only not ready for a while keeps what it has proven, and
+    that while counts towards the deadline; a new container in its place has proven nothing.
+    """
+    trying = on_trial(service, rollout)
     policy = service.rollback if rollout.state == "rollback_started" else service.update
     present = {turn.slot for turn in turns}
     watched = {slot: since for slot, since in rollout.watched if slot in present}
     good, failed = set(rollout.good) & present, set(rollout.failed) & present
     message, last, gated = rollout.message, rollout.last, rollout.gated
     for turn in turns:
-        if turn.outdated or turn.slot in good or turn.slot in failed:
+        if turn.outdated or turn.slot in failed or (turn.slot in good and not trying):
             continue
         words = _failure(world, turn, rollout)
+        if turn.slot in good and not words:
+            if turn.kind == Kind.MISSING:
+                good.discard(turn.slot)
+            continue
         if words:
             failed.add(turn.slot)
+            good.discard(turn.slot)
             watched.pop(turn.slot, None)
             message = message if rollout.undone else words
         elif turn.kind == Kind.READY and turn.slot not in watched:
@@ -160,12 +176,13 @@ def _checked(service: ServiceSpec) -> bool:
 
 def _canary(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout, good: set[int]) -> float:
     canary = service.canary
-    if canary is None or rollout.canary == JUDGED or rollout.state != "updating":
+    if canary is None or not on_trial(service, rollout):
         return JUDGED if rollout.canary == JUDGED else 0.0
     if len(good) < min(canary.replicas, len(turns)):
         return 0.0
     since = rollout.canary or world.now
-    return JUDGED if world.situation.foresight or world.now - since >= canary.period else since
+    well = all(turn.kind in (Kind.READY, Kind.COMPLETED) for turn in turns if turn.slot in good)
+    return JUDGED if well and (world.situation.foresight or world.now - since >= canary.period) else since
 
 
 def _failure(world: World, turn: Turn, rollout: Rollout) -> str:
@@ -192,16 +209,27 @@ def _began_since(world: World, box: Container, since: float) -> bool:
     return happened is None or world.now - happened >= since
 
 
-def _stalled(world: World, stack: DesiredStack, turns: Sequence[Turn], rollout: Rollout) -> Rollout:
+def _stalled(
+    world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout
+) -> Rollout:
     """Time counts only while somebody looks, and while something should come up and does not."""
-    judged = {*rollout.good, *rollout.failed}
-    struggling = any(
-        not turn.outdated and turn.slot not in judged and turn.kind not in (Kind.READY, Kind.UNSEEN) for turn in turns
-    )
+    struggling = any(_struggles(world, service, turn, rollout) for turn in turns)
     gap = world.now - rollout.looked
     held = any(hold.stack == stack.revision.stack for hold in world.situation.memory.holds)
     counts = struggling and not held and world.situation.limit is None and gap <= world.situation.timing.miss_gap
     return replace(rollout, looked=world.now, stalled=rollout.stalled + gap if counts else rollout.stalled)
+
+
+def _struggles(world: World, service: ServiceSpec, turn: Turn, rollout: Rollout) -> bool:
+    """Whether a new replica should come up and does not; a canary on trial also where it was lost with its node."""
+    if turn.outdated or turn.slot in rollout.failed:
+        return False
+    if turn.slot not in rollout.good:
+        return turn.kind not in (Kind.READY, Kind.UNSEEN)
+    if turn.kind == Kind.UNSEEN:
+        lost = world.states.get(turn.condition.placement.node) == NodeState.LOST
+        return lost and on_trial(service, rollout)
+    return turn.kind not in (Kind.READY, Kind.COMPLETED) and on_trial(service, rollout)
 
 
 def _acted_on(
@@ -211,23 +239,22 @@ def _acted_on(
     policy = policy_of(world, stack, service)
     late = rollout.stalled >= policy.deadline
     if late:
-        rollout = replace(rollout, message=_late(turns, rollout, policy))
-    on_trial = service.canary is not None and rollout.canary != JUDGED and rollout.state == "updating"
-    tolerated = 0.0 if on_trial else policy.max_failure_ratio
+        rollout = replace(rollout, message=_late(world, service, turns, rollout, policy))
+    trying = on_trial(service, rollout)
+    tolerated = 0.0 if trying else policy.max_failure_ratio
     if not late and (not rollout.failed or len(rollout.failed) / len(turns) <= tolerated):
         return rollout
     if rollout.state == "rollback_started":
         action = "pause" if policy.failure_action != "continue" else "continue"
         return replace(rollout, state="rollback_paused") if action == "pause" else rollout
-    if on_trial or policy.failure_action == "rollback":
+    if trying or policy.failure_action == "rollback":
         return _back(world, stack, service, rollout)
     return rollout if policy.failure_action == "continue" else replace(rollout, state="paused")
 
 
-def _late(turns: Sequence[Turn], rollout: Rollout, policy: UpdatePolicy) -> str:
-    judged = {*rollout.good, *rollout.failed}
+def _late(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout, policy: UpdatePolicy) -> str:
     for turn in turns:
-        if not turn.outdated and turn.slot not in judged and turn.kind not in (Kind.READY, Kind.UNSEEN):
+        if _struggles(world, service, turn, rollout):
             each = turn.condition
             why = f"{each.reason}: {each.detail}" if each.detail else each.reason
             return f"no progress for {policy.deadline:g} s: {each.target} on {each.placement.node}: {why}"
@@ -267,7 +294,7 @@ def _is_over(service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout) -> b
         return False
     if rollout.paused:
         return all(turn.kind in (Kind.READY, Kind.COMPLETED) for turn in turns)
-    if service.canary is not None and rollout.state == "updating" and rollout.canary != JUDGED:
+    if on_trial(service, rollout):
         return False
     judged = {*rollout.good, *rollout.failed}
     return all(turn.slot in judged for turn in turns)

@@ -175,7 +175,7 @@ def _trials(service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout | None
     most = len(turns)
     if not rollout.gated:
         most = 1 - sum(not turn.outdated and turn.slot not in judged for turn in turns)
-    if service.canary is not None and rollout.state == "updating" and rollout.canary != judging.JUDGED:
+    if service.canary is not None and judging.on_trial(service, rollout):
         most = min(most, service.canary.replicas - sum(not turn.outdated for turn in turns))
     return most
 
@@ -229,8 +229,8 @@ def _tell(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequen
         until = since + (policy.monitor if rollout.gated else judging.trial(service, policy))
         world.wave.waiting.append(Waiting(f"{name}.{slot}", "Monitoring", detail, until))
     if service.canary is not None and rollout.canary > 0:
-        detail = f"canaries are watched for {service.canary.period:g} s"
-        world.wave.waiting.append(Waiting(name, "Canary", detail, rollout.canary + service.canary.period))
+        detail, until = f"canaries are watched for {service.canary.period:g} s", rollout.canary + service.canary.period
+        world.wave.waiting.append(Waiting(name, "Canary", detail, until if until > world.now else None))
     if policy.order == "start-first":
         why = succession.conflict(stack, service, service.container)
         if why and any(turn.outdated for turn in turns):
