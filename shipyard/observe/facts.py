@@ -71,6 +71,7 @@ def facts(said: Mapping[str, str], node_id: str, runtime: str, state: RuntimeSta
         user=said.get("user", ""),
         runtime=runtime,
         runtime_version=one_line(state.version, 60),
+        platform=kernel,
     )
 
 

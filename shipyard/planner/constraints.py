@@ -47,7 +47,7 @@ def values(attribute: str, node: Node, facts: Facts | None) -> tuple[str, ...]:
         case "node.role" | "node.group":
             return node.groups
         case "node.platform.os":
-            return (facts.os.lower(),) if facts else ()
+            return (facts.platform.lower(),) if facts and facts.platform else ()
         case "node.platform.arch":
             return (facts.arch, _ARCHITECTURES.get(facts.arch, facts.arch)) if facts else ()
         case _:

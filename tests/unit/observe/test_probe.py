@@ -66,6 +66,7 @@ def test_facts_are_those_of_the_machine(node: ShellNode, monkeypatch: pytest.Mon
     assert found.uptime > 0
     assert found.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert found.systemd == Path("/run/systemd/system").is_dir()
+    assert found.platform == platform.system()
     assert found.os.startswith(platform.freedesktop_os_release()["PRETTY_NAME"])
     assert (found.runtime, found.runtime_version, found.rootless) == ("fakectl", "1.2", True)
 

@@ -58,11 +58,13 @@ def situation_of(case: dict[str, Any]) -> Situation:
 def node(name: str, said: dict[str, Any]) -> Node:
     return Node(
         name,
+        groups=tuple(said.get("groups", [])),
         labels=tuple(sorted(said.get("labels", {}).items())),
         availability=Availability(said.get("availability", "active")),
         orphaned=said.get("orphaned", False),
         taints=tuple(_taint(each) for each in said.get("taints", [])),
         devices=tuple(sorted(said.get("devices", {}).items())),
+        node_id=said.get("id"),
     )
 
 
@@ -82,8 +84,24 @@ def _observed(name: str, said: dict[str, Any], volume: str | None) -> Observatio
         return Silent(name, connected=True, kind="BadAnswer", message="cut short")
     if "state" in said:
         return None
-    facts = Facts(node_id=name, cpus=said.get("cpus", 4), memory=int(said.get("memory", 8) * GIB), runtime="docker")
+    facts = Facts(
+        node_id=said.get("id", name),
+        hostname=said.get("hostname", name),
+        os=said.get("os", "Debian GNU/Linux 12 (bookworm)"),
+        arch=said.get("arch", "x86_64"),
+        cpus=said.get("cpus", 4),
+        memory=int(said.get("memory", 8) * GIB),
+        runtime="docker",
+        platform=said.get("platform", "Linux"),
+    )
     return ObservedNode(name, facts, volumes=(ObservedVolume("s_data"),) if volume == name else ())
+
+
+def _port(said: int | str) -> Port:
+    """`8080`, `53/udp`, or `10.0.0.1:80/tcp`."""
+    where, _, protocol = str(said).partition("/")
+    address, _, number = where.rpartition(":")
+    return Port(80, int(number), protocol or "tcp", address or None)
 
 
 def service(name: str, said: dict[str, Any], on: list[str]) -> ServiceSpec:
@@ -95,7 +113,7 @@ def service(name: str, said: dict[str, Any], on: list[str]) -> ServiceSpec:
         ContainerSpec(
             "app:1",
             network_mode="none",
-            ports=(Port(80, said["port"]),) if "port" in said else (),
+            ports=tuple(_port(each) for each in said.get("ports", [said["port"]] if "port" in said else [])),
             mounts=(Mount("volume", "/data", "s_data"),) if "volume" in said else (),
         ),
         mode=said.get("mode", "replicated"),
