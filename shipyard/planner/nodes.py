@@ -7,13 +7,15 @@ control machine's own network that is believed to be down.
 
 from __future__ import annotations
 
-import math
-
 from shipyard.base.record import Struct, replace
 from shipyard.model.memory import NodeMemory
 from shipyard.model.node import NodeState
 from shipyard.model.observed import Observation, ObservedNode, Silent
 from shipyard.model.situation import Situation, Timing
+
+
+_FLOAT_ERROR = 1e-9
+"""0.55 * 100 is more than 55."""
 
 
 class Judgement(Struct, frozen=True):
@@ -54,7 +56,7 @@ def _brake(before: dict[str, NodeMemory], answers: dict[str, Observation], situa
     silent = [name for name in living if _missed(answers[name])]
     failures = {_failure(answers[name]) for name in silent}
     units = len(living) - len(silent) + len(failures)
-    if len(failures) < 2 or len(failures) < math.ceil(situation.timing.brake * units):
+    if len(failures) < 2 or len(failures) < situation.timing.brake * units - _FLOAT_ERROR:
         return ""
     return (
         f"{len(silent)} of {len(living)} nodes stopped answering at once: probably this machine's own network. "

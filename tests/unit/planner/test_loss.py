@@ -277,6 +277,81 @@ def test_a_local_volume_keeps_its_replica_and_the_status_says_where() -> None:
     assert fleet.memory.evacuations == (), "what can't move does not count against others"
 
 
+def test_a_cordoned_node_keeps_what_runs_and_gets_nothing_new() -> None:
+    fleet, stacks = SimulatedFleet(NAMES), desired(web())
+    fleet.converge(stacks)
+    (kept,) = on(fleet, "n2")
+    before = {box.id for _, box in fleet.running()}
+    fleet.nodes["n2"].availability = Availability.PAUSE
+    assert [each.reason for each in fleet.one_pass(stacks).actions] == ["Copy"], "of the decision, and nothing else"
+    wait(fleet, stacks, 3600)
+    assert {box.id for _, box in fleet.running()} == before
+    more = desired(web(replicas=10))
+    fleet.converge(more)
+    assert on(fleet, "n2") == [kept]
+    assert before <= {box.id for _, box in fleet.running()}
+    assert len(placed(fleet)) == 10
+
+
+def test_what_ends_on_a_cordoned_node_goes_on_there() -> None:
+    """It stays placed there: a cordon keeps others away."""
+    fleet, stacks = SimulatedFleet(NAMES), desired(web())
+    fleet.converge(stacks)
+    (kept,) = on(fleet, "n2")
+    fleet.nodes["n2"].availability = Availability.PAUSE
+    fleet.nodes["n2"].boxes.clear()
+    fleet.converge(stacks)
+    assert placed(fleet)[kept] == ["n2"]
+
+
+def test_a_cordoned_nodes_one_on_each_node_stays() -> None:
+    fleet, stacks = SimulatedFleet(NAMES), desired(web(mode="global"))
+    fleet.converge(stacks)
+    fleet.nodes["n2"].availability = Availability.PAUSE
+    assert [each.reason for each in fleet.one_pass(stacks).actions] == ["Copy"], "of the decision, and nothing else"
+    assert len(on(fleet, "n2")) == 1
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "moves"),
+    [
+        (None, {"type": "nfs"}, True),
+        ("local", {"type": "nfs4"}, True),
+        (None, {"type": "cifs"}, True),
+        ("rexray/ebs", {}, True),
+        (None, {"type": "tmpfs"}, False),
+        ("local", {"type": "none", "o": "bind", "device": "/srv/nfs"}, False),
+        ("local", {}, False),
+    ],
+)
+def test_a_volume_that_every_node_has_does_not_hold_a_lost_nodes_work(
+    driver: str | None, options: dict[str, str], moves: bool
+) -> None:
+    """Who only reads it: a single writer waits until its node is known to be dead."""
+    container = replace(CONTAINER, mounts=(Mount("volume", "/data", "s_data", read_only=True),))
+    volume = VolumeSpec("s_data", "data", driver, tuple(sorted(options.items())))
+    fleet, stacks = SimulatedFleet(NAMES), desired(web(replicas=1, container=container), volumes=(volume,))
+    fleet.converge(stacks)
+    (node,) = placed(fleet)["web.1"]
+    fleet.nodes[node].up = False
+    last = wait(fleet, stacks, 600)
+    assert (len(placed(fleet)["web.1"]) == 2) is moves
+    assert [each.reason for each in last.blocked] == ([] if moves else ["PinnedByVolume"])
+
+
+@pytest.mark.parametrize("driver", ["nfs4", "cifs", "plugin"])
+def test_the_only_writer_waits_whatever_shares_the_volume(driver: str) -> None:
+    plugin = VolumeSpec("s_shared", "shared", "rexray/ebs")
+    mounted = VolumeSpec("s_shared", "shared", None, (("type", driver),))
+    volume = plugin if driver == "plugin" else mounted
+    fleet, stacks = SimulatedFleet(NAMES), desired(web(replicas=1, container=WRITING), volumes=(volume,))
+    fleet.converge(stacks)
+    (node,) = placed(fleet)["web.1"]
+    fleet.nodes[node].up = False
+    assert [each.reason for each in wait(fleet, stacks, 420).blocked] == ["MayStillWrite"]
+    assert placed(fleet)["web.1"] == [node]
+
+
 @pytest.mark.parametrize("order", ["stop-first", "start-first"])
 def test_a_drained_node_is_left_as_the_update_order_says(order: str) -> None:
     check = replace(CONTAINER, healthcheck=Healthcheck(("CMD", "true")))
@@ -295,6 +370,23 @@ def test_a_drained_node_is_left_as_the_update_order_says(order: str) -> None:
     assert {len(nodes) for nodes in placed(fleet).values()} == {1}
     assert least == (10 if order == "start-first" else 9)
     assert fleet.one_pass(stacks).waves == ()
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_drain_moves_what_would_wait_for_a_lost_node_for_ever(up: bool) -> None:
+    """`reschedule: never` is about nodes that fall silent. A person who drains one says that it is not to be waited for."""
+    fleet, stacks = SimulatedFleet(NAMES), desired(web(Reschedule(never=True)))
+    fleet.converge(stacks)
+    (name,) = on(fleet, "n2")
+    fleet.nodes["n2"].up = up
+    wait(fleet, stacks, 600)
+    assert placed(fleet)[name] == ["n2"]
+    fleet.nodes["n2"].availability = Availability.DRAIN
+    wait(fleet, stacks, 60)
+    assert [node for node in placed(fleet)[name] if node != "n2"]
+    fleet.nodes["n2"].up = True
+    fleet.converge(stacks)
+    assert on(fleet, "n2") == []
 
 
 def test_a_drain_whose_time_is_over_waits_for_nobody() -> None:

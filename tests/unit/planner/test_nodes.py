@@ -84,6 +84,43 @@ def test_a_minority_is_not() -> None:
     assert [judgement.state(name) for name in NAMES[:3]] == [NodeState.LOST, NodeState.LOST, NodeState.READY]
 
 
+@pytest.mark.parametrize(
+    ("nodes", "silent", "brakes"),
+    [
+        (1, 1, False),
+        (2, 1, False),
+        (2, 2, True),
+        (3, 1, False),
+        (3, 2, True),
+        (4, 2, False),
+        (4, 3, True),
+        (20, 10, False),
+        (20, 11, True),
+        (100, 54, False),
+        (100, 55, True),
+    ],
+)
+def test_it_takes_55_percent_of_the_nodes_and_two_at_least(nodes: int, silent: int, brakes: bool) -> None:
+    """One node that is all there is may well be lost; half of a fleet may be a rack's power."""
+    names = [f"n{number}" for number in range(nodes)]
+    answers = tuple(missed(name) if number < silent else seen(name) for number, name in enumerate(names))
+    judgement = judge(Situation("cafe", 0.0, tuple(Node(name) for name in names), observed=answers))
+    assert judgement.brake == (
+        f"{silent} of {nodes} nodes stopped answering at once: probably this machine's own network. Nothing is moved."
+        if brakes
+        else ""
+    )
+
+
+def test_a_fleet_of_one_node_loses_it() -> None:
+    judgement, silent = None, (missed("n1"),)
+    for now in (0.0, 100.0, 200.0, 300.0, 400.0):
+        memory = Memory(nodes=judgement.nodes if judgement is not None else ())
+        judgement = judge(Situation("cafe", now, (Node("n1"),), observed=silent, memory=memory))
+    assert judgement is not None
+    assert (judgement.state("n1"), judgement.brake) == (NodeState.LOST, "")
+
+
 def test_nodes_behind_one_jump_host_are_one_failure() -> None:
     answers: dict[str, Observation] = {name: missed(name, via="bastion") for name in NAMES[:4]}
     assert judge(situation(0, answers)).brake == ""

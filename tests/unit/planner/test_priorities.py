@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
@@ -135,6 +137,36 @@ def test_what_a_volume_pins_is_not_evicted() -> None:
     stacks = declared(pinned, service("shop", 1, 7, 10), nodes=("n1",))
     assert unschedulable(fleet.converge(stacks)) == ["s/shop.1"]
     assert running(fleet) == {"db": 1}
+
+
+@pytest.mark.parametrize("mode", ["replicated-job", "global-job"])
+def test_a_jobs_task_is_not_evicted(mode: str) -> None:
+    """It can't go on elsewhere: it would begin anew."""
+    fleet = SimulatedFleet(("n1",))
+    job = service("import", 1, 6, mode=mode)
+    fleet.one_pass(declared(job, nodes=("n1",)))
+    fleet.one_pass(declared(job, nodes=("n1",)))
+    both = declared(job, service("shop", 1, 6, 10), nodes=("n1",))
+    for _ in range(4):
+        decided = fleet.one_pass(both)
+        assert removed(decided) == []
+        assert unschedulable(decided) == ["s/shop.1"]
+    assert running(fleet) == {"import": 1}
+    fleet.end()
+    fleet.one_pass(both)
+    fleet.converge(both)
+    assert running(fleet) == {"shop": 1}
+
+
+def test_a_replica_goes_rather_than_a_jobs_task() -> None:
+    fleet = SimulatedFleet(("n1",))
+    job, batch = service("import", 1, 3.5, mode="replicated-job"), service("batch", 1, 3.5, 5)
+    fleet.one_pass(declared(job, batch, nodes=("n1",)))
+    fleet.one_pass(declared(job, batch, nodes=("n1",)))
+    stacks = declared(job, batch, service("shop", 1, 3.5, 10), nodes=("n1",))
+    for _ in range(4):
+        fleet.one_pass(stacks)
+    assert running(fleet) == {"import": 1, "shop": 1}
 
 
 def test_nobody_is_evicted_where_it_would_not_help() -> None:
