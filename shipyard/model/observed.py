@@ -105,7 +105,7 @@ class ObservedImage(Struct, frozen=True):
 class Facts(Struct, frozen=True):
     """What a node says of itself. `memory` in bytes, `clock` in unix seconds (the node's own), `uptime` in seconds.
 
-    `os`: its distribution, in its own words; `platform`: the name of its kernel (`Linux`), "" in facts kept from before.
+    `os`: its distribution, in its own words; `platform`: the name of its kernel (`Linux`), "" in facts of old stores.
     `systemd`: it runs as pid 1, so podman's health checks and boot units work. `rootless`: the runtime is.
     """
 

@@ -13,7 +13,6 @@ from shipyard.model.node import NodeState
 from shipyard.model.observed import Observation, ObservedNode, Silent
 from shipyard.model.situation import Situation, Timing
 
-
 _FLOAT_ERROR = 1e-9
 """0.55 * 100 is more than 55."""
 

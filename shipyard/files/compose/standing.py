@@ -17,7 +17,7 @@ RESCHEDULE = Table(
         duration,
         "`timing.lost_after` (`5m`)",
     ),
-    Key("never", "boolean", "Wait for the node, however long it takes.", boolean, "`false`"),
+    Key("never", "boolean", "Wait for a lost node, however long it takes; a drain moves them.", boolean, "`false`"),
     Key(
         "when_back",
         "`keep_new`, `keep_old`",

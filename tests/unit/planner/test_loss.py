@@ -374,7 +374,7 @@ def test_a_drained_node_is_left_as_the_update_order_says(order: str) -> None:
 
 @pytest.mark.parametrize("up", [True, False])
 def test_a_drain_moves_what_would_wait_for_a_lost_node_for_ever(up: bool) -> None:
-    """`reschedule: never` is about nodes that fall silent. A person who drains one says that it is not to be waited for."""
+    """`reschedule: never` is about nodes that fall silent: who drains one says that it is not to be waited for."""
     fleet, stacks = SimulatedFleet(NAMES), desired(web(Reschedule(never=True)))
     fleet.converge(stacks)
     (name,) = on(fleet, "n2")

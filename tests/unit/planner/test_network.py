@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
-from shipyard.model.container import Attachment, ContainerSpec, Port, Probe, Probes
+from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Port, Probe, Probes
 from shipyard.model.memory import Memory
-from shipyard.model.observed import ObservedNetwork
+from shipyard.model.observed import Health, ObservedNetwork
 from shipyard.model.plan import (
     ArmRevert,
     CreateContainer,
@@ -109,6 +110,66 @@ def test_only_what_serves_is_behind_an_address_and_a_silent_nodes_replicas_are_n
     after = fleet.one_pass(stacks(web()))
     assert {each.node for each in after.actions} == {"n1", "n2"}
     assert all("mod 2" in step.text for step in steps(after, LoadRules))
+
+
+def led_to(fleet: SimulatedFleet, wanted: tuple[DesiredStack, ...]) -> set[str]:
+    """The containers that the address of the service leads to, as its rules say."""
+    text = rules(fleet, _fresh(fleet, wanted))
+    there = {box.name: box.networks[0].ipv4_address for _, box in fleet.running()}
+    found = {name for name, address in there.items() if address and re.search(rf"\b{re.escape(address)}\b", text)}
+    assert found == {each.container for each in fleet.memory.endpoints}
+    return found
+
+
+def ill(fleet: SimulatedFleet, health: Health) -> str:
+    """The name of the container on the second node, which is so from now on."""
+    ((identity, box),) = fleet.nodes["n2"].boxes.items()
+    fleet.nodes["n2"].boxes[identity] = replace(box, health=health)
+    return box.name
+
+
+@pytest.mark.parametrize("health", [Health.UNHEALTHY, Health.STARTING])
+def test_what_a_health_check_does_not_call_healthy_is_behind_no_address(fleet: SimulatedFleet, health: Health) -> None:
+    wanted = stacks(web(healthcheck=Healthcheck(("CMD", "true"))))
+    fleet.converge(wanted)
+    everyone = led_to(fleet, wanted)
+    assert len(everyone) == 3
+    name = ill(fleet, health)
+    assert led_to(fleet, wanted) == everyone - {name}
+
+
+def test_what_becomes_healthy_is_behind_the_address_again(fleet: SimulatedFleet) -> None:
+    wanted = stacks(web(healthcheck=Healthcheck(("CMD", "true"))))
+    fleet.converge(wanted)
+    everyone = led_to(fleet, wanted)
+    ill(fleet, Health.STARTING)
+    assert len(led_to(fleet, wanted)) == 2
+    fleet.tick()
+    assert led_to(fleet, wanted) == everyone
+
+
+def test_what_fails_its_readiness_probe_is_behind_no_address_and_runs_on(fleet: SimulatedFleet) -> None:
+    wanted = stacks(web(probes=Probes(readiness=Probe("http", port=80, period=1.0, failures=1))))
+    fleet.converge(wanted)
+    everyone = led_to(fleet, wanted)
+    assert len(everyone) == 3
+    ((_, box),) = fleet.nodes["n2"].boxes.items()
+    fleet.answer = lambda attempt: (attempt.container != box.id, "503 no database")
+    fleet.sleep(2.0)
+    assert led_to(fleet, wanted) == everyone - {box.name}
+    assert {box.name for _, box in fleet.running()} == everyone
+    fleet.answer = lambda _: (True, "")
+    fleet.sleep(2.0)
+    assert led_to(fleet, wanted) == everyone
+
+
+def test_nobody_comes_to_what_was_not_yet_found_ready(fleet: SimulatedFleet) -> None:
+    wanted = stacks(web(probes=Probes(readiness=Probe("http", port=80, period=1.0))))
+    fleet.answer = lambda _: (False, "503 warming up")
+    for _ in range(3):
+        fleet.one_pass(wanted)
+        fleet.sleep(2.0)
+    assert (len(fleet.running()), fleet.memory.endpoints) == (3, ())
 
 
 def _fresh(fleet: SimulatedFleet, wanted: tuple[DesiredStack, ...]) -> Plan:

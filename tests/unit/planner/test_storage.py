@@ -1,0 +1,129 @@
+"""Volumes on a simulated fleet: what is made, and what is refused because the data would be somebody else's or gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipyard.base.record import replace
+from shipyard.model import labels
+from shipyard.model.canonical import stack_digest
+from shipyard.model.container import ContainerSpec, Mount
+from shipyard.model.memory import KnownVolume
+from shipyard.model.observed import ObservedVolume
+from shipyard.model.plan import CreateContainer, CreateVolume, Plan
+from shipyard.model.situation import DesiredStack
+from shipyard.model.spec import Revision, ServiceSpec, StackSpec, VolumeSpec
+from tests.simulated import SimulatedFleet
+
+NODES = ("n1", "n2")
+MOUNTED = ContainerSpec("app:1", network_mode="none", mounts=(Mount("volume", "/data", "s_data"),))
+DATA = VolumeSpec("s_data", "data")
+EXTERNAL = VolumeSpec("s_data", "data", external=True)
+
+
+def declared(volume: VolumeSpec, *, mode: str = "replicated") -> tuple[DesiredStack, ...]:
+    service = replace(ServiceSpec("db", MOUNTED), mode=mode)  # type: ignore[arg-type]  # one of its modes
+    spec = StackSpec("s", (service,), volumes=(volume,))
+    return (DesiredStack(Revision("s", 1, spec, stack_digest(spec), 0.0, "me"), (("db", NODES),)),)
+
+
+def fleet_with(node: str, *said: tuple[str, str]) -> SimulatedFleet:
+    """A volume with these labels is there already, on one node."""
+    fleet = SimulatedFleet(NODES)
+    fleet.nodes[node].volumes["s_data"] = ObservedVolume("s_data", said)
+    return fleet
+
+
+def made(decided: Plan, kind: type) -> list[str]:
+    return [each.node for each in decided.actions if isinstance(each.step, kind)]
+
+
+def reasons(decided: Plan) -> list[str]:
+    return [each.reason for each in decided.blocked]
+
+
+def test_a_volume_is_made_once_before_who_mounts_it_and_says_whose_it_is() -> None:
+    fleet = SimulatedFleet(NODES)
+    first = fleet.one_pass(declared(DATA, mode="global"))
+    for node in NODES:
+        kinds = [type(each.step) for each in first.actions if each.node == node]
+        assert kinds.index(CreateVolume) < kinds.index(CreateContainer)
+        said = dict(fleet.nodes[node].volumes["s_data"].labels)
+        assert (said[labels.CLUSTER], said[labels.STACK]) == ("cafe", "s")
+    assert made(fleet.converge(declared(DATA, mode="global")), CreateVolume) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (),
+        (("com.docker.compose.project", "s"),),
+        ((labels.CLUSTER, "beef"), (labels.STACK, "s")),
+        ((labels.STACK, "s"),),
+    ],
+    ids=["by hand", "by compose", "by another cluster", "by a label without a cluster"],
+)
+def test_a_strangers_volume_is_not_used_silently(said: tuple[tuple[str, str], ...]) -> None:
+    """Wherever else there would be room: a replica on each node has one that it may not have."""
+    fleet = fleet_with("n1", *said)
+    stacks = declared(DATA, mode="global")
+    for _ in range(3):
+        decided = fleet.one_pass(stacks)
+        (blocked,) = decided.blocked
+        assert (blocked.target, blocked.reason) == ("s/db.1", "VolumeForeign")
+        assert blocked.detail == (
+            "n1 has a volume s_data that shipyard did not make; "
+            "`shipyard volume adopt s s_data --node n1` uses it as it is"
+        )
+    assert [node for node, _ in fleet.running()] == ["n2"]
+    assert fleet.nodes["n1"].volumes["s_data"].labels == said, "nor made its own"
+
+
+def test_a_strangers_volume_that_was_adopted_is_used_as_it_is() -> None:
+    fleet = fleet_with("n1")
+    fleet.memory = replace(fleet.memory, volumes=(KnownVolume("n1", "s_data", "s"),))
+    decided = fleet.one_pass(declared(DATA))
+    assert (reasons(decided), made(decided, CreateVolume)) == ([], [])
+    assert [node for node, _ in fleet.running()] == ["n1"]
+    assert fleet.nodes["n1"].volumes["s_data"].labels == ()
+
+
+def test_a_volume_of_the_cluster_is_used_by_a_store_that_does_not_know_it_yet() -> None:
+    fleet = fleet_with("n2", (labels.CLUSTER, "cafe"), (labels.STACK, "s"))
+    decided = fleet.one_pass(declared(DATA))
+    assert (reasons(decided), made(decided, CreateVolume)) == ([], [])
+    assert [node for node, _ in fleet.running()] == ["n2"]
+
+
+def test_an_external_volume_is_used_whoever_made_it_and_never_made() -> None:
+    fleet = fleet_with("n1", ("made", "by hand"))
+    decided = fleet.one_pass(declared(EXTERNAL, mode="global"))
+    (blocked,) = decided.blocked
+    assert (blocked.target, blocked.reason) == ("s/db.2", "VolumeMissing")
+    assert blocked.detail == "the external volume s_data does not exist on n2"
+    assert made(decided, CreateVolume) == []
+    assert [node for node, _ in fleet.running()] == ["n1"]
+    fleet.nodes["n2"].volumes["s_data"] = ObservedVolume("s_data")
+    fleet.converge(declared(EXTERNAL, mode="global"))
+    assert sorted(node for node, _ in fleet.running()) == ["n1", "n2"]
+
+
+def test_a_lost_volume_is_begun_anew_only_where_a_person_says_so() -> None:
+    fleet, stacks = SimulatedFleet(NODES), declared(DATA)
+    fleet.converge(stacks)
+    ((node, box),) = fleet.running()
+    del fleet.nodes[node].volumes["s_data"], fleet.nodes[node].boxes[box.id], fleet.nodes[node].specs[box.id]
+    decided = fleet.one_pass(stacks)
+    assert reasons(decided) == ["VolumeLost"]
+    assert f"gone from {node}" in decided.blocked[0].detail and "--accept-empty s_data" in decided.blocked[0].detail
+    assert fleet.running() == []
+
+
+def test_a_shared_volume_that_a_node_no_longer_has_is_no_lost_data() -> None:
+    shared = replace(DATA, driver_opts=(("device", ":/data"), ("type", "nfs")))
+    fleet, stacks = SimulatedFleet(NODES), declared(shared)
+    fleet.converge(stacks)
+    ((node, box),) = fleet.running()
+    del fleet.nodes[node].volumes["s_data"], fleet.nodes[node].boxes[box.id], fleet.nodes[node].specs[box.id]
+    fleet.converge(stacks)
+    assert len(fleet.running()) == 1
