@@ -170,7 +170,7 @@ def test_a_lost_volume_is_reported_and_not_begun_anew(fleet: Fleet) -> None:
 
 def test_a_container_that_crashes_again_and_again_is_held_back(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB.replace('[httpd, -f, -p, "8080", -h, /]', '[sh, -c, "echo last words; exit 3"]'))
-    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "25").expect(2)
+    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "10").expect(2)
     said = ran.stdout + ran.stderr
     assert "last words" in said or "last words" in fleet.shipyard("events").stdout
     reasons = {replica["reason"] for replica in replicas(fleet).values()}
@@ -184,7 +184,7 @@ def test_health_decides(fleet: Fleet, test: str) -> None:
       healthcheck: {{test: [CMD, \"{test}\"], interval: 1s, retries: 2, timeout: 2s}}
 """
     fleet.write("shop.yml", WEB + check)
-    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "20" if test == "false" else "60")
+    ran = fleet.shipyard("apply", "shop.yml", "--timeout", "8" if test == "false" else "60")
     health = {replica["health"] for replica in replicas(fleet).values()}
     if test == "true":
         ran.expect(0)

@@ -47,10 +47,10 @@ SEVERAL = """
         init_containers:
           - name: seed
             image: shipyard.test/busybox:1
-            command: [sh, -c, "sleep 1; SEED"]
+            command: [sh, -c, "sleep 0.5; SEED"]
             volumes: ["work:/share"]
         sidecars:
-          - {name: second, image: "shipyard.test/busybox:1", command: [sh, -c, "sleep 2; echo checked"], must_end: true}
+          - {name: second, image: "shipyard.test/busybox:1", command: [sh, -c, "sleep 1; echo checked"], must_end: true}
     web:
       image: shipyard.test/busybox:1
       network_mode: service:report

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.stacks import WEB, WITH_DATA, ids, replicas, states
-from tests.lab.underway import SLOW, at_work, until
+from tests.lab.stacks import WEB, WITH_DATA, found_in, ids, replicas, states
+from tests.lab.underway import REMOVING, held, until
 
 CLUSTER = 'cluster = "c0ffee"\n'
 
@@ -25,28 +25,30 @@ def settings(fleet: Fleet, text: str | None) -> None:
 
 
 @pytest.mark.parametrize("written", [None, CLUSTER], ids=["made-up cluster", "cluster in shipyard.toml"])
-def test_a_second_store_is_refused_and_changes_nothing(fleet: Fleet, tmp_path: Path, written: str | None) -> None:
+def test_a_second_store_is_refused_and_a_lost_one_rebuilt(fleet: Fleet, tmp_path: Path, written: str | None) -> None:
+    """Neither of them changes or recreates anything."""
     settings(fleet, written)
-    fleet.write("shop.yml", WEB)
+    fleet.write("shop.yml", WITH_DATA)
     fleet.shipyard("apply", "shop.yml").expect(0)
-    before = ids(fleet)
     other = Fleet(fleet.lab, tmp_path / "other")
     settings(other, written)
-    other.write("shop.yml", WEB.replace("GREETING", "WELCOME"))
+    _a_second_store_is_refused(fleet, other)
+    _a_lost_store_is_refused_until_it_is_rebuilt(fleet)
+
+
+def _a_second_store_is_refused(fleet: Fleet, other: Fleet) -> None:
+    before = ids(fleet)
+    other.write("shop.yml", WITH_DATA.replace("GREETING", "WELCOME"))
     for command in (("plan", "shop.yml"), ("apply", "shop.yml"), ("apply", "shop.yml"), ("reconcile",)):
         refused = other.shipyard(*command).expect(1)
         assert "state rebuild" in refused.stderr
     assert ids(fleet) == before
-    assert fleet.shipyard("reconcile").expect(0)
+    fleet.shipyard("reconcile").expect(0)
     fleet.shipyard("reconcile", "--check").expect(0)
     assert ids(fleet) == before
 
 
-@pytest.mark.parametrize("written", [None, CLUSTER], ids=["made-up cluster", "cluster in shipyard.toml"])
-def test_a_lost_store_is_rebuilt_and_recreates_nothing(fleet: Fleet, written: str | None) -> None:
-    settings(fleet, written)
-    fleet.write("shop.yml", WITH_DATA)
-    fleet.shipyard("apply", "shop.yml").expect(0)
+def _a_lost_store_is_refused_until_it_is_rebuilt(fleet: Fleet) -> None:
     before, placed = ids(fleet), replicas(fleet)
     lose(fleet)
     refused = fleet.shipyard("apply", "shop.yml").expect(1)
@@ -60,8 +62,9 @@ def test_a_lost_store_is_rebuilt_and_recreates_nothing(fleet: Fleet, written: st
     fleet.shipyard("apply", "shop.yml").expect(0)
     assert ids(fleet) == before
     fleet.shipyard("reconcile", "--check").expect(0)
-    assert fleet.shipyard("status", "-o", "json").json["converged"] is True
-    now = replicas(fleet)
+    status = fleet.shipyard("status", "-o", "json").json
+    assert status["converged"] is True
+    now = found_in(status)
     assert {name: (found["node"], found["revision"]) for name, found in now.items()} == {
         name: (found["node"], found["revision"]) for name, found in placed.items()
     }
@@ -99,12 +102,12 @@ def test_a_rebuilt_store_knows_which_nodes_are_cordoned_and_drained(fleet: Fleet
 
 
 def test_a_store_lost_in_the_middle_of_an_update(fleet: Fleet) -> None:
-    fleet.write("shop.yml", SLOW)
+    fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
     before = ids(fleet)
-    fleet.write("shop.yml", SLOW.replace("GREETING", "WELCOME"))
-    with fleet.start("apply", "shop.yml") as applying:
-        until(lambda: at_work(fleet), applying)
+    fleet.write("shop.yml", WEB.replace("GREETING", "WELCOME"))
+    with held(fleet, REMOVING, ("node1",)) as reached, fleet.start("apply", "shop.yml") as applying:
+        until(reached, applying, every=0.2)
         applying.send_signal(signal.SIGKILL)
         assert applying.wait() == -signal.SIGKILL
     lose(fleet)
@@ -119,6 +122,7 @@ def test_a_store_lost_in_the_middle_of_an_update(fleet: Fleet) -> None:
 
 def test_a_rebuild_that_a_node_prevents_can_be_done_again(fleet: Fleet) -> None:
     """A node that is silent, or answers and can't be observed: what runs there must not be started elsewhere."""
+    settings(fleet, "[timeouts]\nconnect = 2\n")
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
     before = ids(fleet)
@@ -139,11 +143,16 @@ def test_a_rebuild_that_a_node_prevents_can_be_done_again(fleet: Fleet) -> None:
     assert ids(fleet) == before
 
 
-def test_a_backup_put_back_carries_on(fleet: Fleet) -> None:
-    """It goes on from where the replaced store was: what it says is older is made so, and by the newest holder."""
+def test_a_backup_put_back(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
     fleet.shipyard("state", "backup", "old.db").expect(0)
+    _carries_on(fleet)
+    _is_fenced_out_where_nothing_was_replaced(fleet)
+
+
+def _carries_on(fleet: Fleet) -> None:
+    """It goes on from where the replaced store was: what it says is older is made so, and by the newest holder."""
     fleet.shipyard("reconcile").expect(0)
     before = ids(fleet)
     fleet.shipyard("state", "restore", "old.db", "--yes").expect(0)
@@ -152,11 +161,8 @@ def test_a_backup_put_back_carries_on(fleet: Fleet) -> None:
     fleet.shipyard("reconcile", "--check").expect(0)
 
 
-def test_a_backup_put_back_over_nothing_is_fenced_out(fleet: Fleet) -> None:
+def _is_fenced_out_where_nothing_was_replaced(fleet: Fleet) -> None:
     """The nodes have seen newer passes than this copy knows of: they let it change nothing."""
-    fleet.write("shop.yml", WEB)
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    fleet.shipyard("state", "backup", "old.db").expect(0)
     newer = WEB.replace("GREETING", "WELCOME")
     for text in (newer, newer.replace("WELCOME", "FAREWELL"), newer):
         fleet.write("shop.yml", text)
