@@ -61,6 +61,28 @@ def test_it_is_started_after_a_wait_that_grows(fleet: SimulatedFleet) -> None:
     assert waits[-1] > 4 * waits[0]
 
 
+def start(fleet: SimulatedFleet) -> float:
+    """It ended badly, and is started again: after so many seconds."""
+    crash(fleet, ContainerState.EXITED, 0)
+    began = fleet.now
+    while not (decided := fleet.one_pass(STACKS)).actions:
+        fleet.now = min((each.until for each in decided.waiting if each.until is not None), default=fleet.now)
+    assert [type(action.step) for action in decided.actions] == [StartContainer]
+    return fleet.now - began
+
+
+@pytest.mark.parametrize(("well", "wait"), [(580, 80), (620, 10)], ids=["not yet", "ten minutes"])
+def test_what_has_run_well_for_ten_minutes_is_not_held_against_its_past(
+    fleet: SimulatedFleet, well: float, wait: float
+) -> None:
+    waits = [start(fleet) for _ in range(3)]
+    assert waits == [pytest.approx(each, abs=2) for each in (1, 10, 20)]
+    fleet.sleep(well)
+    assert not fleet.one_pass(STACKS).actions
+    assert start(fleet) <= 2, "it has waited for long enough whatever is remembered"
+    assert start(fleet) == pytest.approx(wait, abs=2)
+
+
 def test_its_words_are_told_once(fleet: SimulatedFleet) -> None:
     crash(fleet, ContainerState.EXITED, 0)
     (action,) = fleet.one_pass(STACKS).actions

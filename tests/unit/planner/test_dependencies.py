@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shipyard.model.container import RestartPolicy
-from shipyard.model.observed import ContainerState
+from shipyard.model.observed import ContainerState, Health
 from shipyard.model.plan import CreateContainer
 from shipyard.model.spec import Dependency
 from tests.rolling import CHECKED, Control, service
@@ -48,6 +48,53 @@ def test_what_has_to_be_healthy_is_waited_for(control: Control) -> None:
     control.slow.clear()
     control.step()
     assert made(control) == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "more", "so", "words"),
+    [
+        ("service_healthy", {"healthcheck": CHECKED}, {"health": Health.HEALTHY}, "is healthy"),
+        (DONE, {"restart": ONCE}, {"state": ContainerState.EXITED, "exit_code": 0}, "has completed"),
+    ],
+)
+def test_all_of_its_replicas_have_to_be_so(
+    control: Control, condition: str, more: dict[str, Any], so: dict[str, Any], words: str
+) -> None:
+    control.fleet.healthy_at_once = False
+    control.slow.add("app:1")
+    control.apply(service("app:1", "db", **more), service("app:2", replicas=1, depends_on=needs("db", condition)))
+    assert made(control) == ["db"]
+    for node, box in control.boxes("db"):
+        assert made(control) == []
+        assert waits(control) == {("s/web.1", f"waits until db {words}")}
+        control.change(node, box, **so)
+    assert made(control) == ["web"]
+
+
+def test_an_update_waits_until_all_replicas_of_what_it_needs_were_updated(control: Control) -> None:
+    def apply(image: str) -> None:
+        db = service(image, "db", healthcheck=CHECKED, delay=5)
+        control.apply(db, service(image, replicas=1, depends_on=needs("db", "service_healthy")))
+
+    apply("app:1")
+    control.run()
+    apply("app:2")
+    for _ in range(60):
+        if "web" in made(control):
+            break
+    assert control.images("db") == {"app:2": 3}
+    assert control.images() == {"app:2": 1}
+
+
+@pytest.mark.parametrize("condition", ["service_started", "service_healthy", DONE])
+def test_what_is_to_have_no_replicas_is_not_waited_for(control: Control, condition: str) -> None:
+    """Neither at the first start nor in an update."""
+    for image in ("app:1", "app:2"):
+        db = service(image, "db", replicas=0, restart=ONCE if condition == DONE else None)
+        control.apply(db, service(image, replicas=1, depends_on=needs("db", condition)))
+        assert made(control) == ["web"]
+        assert waits(control) == set()
+        control.run()
 
 
 def test_a_migration_runs_to_its_end_first_and_again_for_each_new_spec(control: Control) -> None:

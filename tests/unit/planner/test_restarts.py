@@ -113,9 +113,12 @@ def test_own_restarts_count_too() -> None:
     assert told(plan) == GAVE_UP
 
 
-@pytest.mark.parametrize(("ran", "starts"), [(5.0, 2), (60.0, 12)])
-def test_a_run_as_long_as_the_window_forgives_all_before_it(ran: float, starts: int) -> None:
-    fleet, stacks = running(RestartPolicy("on-failure", max_attempts=2, window=60.0))
+@pytest.mark.parametrize(
+    ("window", "ran", "starts"), [(60.0, 5.0, 2), (60.0, 60.0, 12), (0.0, 590.0, 2), (0.0, 600.0, 12)]
+)
+def test_a_run_as_long_as_the_window_forgives_all_before_it(window: float, ran: float, starts: int) -> None:
+    """Ten minutes where it is not said."""
+    fleet, stacks = running(RestartPolicy("on-failure", max_attempts=2, window=window))
     count = 0
     for _ in range(12):
         seen(fleet, ContainerState.EXITED, 1, age=ran + 1.0, ended=1.0)

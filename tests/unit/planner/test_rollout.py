@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from shipyard.base.record import replace
-from shipyard.model.container import Healthcheck, Mount, Port
+from shipyard.model.container import Attachment, Healthcheck, Mount, Port
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer
-from shipyard.model.spec import Canary, StackSpec, UpdatePolicy, VolumeSpec
+from shipyard.model.spec import Canary, NetworkSpec, StackSpec, UpdatePolicy, VolumeSpec
 from shipyard.planner.plan import plan
 from tests.rolling import CHECKED, Control, service
 
@@ -157,22 +157,29 @@ def test_start_first_keeps_the_old_one_until_the_new_one_is_good_also_on_its_nod
         ({"mounts": (Mount("volume", "/data", "s_data"),)}, "local volume s_data"),
         ({"network_mode": "host"}, "its node's own network"),
         ({"stable_names": True}, "its name is its own"),
+        ({"networks": (Attachment("s_net", ipv4_address="10.9.0.9"),)}, "its address is fixed"),
+        ({"networks": (Attachment("s_net", ipv6_address="fd00::9"),)}, "its address is fixed"),
+        ({"networks": (Attachment("s_net", mac_address="02:00:00:00:00:09"),)}, "its address is fixed"),
     ],
 )
 def test_start_first_becomes_stop_first_where_both_can_not_be(
     control: Control, more: dict[str, Any], words: str
 ) -> None:
     def apply(image: str) -> None:
-        control.apply(service(image, order="start-first", **more))
-        spec = replace(control.head.spec, volumes=(VolumeSpec("s_data", "data"),))
+        alone = {"network_mode": None} if "networks" in more else {}
+        control.apply(service(image, order="start-first", **alone, **more))
+        networks = (NetworkSpec("s_net", "net", subnet="10.9.0.0/24", subnet6="fd00::/64"),)
+        spec = replace(control.head.spec, volumes=(VolumeSpec("s_data", "data"),), networks=networks)
         control.revisions[-1] = replace(control.head, spec=spec)
 
     apply("app:1")
     control.run()
     apply("app:2")
-    control.step()
+    while "app:2" not in control.images():
+        control.step()
     (notice,) = [each for each in control.last.notices if each.reason == "StopFirst"]
     assert words in notice.detail
+    assert control.images() == {"app:1": 2, "app:2": 1}
     control.run()
     assert control.images() == {"app:2": 3}
 
