@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import ids, replicas
 
@@ -52,46 +54,37 @@ def heal(fleet: Fleet) -> None:
     fleet.shipyard("reconcile", "--check").expect(0)
 
 
-def test_what_befalls_replicas_of_several_containers_is_mended(fleet: Fleet) -> None:
+@pytest.fixture
+def together(fleet: Fleet) -> Fleet:
     fleet.write("shop.yml", TOGETHER)
     fleet.shipyard("apply", "shop.yml", "--timeout", "60").expect(0)
     check(fleet)
-    fleet.shipyard("reconcile", "--check").expect(0)
-    assert len(ids(fleet)) == 4 * len(fleet.names)
-    _who_crashes_comes_back_alone_into_the_same_namespace(fleet)
-    _a_holder_that_ends_is_started_and_the_others_follow(fleet)
-    _nodes_that_crash_come_back_with_whole_replicas(fleet)
-    _a_change_of_the_sidecar_replaces_the_replica_and_removal_leaves_nothing(fleet)
+    return fleet
 
 
-def _who_crashes_comes_back_alone_into_the_same_namespace(together: Fleet) -> None:
+def test_who_crashes_comes_back_alone_into_the_same_namespace(together: Fleet) -> None:
+    together.shipyard("reconcile", "--check").expect(0)
     before = ids(together)
+    assert len(before) == 4 * len(together.names)
     for replica in replicas(together).values():
         together.runtime_cli(replica["node"], "kill", replica["container"])
     heal(together)
     assert ids(together) == before
 
 
-def _a_holder_that_ends_is_started_and_the_others_follow(together: Fleet) -> None:
-    before, there = ids(together), replicas(together)
-    for replica in there.values():
+def test_a_holder_that_ends_is_started_and_the_others_follow(together: Fleet) -> None:
+    before = ids(together)
+    for replica in replicas(together).values():
         together.runtime_cli(replica["node"], "kill", holder_of(together, replica))
     heal(together)
     assert ids(together) == before
-    for replica in there.values():  # and one that came back by itself
+    for replica in replicas(together).values():  # and one that came back by itself
         together.runtime_cli(replica["node"], "restart", "-t", "0", holder_of(together, replica))
     heal(together)
     assert ids(together) == before
 
 
-def _nodes_that_crash_come_back_with_whole_replicas(together: Fleet) -> None:
-    for node in together.names:
-        together.lab.kill(node)
-        together.lab.start(node)
-    heal(together)
-
-
-def _a_change_of_the_sidecar_replaces_the_replica_and_removal_leaves_nothing(together: Fleet) -> None:
+def test_a_change_of_the_sidecar_replaces_the_replica_and_removal_leaves_nothing(together: Fleet) -> None:
     before = ids(together)
     together.write("shop.yml", TOGETHER.replace('"100000"', '"200000"'))
     together.shipyard("apply", "shop.yml", "--timeout", "90").expect(0)
@@ -100,6 +93,13 @@ def _a_change_of_the_sidecar_replaces_the_replica_and_removal_leaves_nothing(tog
     assert not set(ids(together).values()) & set(before.values())
     together.shipyard("rm", "shop", "--yes").expect(0)
     assert not ids(together)
+
+
+def test_nodes_that_crash_come_back_with_whole_replicas(together: Fleet) -> None:
+    for node in together.names:
+        together.lab.kill(node)
+        together.lab.start(node)
+    heal(together)
 
 
 def test_a_failed_init_container_is_told_with_its_words(fleet: Fleet) -> None:
