@@ -38,8 +38,14 @@ def holder_of(fleet: Fleet, replica: dict[str, str]) -> str:
 
 
 def check(fleet: Fleet) -> None:
-    """Each replica's sidecar reaches its main container on 127.0.0.1, where it finds what the init container left."""
+    """Each replica's sidecar reaches its main container on 127.0.0.1, where it finds what the init container left.
+
+    They are in the namespace that their holder has now: another one, that all of them are left in, leads nowhere else.
+    """
     for replica in replicas(fleet).values():
+        boxes = (replica["container"], f"{replica['container_name']}.log", holder_of(fleet, replica))
+        pids = fleet.runtime_cli(replica["node"], "inspect", "--format", "/proc/{{.State.Pid}}/ns/net", *boxes).split()
+        assert len(set(fleet.run(replica["node"], "readlink", *pids).split())) == 1, "one namespace for all of them"
         ask = ("exec", f"{replica['container_name']}.log", "sh", "-c")
         page = fleet.runtime_cli(replica["node"], *ask, "wget -q -O - http://127.0.0.1:8080/page; hostname")
         assert page.split() == ["seeded", "front"]
