@@ -17,7 +17,7 @@ from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.plan import Action, CreateContainer, CreateVolume, Plan, StartContainer, UnpauseContainer, verb
 from shipyard.model.probing import Try
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import ServiceSpec
+from shipyard.model.spec import ServiceSpec, UpdatePolicy
 from tests.simulated import RefusedError, SimulatedFleet, SimulatedNode
 
 CPUS, MEMORY = 4.0, 8 * 2**30
@@ -168,7 +168,8 @@ class WatchedFleet(SimulatedFleet):
             (node.name, box)
             for node in self.nodes.values()
             for box in node.boxes.values()
-            if node.up and box.state is ContainerState.RUNNING and _slot(box) == slot
+            if node.up or self._state(node.name) != NodeState.LOST  # what is only silent may be at work still
+            if box.state is ContainerState.RUNNING and _slot(box) == slot
             if labels.replica_name(box.name) != name
         ]
         if len({labels.replica_name(box.name) for _, box in others}) > (slot[0] in self.patient):
@@ -186,7 +187,7 @@ class WatchedFleet(SimulatedFleet):
             given_up = sum(
                 self._state(each.node) == NodeState.LOST for each in self.memory.placements if each.service == name
             )
-            most = max(service.update.parallelism, service.rollback.parallelism)
+            most = max((policy.parallelism for policy in _taking_away(service)), default=0)
             failed = sum(len(each.failed) for each in self.memory.rollouts if each.service == name)
             floor = min(
                 len(before & wanted), len(wanted) - most - failed - given_up
@@ -204,7 +205,7 @@ class WatchedFleet(SimulatedFleet):
             node.availability == Availability.DRAIN and 0 < node.drain_until <= self.now for node in self.nodes.values()
         )
         gone = any(action.reason in ("NetworkGone", "Evicted") for action in decided.actions)
-        return hurried or gone or 0 in (service.update.parallelism, service.rollback.parallelism)
+        return hurried or gone or 0 in [policy.parallelism for policy in _taking_away(service)]
 
     def _check_room(self, services: dict[str, ServiceSpec], new: Placement) -> None:
         """Who comes to a node finds room there, and its ports free."""
@@ -223,6 +224,12 @@ def in_short(decided: Plan) -> str:
     steps = [f"{each.node}: {verb(each.step)} {each.target} ({each.reason})" for each in decided.actions]
     others = [f"{each.target}: {each.reason} ({each.detail})" for each in (*decided.blocked, *decided.waiting)]
     return f"{'; '.join(steps)} | {'; '.join(others)}"
+
+
+def _taking_away(service: ServiceSpec) -> list[UpdatePolicy]:
+    """The policies by which one stops before its successor serves: all, where there can't be two of them at once."""
+    alone = bool(service.container.ports or service.container.mounts)
+    return [each for each in (service.update, service.rollback) if alone or each.order == "stop-first"]
 
 
 def _slot(box: Container) -> Slot:

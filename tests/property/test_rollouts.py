@@ -29,7 +29,8 @@ QUALITIES = ("good", "bad", "sick", "slow")
 
 def check(control: Control, web: ServiceSpec) -> None:
     """What holds after every pass, whatever was killed when."""
-    most = max(web.update.parallelism, web.rollback.parallelism)
+    orders = (web.update, web.rollback)
+    most = max((each.parallelism for each in orders if each.order == "stop-first"), default=0)
     assert control.serving() >= web.replicas - most
     running = Counter(box.label("shipyard.slot") for _, box in control.boxes() if box.state is ContainerState.RUNNING)
     start_first = "start-first" in (web.update.order, web.rollback.order)
