@@ -77,9 +77,11 @@ def _a_lost_store_is_refused_until_it_is_rebuilt(fleet: Fleet) -> None:
 def test_a_rebuilt_store_knows_which_nodes_are_cordoned_and_drained(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
+    there = fleet.containers("node1")
     fleet.shipyard("cordon", "node1").expect(0)
     fleet.shipyard("drain", "node2").expect(0)
     fleet.shipyard("reconcile", "--check").expect(0)
+    assert there and fleet.containers("node1") == there, "a cordon keeps what runs, and node2's work goes to others"
     before = replicas(fleet)
     lose(fleet)
     rebuilt = fleet.shipyard("state", "rebuild").expect(0).stdout
