@@ -67,7 +67,8 @@ print(" ".join(sorted(heard)))
 _SEND = r"""
 import json, socket, struct, sys
 def datagram(source, there, said):
-    load = struct.pack("!HHHH", 7000, 7000, 8 + len(said), 0) + said
+    # another port than the one that is asked: else the way back would be the answer to the way there, and known already
+    load = struct.pack("!HHHH", 7001, 7000, 8 + len(said), 0) + said
     head = struct.pack("!BBHHHBBH4s4s", 69, 0, 20 + len(load), 1, 0, 64, 17, 0, *map(socket.inet_aton, (source, there)))
     total = sum(struct.unpack("!10H", head))
     total = (total >> 16) + (total & 0xFFFF)

@@ -79,7 +79,7 @@ def server() -> Iterator[Server]:
 def url(server: Server, request: pytest.FixtureRequest) -> str:
     """Of an empty database."""
     name = str(request.node.name)[:60]
-    server.sql(f'CREATE DATABASE "{name}"')
+    server.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     return server.url(name)
 
 
