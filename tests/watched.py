@@ -57,7 +57,7 @@ class WatchedFleet(SimulatedFleet):
         """One pass, of which every step and the result is looked at."""
         services = self.services_of(stacks)
         self.members = {
-            name: {labels.HOLDER, *(each.name for each in service.container.members)}
+            name: {labels.HOLDER, *(each.name for each in service.container.members if each.kind != "init")}
             for name, service in services.items()
             if service.container.members
         }
