@@ -30,6 +30,10 @@ def service(image: str = "app:1", name: str = "web", replicas: int = 3, **more: 
     return ServiceSpec(name, container, replicas=replicas, **more)
 
 
+MOST = 5_000
+"""Passes of one test: what never comes is a failure, and no wait without end."""
+
+
 @dataclass
 class Control:
     """The control machine, with a fleet. `bad`: images of which every container ends with 1 as soon as it is started.
@@ -44,6 +48,7 @@ class Control:
     done: set[str] = field(default_factory=set)
     revisions: list[Revision] = field(default_factory=list)
     last: Plan = field(default_factory=Plan)
+    passes: int = 0
 
     @property
     def head(self) -> Revision:
@@ -65,6 +70,8 @@ class Control:
 
     def step(self, *, killed_after: int | None = None, stores: bool = True) -> Plan:
         """One pass, and the time it takes. `stores` False: it is killed before it stores a revision."""
+        self.passes += 1
+        assert self.passes <= MOST, "what is waited for does not come"
         self.last = self.fleet.one_pass(self.stacks, killed_after=killed_after)
         for asked in self.last.rollbacks if stores else ():
             assert asked.failed == self.head.number

@@ -307,7 +307,7 @@ def _filter(common: Common) -> Iterator[str]:
         f"{block} : goto sy_net_{number}" for number, each in enumerate(common.networks) for block in each.blocks
     ]
     sources.append(f"{common.tunnels} : goto sy_pass")
-    yield (f"  chain sy_within {{\n    ip saddr vmap {{ {', '.join(sources)} }}\n    {_REFUSE}\n  }}\n")
+    yield f"  chain sy_within {{\n    ip saddr vmap {{ {', '.join(sources)} }}\n    {_REFUSE}\n  }}\n"
     yield "  chain sy_into {\n    ct state established,related goto sy_pass\n    ct status dnat goto sy_pass\n"
     if common.peers:
         yield f"    ip saddr {_set(common.peers)} goto sy_pass\n"
