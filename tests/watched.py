@@ -34,11 +34,11 @@ class BrokenError(AssertionError):
 class WatchedFleet(SimulatedFleet):
     """`patient`: whether services may have two containers of a replica at once (`start-first`), by name.
 
-    `homes`: by replica and volume, the node that has its data. `emptied`: volumes that vanished, with their nodes.
+    `homes`: by replica and volume, the node that has its data; of `settled` services, whose replicas aren't merely one
+    on each node. `emptied`: volumes that vanished, with their nodes.
     `begun`: how often each marker of a job's task was begun, anywhere. `deaf`: services that answer no probe; `failed`:
     which probes of which slots failed when they were last tried. `served`: slots that did their work after the last
-    pass: what has only just come up, nobody has seen yet. `members`: of services whose replicas are several containers,
-    what is beside the main one.
+    pass: what has only just come up, nobody has seen yet.
     """
 
     def __init__(self, names: Iterable[str], registry: Iterable[str]) -> None:
@@ -49,23 +49,19 @@ class WatchedFleet(SimulatedFleet):
         self.begun: Counter[str] = Counter()
         self.deaf: set[str] = set()
         self.served: set[Slot] = set()
-        self.members: dict[str, set[str]] = {}
         self.failed: set[tuple[Slot, str]] = set()
+        self.settled: set[str] = set()
         self.answer = self._answered
 
     def watched_pass(self, stacks: tuple[DesiredStack, ...], *, killed_after: int | None = None) -> Plan:
         """One pass, of which every step and the result is looked at."""
         services = self.services_of(stacks)
-        self.members = {
-            name: {labels.HOLDER, *(each.name for each in service.container.members if each.kind != "init")}
-            for name, service in services.items()
-            if service.container.members
-        }
         before, placed = self.served & self.ready(), {each.key: each for each in self.memory.placements}
         before -= self._going(services)
         there = {(placement.service, placement.slot) for placement in self.memory.placements}
+        self.settled = {name for name, service in services.items() if service.mode == "replicated"}
         for slot, volume in list(self.homes):  # what has had no data meanwhile was free to go
-            if slot not in there or slot[0] not in services or not services[slot[0]].container.mounts:
+            if slot not in there or slot[0] not in self.settled or not services[slot[0]].container.mounts:
                 del self.homes[slot, volume]
         decided = self.one_pass(stacks, killed_after=killed_after)
         services = self.services_of(stacks)
@@ -113,15 +109,27 @@ class WatchedFleet(SimulatedFleet):
 
     def _broken(self, boxes: Iterable[Container]) -> set[Slot]:
         """Slots that do no work whatever their main container says: no answer, or something beside it is down."""
-        there: defaultdict[Slot, set[str]] = defaultdict(set)
-        broken, deaf = set(), {slot for slot, _ in self.failed}
+        there: defaultdict[tuple[Slot, str], list[Container]] = defaultdict(list)
+        deaf = {slot for slot, _ in self.failed}
         for box in boxes:
-            slot, role = _slot(box), box.label(labels.ROLE)
-            there[slot].add(box.label(labels.MEMBER) or "")
-            well = box.state is ContainerState.RUNNING if role == "holder" else role == "init" or _serves(box)
-            if slot[0] in self.deaf or slot in deaf or (role and not well):
-                broken.add(slot)
-        return broken | {slot for slot, found in there.items() if not found.issuperset(self.members.get(slot[0], ()))}
+            there[_slot(box), labels.replica_name(box.name)].append(box)
+        well = {slot for (slot, _), parts in there.items() if self._whole(slot, parts)}
+        return {slot for slot, _ in there if slot[0] in self.deaf or slot in deaf or slot not in well}
+
+    def _whole(self, slot: Slot, parts: Iterable[Container]) -> bool:
+        """Whether the containers of one replica are all that its revision has, and none beside the main one is down."""
+        found, stack, number = set(), "", ""
+        for box in parts:
+            role = box.label(labels.ROLE)
+            stack, number = box.label(labels.STACK) or "", box.label(labels.REVISION) or ""
+            found.add(box.label(labels.MEMBER) or "")
+            if not (box.state is ContainerState.RUNNING if role == "holder" else role == "init" or _serves(box)):
+                return False
+        revision = self.revisions.get((stack, int(number or 0)))
+        service = revision.spec.service(slot[0]) if revision is not None else None
+        members = service.container.members if service is not None else ()
+        wanted = {labels.HOLDER, *(each.name for each in members if each.kind != "init")} if members else set()
+        return found.issuperset({"", *wanted})
 
     def _going(self, services: dict[str, ServiceSpec]) -> set[Slot]:
         """Slots whose turn came in an earlier pass: what still serves there goes, whatever has failed since."""
@@ -143,7 +151,7 @@ class WatchedFleet(SimulatedFleet):
                 if once and once not in node.markers and self.begun[once] > 1:
                     raise BrokenError(f"{once} was begun twice: {action.reason} {action.detail} on {action.node}")
                 for volume in [mount.source for mount in spec.mounts if mount.kind == "volume" and mount.source]:
-                    home = self.homes.setdefault((slot, volume), node.name)
+                    home = self.homes.setdefault((slot, volume), node.name) if slot[0] in self.settled else node.name
                     if home != node.name:
                         raise BrokenError(f"{slot} has its data on {home}: {action.reason} on {action.node}")
             case StartContainer(identity) | UnpauseContainer(identity) if identity in node.boxes:

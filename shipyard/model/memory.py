@@ -289,9 +289,10 @@ class Nameless(Struct, frozen=True):
 
 
 class Departed(Struct, frozen=True):
-    """A replica was moved off a silent node, where this incarnation of it may still be at work.
+    """A replica has left a node, where this incarnation of it may still be at work.
 
-    Kept until the node answers and it is decided which of the two stays.
+    Kept until the node answers and has no container of it any more. `decided`: whether that one is to go. Where a
+    silent node was left, it may yet be the one that stays.
     """
 
     stack: str
@@ -299,6 +300,7 @@ class Departed(Struct, frozen=True):
     slot: int
     node: str
     incarnation: int
+    decided: bool = False
 
     @property
     def slot_key(self) -> SlotKey:
@@ -307,6 +309,28 @@ class Departed(Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str, int, str]:
         return (self.stack, self.service, self.slot, self.node)
+
+
+class Home(Struct, frozen=True):
+    """A replica's data in a local volume is on this node, although what replaced it there did without that volume.
+
+    Its service may want the volume again, after a rollback: then it goes back there. Kept as long as the replica is
+    wanted and the volume is known.
+    """
+
+    stack: str
+    service: str
+    slot: int
+    volume: str
+    node: str
+
+    @property
+    def slot_key(self) -> SlotKey:
+        return (self.stack, self.service, self.slot)
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return (self.stack, self.service, self.slot, self.volume)
 
 
 class Evacuation(Struct, frozen=True):
@@ -373,6 +397,7 @@ class Memory(Struct, frozen=True):
     attempts: tuple[Attempts, ...] = ()
     nameless: tuple[Nameless, ...] = ()
     departed: tuple[Departed, ...] = ()
+    homes: tuple[Home, ...] = ()
     evacuations: tuple[Evacuation, ...] = ()
     fencings: tuple[FailedFencing, ...] = ()
     jobs: tuple[Job, ...] = ()

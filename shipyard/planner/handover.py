@@ -49,17 +49,23 @@ def goes_first(world: World, ledger: Ledger, service: ServiceSpec, placement: Pl
 
 
 def _holder(world: World, ledger: Ledger, node: str, own: SlotKey, wanted: list[Port]) -> Taken | None:
+    for key, given in world.wave.publishing.get(node, ()):
+        port = next((port for port in given if key != own and any(clash(port, mine) for mine in wanted)), None)
+        if port is not None:
+            return _taken(key, port, node)
     for key in sorted(ledger.on(node).slots - {own}):
         for where, box in world.containers.get(key, ()):
             if where != node:
                 continue
             for port in _ports(world, key, box, node):
                 if any(clash(port, mine) for mine in wanted) and not _leaves(world, box):
-                    name = f"{key[0]}/{key[1]}.{key[2]}"
-                    return Taken(
-                        key, f"{name} has port {port.published}/{port.protocol} of {node} until its turn comes"
-                    )
+                    return _taken(key, port, node)
     return None
+
+
+def _taken(key: SlotKey, port: Port, node: str) -> Taken:
+    name = f"{key[0]}/{key[1]}.{key[2]}"
+    return Taken(key, f"{name} has port {port.published}/{port.protocol} of {node} until its turn comes")
 
 
 def _leaves(world: World, box: Container) -> bool:

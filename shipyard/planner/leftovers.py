@@ -15,6 +15,7 @@ from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, HeldRevision
 from shipyard.model.plan import DropRevision, KeepAvailability, KeepRevision, Notice, RemoveContainer
 from shipyard.model.situation import DesiredStack
+from shipyard.planner import slots
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
 
@@ -37,6 +38,7 @@ def drop_placements(world: World) -> None:
                 continue
             del world.placements[placement.key]
             world.failures.pop(placement.key, None)
+            slots.leave(world, placement, decided=True)
 
 
 def remove_containers(world: World) -> None:

@@ -55,6 +55,31 @@ def verdict(world: World, stack: DesiredStack, service: ServiceSpec, placement: 
     return Verdict(state)
 
 
+def still_there(
+    world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement
+) -> Waiting | Blocked | None:
+    """What a new container of a replica has to wait for: another may be at work on a silent node that it has left.
+
+    None once that node is lost, or there is none. A service that has one replica on each node never waits.
+    """
+    if service.mode != "replicated":
+        return None
+    target = f"{placement.stack}/{placement.service}.{placement.slot}"
+    for left in world.book.departed.get(placement.key, ()):
+        said, silence = world.nodes.get(left.node), world.book.silence.get(left.node)
+        if left.node == placement.node or left.node in world.seen or said is None or said.dead:
+            continue
+        state = f"{left.node} is {world.states.get(left.node, NodeState.UNKNOWN)}"
+        if silence is None or not _lost(world, service, silence):
+            why = f"{state}, and the container that it had there may still be at work"
+            return Waiting(target, "NodeNotObserved", why)
+        volume = _written_alone(stack, service, placement)
+        if volume:
+            world.book.fence.add(left.node)
+            return Blocked(target, "MayStillWrite", _advice(world, state, left.node, volume))
+    return None
+
+
 def _lost(world: World, service: ServiceSpec, silence: NodeMemory) -> bool:
     after = service.reschedule.after
     if after is None:

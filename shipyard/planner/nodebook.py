@@ -21,7 +21,7 @@ PERIOD = 300.0
 class NodeBook(Struct):
     """One step's working view of it. `silence`: how each node has answered. `most`: nodes whose work may move at once.
 
-    `departed`: by slot, what was left behind on silent nodes. `fencings`, `evacuations`: by node. `fence`: nodes whose
+    `departed`: by slot, what was left behind on other nodes. `fencings`, `evacuations`: by node. `fence`: nodes whose
     work could move if they were known to be off.
     """
 
@@ -44,21 +44,27 @@ class NodeBook(Struct):
         return None
 
     def leave(self, left: Departed) -> None:
-        """A replica has been given another node while nobody knows what runs on this one."""
-        self.departed[left.slot_key] = (*self.departed.get(left.slot_key, ()), left)
+        """A replica has left this node, where a container of it may still be at work."""
+        others = (each for each in self.departed.get(left.slot_key, ()) if each.node != left.node)
+        self.departed[left.slot_key] = (*others, left)
 
-    def resolve(self, left: Departed) -> None:
-        """What was left there is decided on."""
-        rest = tuple(each for each in self.departed[left.slot_key] if each != left)
-        self.departed[left.slot_key] = rest
+    def settle(self, key: SlotKey, node: str) -> None:
+        """What is left there is to go."""
+        self.departed[key] = tuple(
+            replace(left, decided=True) if left.node == node else left for left in self.departed.get(key, ())
+        )
 
     def undecided(self, key: SlotKey, node: str) -> bool:
         """Whether a slot's container on a node that has come back may yet be the one that stays."""
-        return any(left.node == node for left in self.departed.get(key, ()))
+        return any(left.node == node and not left.decided for left in self.departed.get(key, ()))
 
     def memory(self, memory: Memory, placements: Placements) -> Memory:
-        """The memory with what is to be remembered of this."""
-        departed = (left for key, there in self.departed.items() if key in placements for left in there)
+        """The memory with what is to be remembered of this. What has no place any more does not come back to it."""
+        departed = (
+            left if key in placements else replace(left, decided=True)
+            for key, there in self.departed.items()
+            for left in there
+        )
         return replace(
             memory,
             departed=tuple(sorted(departed, key=lambda left: left.key)),

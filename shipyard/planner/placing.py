@@ -68,6 +68,8 @@ def _settle_global(world: World, ledger: Ledger, stack: DesiredStack, service: S
         must = slots.why_move(world, ledger, stack, service, placement)
         if must and not storage.pinned(world, stack, service, placement):
             slots.drop(world, ledger, service, there.pop(slot))
+    for slot in _doubles(world, there):
+        slots.drop(world, ledger, service, there.pop(slot))
     taken = {placement.node for placement in there.values()}
     free = iter(number for number in range(1, len(there) + len(eligible) + 1) if number not in there)
     for node in eligible:
@@ -93,6 +95,18 @@ def _settle_global(world: World, ledger: Ledger, stack: DesiredStack, service: S
             slots.put(world, ledger, stack, service, next(free), node)
 
 
+def _doubles(world: World, there: dict[int, Placement]) -> list[int]:
+    """Slots beyond the first of each node, of a service that was no global one: those without a container go first."""
+    by_node: dict[str, list[int]] = {}
+    for slot, placement in there.items():
+        by_node.setdefault(placement.node, []).append(slot)
+
+    def bare(slot: int) -> bool:
+        return not any(node == there[slot].node for node, _ in world.containers.get(there[slot].key, ()))
+
+    return [spare for found in by_node.values() if len(found) > 1 for spare in sorted(found, key=bare)[1:]]
+
+
 def find(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, slot: int) -> tuple[str | None, str]:
     """A node for one slot, where others may have had to make room; or None, and why there is none."""
     choices = _choices(world, ledger, stack, service)
@@ -108,6 +122,12 @@ def why_not_on(world: World, ledger: Ledger, stack: DesiredStack, service: Servi
     choices = _choices(world, ledger, stack, service)
     refusal = choices.standing(node) or choices.refusal(node)
     return f"{node} {refusal.one}" if refusal else ""
+
+
+def why_no_room(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, node: str) -> str:
+    """Why one more replica finds no room on this node, or ""; whether it would be welcome otherwise is not asked."""
+    refusal = _choices(world, ledger, stack, service).refusal(node)
+    return f"{node}, which {refusal.one}" if refusal else ""
 
 
 def _choices(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> Choices:
@@ -159,6 +179,7 @@ def _send_away(world: World, ledger: Ledger, service: ServiceSpec, target: str, 
         name = f"{victim.stack}/{victim.service}.{victim.slot}"
         why = f"makes room for {target} (priority {service.priority}, its own is {declared.priority})"
         world.wave.drop(name)
+        storage.leave(world, victim)
         slots.drop(world, ledger, declared, victim)
         world.evicted[victim.key] = victim
         there = world.containers.get(victim.key, [])

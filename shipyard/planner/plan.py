@@ -31,6 +31,7 @@ from shipyard.planner import (
     relocation,
     replicas,
     scaling,
+    slots,
     storage,
     stuck,
     stumbling,
@@ -118,10 +119,12 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     world = build(situation, judgement)
     members.learn(world)
     storage.remember(world)
+    storage.forget_homes(world)
     anonymous.remember(world)
     stumbling.forget(world)
     probes.count(world)
     leftovers.drop_placements(world)
+    slots.forget_gone(world)
     jobs.forget(world)
     judging.forget(world)
     ledger = Ledger(world)

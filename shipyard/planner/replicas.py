@@ -13,6 +13,8 @@ from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
 from shipyard.model.container import ContainerSpec
 from shipyard.model.image import HOLDER
+from shipyard.model.memory import Home
+from shipyard.model.node import NodeState
 from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import (
     Blocked,
@@ -36,6 +38,7 @@ from shipyard.planner import (
     handover,
     loss,
     ordered,
+    placing,
     rest,
     restarts,
     returning,
@@ -90,7 +93,8 @@ def _act(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec
         case Kind.RECREATE if box is not None:
             _recreate(world, ledger, stack, service, each)
         case Kind.START if box is not None:
-            _start(world, ledger, stack, service, each, box)
+            if not _clear(world, each):
+                _start(world, ledger, stack, service, each, box)
         case Kind.LOOPING if box is not None:
             _hold_back(world, each, box)
         case Kind.UNPAUSE if box is not None:
@@ -114,10 +118,14 @@ def _act(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec
 
 def _unseen(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     held = loss.verdict(world, stack, service, each.placement).held
+    _tell(world, held or Waiting(each.target, each.reason, each.detail))
+
+
+def _tell(world: World, held: Waiting | Blocked) -> None:
     if isinstance(held, Blocked):
         world.wave.blocked.append(held)
     else:
-        world.wave.waiting.append(held or Waiting(each.target, each.reason, each.detail))
+        world.wave.waiting.append(held)
 
 
 def _keep(
@@ -151,6 +159,24 @@ def _let_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
             step = RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period)
             detail = f"{box.name} has taken its place"
             world.wave.add(where, Phase.REMOVE, each.target, "Superseded", detail, step)
+
+
+def _clear(world: World, each: Condition) -> bool:
+    """Remove what is left of it on other nodes and does no work, but may have parts that run; whether there is any."""
+    drafts = [
+        world.wave.add(
+            where,
+            Phase.REMOVE,
+            each.target,
+            "Superseded",
+            f"it does no work, and {each.target} is on {each.placement.node}",
+            RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period),
+        )
+        for where, stray in each.strays
+        if where != each.placement.node and where in world.seen and world.wave.may_act(where)
+        if not each.serves(stray) and not world.book.undecided(each.placement.key, where)
+    ]
+    return bool(drafts)
 
 
 def _wind_down(world: World, each: Condition, box: Container) -> None:
@@ -187,9 +213,11 @@ def _start(
 
 def _recreate(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition) -> None:
     wait = slots.in_backoff(world, each.placement, service)
+    lost = storage.blocked(world, stack, each.spec, each.placement.node, each.target)
     if wait is not None:
         _note(world, each)
-        world.wave.waiting.append(wait)
+    if held := lost or wait:
+        _tell(world, held)
         return
     _fail(world, each)
     fresh = slots.renew(world, each.placement, each.placement.revision)
@@ -252,20 +280,22 @@ def _create(
     reason, detail = why or (each.reason, each.detail)
     wait = None if retry else slots.in_backoff(world, each.placement, service)
     wait = wait or _returned(world, each)
+    home = storage.home(world, stack, service, each.placement)
     if wait is not None:
-        world.wave.waiting.append(wait)
+        lost = storage.blocked(world, stack, each.spec, each.placement.node, each.target) if home is None else None
+        _tell(world, lost or wait)
         return
     if not each.strays and each.placement.incarnation == 1:
         unmet = dependencies.unmet(world, stack, service, update=False)
         if unmet is not None:
             unmet.tell(world, each.target)
             return
-    if home := storage.home(world, stack, service, each.placement):
-        ledger.remove(each.placement, service)
-        fresh = slots.follow(world, ledger, service, each.placement, home, each.placement.revision)
-        if world.wave.may_act(home):
-            back = ("Moved", f"its data is on {home}, where it was before")
-            _create(world, ledger, stack, service, condition.of(world, stack, service, fresh), back, retry=retry)
+    if home is not None:
+        _go_home(world, ledger, stack, service, each, home)
+        return
+    unsure = loss.still_there(world, stack, service, each.placement)
+    if unsure is not None and policy_of(world, stack, service).order == "stop-first":
+        _tell(world, unsure)
         return
     node, spec = each.placement.node, each.spec
     if held := handover.taken(world, ledger, service, each.placement):
@@ -291,7 +321,10 @@ def _create(
     here = [stray for stray in each.strays if stray[0] == node]
     staying = [*elsewhere, *(here if both_at_once(world, stack, service, each) else ())]
     goes_on = _longest_serving(each, staying)
-    if spare := [stray for stray in elsewhere if stray is not goes_on and _is_spare(each, stray[1], goes_on)]:
+    if unsure is not None and goes_on is not None:
+        _tell(world, unsure)
+        return
+    if spare := _spare(elsewhere, goes_on, none=goes_on is not None or unsure is not None):
         _make_room(world, each, spare, reason, ())
         return
     here = [stray for stray in here if stray is not goes_on]
@@ -302,13 +335,45 @@ def _create(
     for made in groups.to_make(spec, world.name_of(each.placement), each.current, marks):
         step = CreateContainer(made.name, made.spec, made.labels, kept.get(made.member, ()))
         needs = (*needs, world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs))
+    if spec.ports:
+        world.wave.publishing.setdefault(node, []).append((each.placement.key, spec.ports))
 
 
-def _is_spare(each: Condition, box: Container, goes_on: object) -> bool:
-    """Whether it has to go before a new one is begun, for there are two already: one goes on, and this, half made or
-    not yet ready, was to follow it."""
-    alive = any(part.state in anonymous.ALIVE for part in groups.parts_of(box))
-    return each.serves(box) or (goes_on is not None and alive)
+def _go_home(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, each: Condition, home: Home
+) -> None:
+    """It wants a volume again whose data is on another node."""
+    before = each.placement
+    if home.node not in world.seen:
+        state = world.states.get(home.node, NodeState.UNKNOWN)
+        detail = f"{home.node} is {state}, and its data (volume {home.volume}) is there"
+        world.wave.waiting.append(Waiting(each.target, "NodeNotObserved", detail))
+        return
+    ledger.remove(before, service)
+    if full := placing.why_no_room(world, ledger, stack, service, home.node):
+        ledger.add(before, service)
+        detail = f"its data (volume {home.volume}) is on {full}; begin anew with --accept-empty {home.volume}"
+        world.wave.blocked.append(Blocked(each.target, "Unschedulable", detail))
+        return
+    slots.leave(world, before, decided=True)
+    fresh = slots.follow(world, ledger, service, before, home.node, before.revision)
+    if world.wave.may_act(home.node):
+        back = ("Moved", f"its data is on {home.node}, where it was before")
+        _create(world, ledger, stack, service, condition.of(world, stack, service, fresh), back)
+
+
+def _spare(
+    elsewhere: Sequence[tuple[str, Container]], goes_on: tuple[str, Container] | None, *, none: bool
+) -> list[tuple[str, Container]]:
+    """Those that have to go before a new one is begun, so that there are never more than two: half made ones, or not
+    yet ready, that were to follow the one that goes on. `none`: not even one of them may stay."""
+    alive = [
+        stray
+        for stray in elsewhere
+        if stray is not goes_on and any(part.state in anonymous.ALIVE for part in groups.parts_of(stray[1]))
+    ]
+    longest = sorted(alive, key=lambda stray: (stray[1].age or 0.0, stray[1].id), reverse=True)
+    return longest if none else longest[1:]
 
 
 def _longest_serving(each: Condition, strays: Sequence[tuple[str, Container]]) -> tuple[str, Container] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import spec_hash
-from shipyard.model.memory import Departed, Placement
+from shipyard.model.memory import Placement
 from shipyard.model.observed import Container, ContainerState, Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
@@ -36,15 +36,15 @@ def _settled(
     world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placement: Placement
 ) -> Placement:
     for left in world.book.departed.get(placement.key, ()):
-        if left.node not in world.seen:
+        if left.decided or left.node not in world.seen:
             continue
         old = replace(placement, node=left.node, incarnation=left.incarnation)
         box = _left_there(world, ledger, stack, service, old)
         choice = "new" if box is None else _choose(world, stack, service, placement, box)
         if choice != "undecided":
-            world.book.resolve(left)
+            world.book.settle(placement.key, left.node)
         if choice == "old":
-            world.book.departed.pop(placement.key)
+            slots.leave(world, placement, decided=True)
             ledger.remove(placement, service)
             ledger.add(old, service)
             world.placements[old.key] = old
@@ -78,10 +78,3 @@ def _choose(world: World, stack: DesiredStack, service: ServiceSpec, new: Placem
 def _may_come_up(box: Container) -> bool:
     starting = box.state == ContainerState.RUNNING and box.health == Health.STARTING
     return starting or box.state == ContainerState.RESTARTING
-
-
-def note(world: World, before: Placement) -> None:
-    """A replica leaves a node of which nobody knows what runs there."""
-    if before.node not in world.seen:
-        left = Departed(*before.key, before.node, before.incarnation)
-        world.book.leave(left)

@@ -16,7 +16,7 @@ from shipyard.model.node import Availability, NodeState
 from shipyard.model.plan import Blocked, Notice, Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import dependencies, handover, judging, placing, returning, slots, storage, succession
+from shipyard.planner import dependencies, handover, judging, placing, slots, storage, succession
 from shipyard.planner.condition import Kind
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.turns import Turn, resting_turn, target, turn_of
@@ -72,8 +72,9 @@ def roll(
             continue
         fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating)
         if fresh is not None:
+            counted = _under_way(world, turn)
             turns[index] = turn_of(world, stack, service, fresh)
-            room.take(costs=costs)
+            room.take(costs=costs or not counted)
             if turns[index].kind == Kind.READY:  # taken back as it runs: judged from the next pass on, so there is one
                 detail = "runs still as it should, and is watched again"
                 world.wave.waiting.append(Waiting(turn.condition.target, "Monitoring", detail, world.now))
@@ -107,7 +108,7 @@ class Room:
         self.updating = rollout is not None and rollout.active and not held
         policy = succession.policy_of(world, stack, service)
         tolerated = rollout.failed if rollout is not None and rollout.active else ()
-        busy = sum((_busy(turn) or _silent(world, turn)) and turn.slot not in tolerated for turn in turns)
+        busy = sum(_under_way(world, turn) and turn.slot not in tolerated for turn in turns)
         self._left = max(policy.parallelism - busy, 0) if policy.parallelism else len(turns)
         self._trials = _trials(service, turns, rollout)
         self._at_stake = any(turn.outdated and _costs(turn) for turn in turns)
@@ -147,7 +148,7 @@ class Room:
         self._world.wave.waiting.append(Waiting(turn.condition.target, "RollingUpdate", detail))
 
     def take(self, *, costs: bool) -> None:
-        """One is replaced, or leaves its node."""
+        """One is replaced, or leaves its node. `costs`: it served, or is only now made again: others wait for it."""
         self._left -= costs
         self._trials -= 1
 
@@ -159,6 +160,11 @@ def _costs(turn: Turn) -> bool:
 
 def _busy(turn: Turn) -> bool:
     return turn.kind in BUSY or (turn.kind == Kind.OUTDATED and not turn.serving)
+
+
+def _under_way(world: World, turn: Turn) -> bool:
+    """Whether it does no work for now: as many others go on."""
+    return _busy(turn) or _silent(world, turn)
 
 
 def _silent(world: World, turn: Turn) -> bool:
@@ -194,9 +200,12 @@ def _renewed(
         fresh = placing.move(world, ledger, stack, service, placement)
         if fresh is None:
             return None
-        returning.note(world, placement)
+        slots.leave(world, placement)
+        storage.leave(world, placement)
         return slots.retargeted(world, fresh, number)
-    wanted = spec_hash(service.container_for(placement.node, placement.slot))
+    spec = service.container_for(placement.node, placement.slot)
+    wanted = spec_hash(spec)
+    storage.leave(world, placement, spec)
     for node, box in turn.condition.strays:
         if node == placement.node and turn.condition.serves(box) and box.label(labels.SPEC) == wanted:
             back = slots.taken_back(world, placement, box, number)

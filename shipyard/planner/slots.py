@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import spec_hash
-from shipyard.model.memory import Placement
+from shipyard.model.memory import Departed, Placement
 from shipyard.model.node import Availability
 from shipyard.model.observed import Container
 from shipyard.model.plan import Waiting
@@ -48,7 +48,37 @@ def drop(world: World, ledger: Ledger, service: ServiceSpec, placement: Placemen
     """Its container has no placement from now on, and so is left over."""
     del world.placements[placement.key]
     world.failures.pop(placement.key, None)
+    leave(world, placement, decided=True)
     ledger.remove(placement, service)
+
+
+def leave(world: World, before: Placement, *, decided: bool = False) -> None:
+    """The replica has this place no more; what may be at work there is remembered.
+
+    `decided`: nobody will want it back, not even where it turns out to have run all along, on a silent node.
+    """
+    node = before.node
+    if node not in world.seen:
+        world.book.leave(Departed(*before.key, node, before.incarnation, decided))
+    elif any(where == node for where, _ in world.containers.get(before.key, ())):
+        world.book.leave(Departed(*before.key, node, before.incarnation, True))
+
+
+def forget_gone(world: World) -> None:
+    """What was left on nodes that answer, and is there no more; or on nodes that are not managed any more."""
+    for key, there in list(world.book.departed.items()):
+        at = {node for node, _ in world.containers.get(key, ())}
+        now = world.placements[key].node if key in world.placements else ""
+        kept = tuple(
+            left
+            for left in there
+            if left.node in world.nodes
+            and not (left.decided and (left.node == now or (left.node in world.seen and left.node not in at)))
+        )
+        if kept:
+            world.book.departed[key] = kept
+        else:
+            del world.book.departed[key]
 
 
 def renew(world: World, placement: Placement, revision: int) -> Placement:

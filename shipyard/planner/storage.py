@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shipyard.model import labels
 from shipyard.model.container import ContainerSpec, Pairs
-from shipyard.model.memory import KnownVolume, Placement
+from shipyard.model.memory import Home, KnownVolume, Placement
 from shipyard.model.plan import Blocked, CreateVolume, RemoveVolume
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec, VolumeSpec
@@ -32,22 +32,50 @@ def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: P
     return ""
 
 
-def home(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> str:
-    """Another node, where a container of the slot has the local volume that its next one is to have; "" if none.
+def home(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> Home | None:
+    """Where the replica's data is, in a local volume that its next container is to have; None if it is at home.
 
     So it is where an update let the replica go, since it wanted the volume no more, and then that was taken back.
     """
-    there = world.containers.get(placement.key)
+    there = world.homes.get(placement.key)
     if not there:
-        return ""
+        return None
     wanted = local(stack, service.container_for(placement.node, placement.slot))
-    for node, box in there:
-        made = world.made_from(placement.key, box) if node != placement.node else None
-        had = used(made[1].container_for(node, placement.slot)) if made is not None else []
-        for name in wanted:
-            if name in had and (node, name) in world.volumes and (placement.node, name) not in world.volumes:
-                return node
-    return ""
+    for each in there:
+        if each.volume in wanted and each.node != placement.node and each.volume not in world.situation.accept_empty:
+            return each
+    return None
+
+
+def leave(world: World, before: Placement, spec: ContainerSpec | None = None) -> None:
+    """Note the local volumes with its data that a replica leaves behind, or does without now (`spec`: what follows)."""
+    there = world.containers.get(before.key, ())
+    made = [world.made_from(before.key, box) for node, box in there if node == before.node]
+    made.append(world.revision_of(before.key, before.revision))
+    kept = used(spec) if spec is not None else ()
+    for revision, service in filter(None, made):
+        if service.mode != "replicated":
+            continue
+        for name in used(service.container_for(before.node, before.slot)):
+            volume = revision.spec.volume(name)
+            if name in kept or volume is None or shared(volume) or (before.node, name) not in world.volumes:
+                continue
+            others = (each for each in world.homes.get(before.key, ()) if each.volume != name)
+            world.homes[before.key] = (*others, Home(*before.key, name, before.node))
+
+
+def forget_homes(world: World) -> None:
+    """Replicas that are wanted no more begin anew, and a volume that is gone is nobody's home."""
+    for key, there in list(world.homes.items()):
+        service = world.service(*key[:2])
+        wanted = service is not None and service.mode == "replicated" and key[2] <= service.replicas
+        kept = tuple(
+            each for each in there if wanted and each.node in world.nodes and (each.node, each.volume) in world.volumes
+        )
+        if kept:
+            world.homes[key] = kept
+        else:
+            del world.homes[key]
 
 
 def shared(volume: VolumeSpec) -> bool:
@@ -69,8 +97,18 @@ def remember(world: World) -> None:
 
 def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> tuple[Draft, ...] | None:
     """Drafts that make what is missing; None (and the reason in the wave's blocked) when the container must wait."""
+    problem = blocked(world, stack, spec, node, target)
+    if problem is not None:
+        world.wave.blocked.append(problem)
+        return None
     there = world.stock(node).volumes
-    drafts: list[Draft] = []
+    volumes = (stack.revision.spec.volume(name) for name in used(spec) if name not in there)
+    return tuple(_create(world, stack, volume, node) for volume in volumes if volume is not None)
+
+
+def blocked(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, target: str) -> Blocked | None:
+    """Why a container has to wait for one of its volumes, for a person and not for time."""
+    there = world.stock(node).volumes
     for name in used(spec):
         volume = stack.revision.spec.volume(name)
         if volume is None:
@@ -79,11 +117,8 @@ def ensure(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, ta
         said = dict(there[name].labels) if name in there else {}
         problem = _problem(world, stack, volume, name in there, known, said, node)
         if problem is not None:
-            world.wave.blocked.append(Blocked(target, *problem))
-            return None
-        if name not in there:
-            drafts.append(_create(world, stack, volume, node))
-    return tuple(drafts)
+            return Blocked(target, *problem)
+    return None
 
 
 def _problem(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 from shipyard.base.record import Struct, field
+from shipyard.model.container import Port
+from shipyard.model.memory import SlotKey
 from shipyard.model.observed import Container
 from shipyard.model.plan import Action, Blocked, Notice, Step, Waiting
 from shipyard.planner import groups
@@ -45,6 +47,7 @@ class Wave(Struct):
 
     `once`: what several replicas of a node need and is done once a wave, by node and what tells it from others.
     `replicas`: those of several containers, by the id under which they are one: a step on it is one on each of them.
+    `publishing`: by node, who is given which of its ports in this wave.
     `broken`: names of containers that are taken down because they do no work: no client is waited for there.
     """
 
@@ -56,6 +59,7 @@ class Wave(Struct):
     once: dict[tuple[str, object, object], Draft] = field(default_factory=dict)
     replicas: dict[str, tuple[Container, ...]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
+    publishing: dict[str, list[tuple[SlotKey, tuple[Port, ...]]]] = field(default_factory=dict)
 
     def may_act(self, node: str) -> bool:
         """Whether `--limit` lets this node be acted on."""

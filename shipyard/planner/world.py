@@ -11,6 +11,7 @@ from shipyard.model.job import Job
 from shipyard.model.memory import (
     Attempts,
     Failures,
+    Home,
     KnownVolume,
     Memory,
     Nameless,
@@ -71,7 +72,7 @@ class World(Struct):
     `following`: for replicas that an update has not reached, what they follow until it does. `history`: older
     revisions by stack and number.
     `finished`: slots of jobs' tasks that have no placement any more, and whose containers are kept.
-    `lacking`: by service, the nodes for which it has no values, and why.
+    `lacking`: by service, the nodes for which it has no values, and why. `homes`: data that replicas do without now.
     `probed`: by container's id. `net`: who has which address in the cluster's network.
     `inspect`: nodes of which the network's details are needed. `members`: nodes that may take part in it.
     """
@@ -104,6 +105,7 @@ class World(Struct):
     following: dict[SlotKey, tuple[DesiredStack, ServiceSpec]] = field(default_factory=dict)
     tainted: dict[tuple[str, str], float] = field(default_factory=dict)
     lacking: dict[ServiceKey, dict[str, str]] = field(default_factory=dict)
+    homes: dict[SlotKey, tuple[Home, ...]] = field(default_factory=dict)
     _stocks: dict[str, Stock] = field(default_factory=dict)
     _spanning: dict[str, tuple[DesiredStack, NetworkSpec]] | None = None
     _made: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -181,7 +183,10 @@ class World(Struct):
     def made_from(self, key: SlotKey, box: Container) -> tuple[Revision, ServiceSpec] | None:
         """The revision that a container of this slot was made from, and its service there; None where not known now."""
         number = box.label(labels.REVISION) or ""
-        known = int(number) if number.isascii() and number.isdigit() and len(number) <= 9 else 0
+        return self.revision_of(key, int(number) if number.isascii() and number.isdigit() and len(number) <= 9 else 0)
+
+    def revision_of(self, key: SlotKey, known: int) -> tuple[Revision, ServiceSpec] | None:
+        """The revision of this number, and the slot's service there; None where it is not known now."""
         stack = self.stack(key[0])
         head = stack.revision if stack is not None else None
         revision = head if head is not None and head.number == known else self.history.get((key[0], known))
@@ -208,6 +213,7 @@ class World(Struct):
             probed=tuple(sorted(self.probed.values(), key=lambda probed: probed.key)),
             rollouts=tuple(sorted(self.rollouts.values(), key=lambda rollout: rollout.key)),
             relocations=tuple(sorted(self.relocations.values(), key=lambda each: each.key)),
+            homes=tuple(sorted((each for there in self.homes.values() for each in there), key=lambda each: each.key)),
         )
 
 
@@ -237,6 +243,8 @@ def build(situation: Situation, judgement: Judgement) -> World:
         probed={probed.container: probed for probed in memory.probed},
         history={(revision.stack, revision.number): revision for revision in situation.history},
     )
+    for home in memory.homes:
+        world.homes[home.slot_key] = (*world.homes.get(home.slot_key, ()), home)
     for each in situation.lacking:
         world.lacking.setdefault((each.stack, each.service), {})[each.node] = each.why
     by_service: dict[ServiceKey, dict[int, list[tuple[str, Container]]]] = {}
