@@ -157,12 +157,16 @@ class Story:
             raise BrokenError(f"it had come to rest, and then: {in_short(again)}")
         self._check_all_there({each.target for each in (*last.blocked, *last.waiting)})
 
+    @property
+    def _rules(self) -> dict[str, tuple[Autoscale, float]]:
+        """How many replicas services are to have by their use, and the cpus that each of them reserves."""
+        head = self.revisions[-1].spec if self.revisions else _stack([])
+        return {each.name: (each.autoscale, each.reservations.cpus) for each in head.services if each.autoscale}
+
     def _scaled_to_fit(self, last: Plan) -> Plan:
         """While the work stays the same, so does the number of replicas in the end: as many as it asks for."""
-        head = self.revisions[-1].spec if self.revisions else _stack([])
-        rules = {each.name: (each.autoscale, each.reservations.cpus) for each in head.services if each.autoscale}
         steady = 0
-        for _ in range(100) if rules else ():
+        for _ in range(100) if self._rules else ():
             before = {scale.key: scale.wanted for scale in self.fleet.memory.scales}
             self.fleet.sleep(SYNC + 1)
             last = self._rested()
@@ -170,12 +174,12 @@ class Story:
             if steady * SYNC > WINDOW:
                 break
         else:
-            if rules:
+            if self._rules:
                 raise BrokenError(f"it is scaled again and again: {self.fleet.memory.scales}")
         for scale in self.fleet.memory.scales:
-            rule, reserved = rules[scale.service]
+            rule, reserved = self._rules[scale.service]  # as they are now: an update may have been taken back meanwhile
             serving = sum(name == scale.service for name, _ in self.fleet.ready())
-            if rule is None or rule.cpu is None or serving != scale.wanted:
+            if rule.cpu is None or serving != scale.wanted:
                 continue
             asked = self.loads.get(scale.service, 0.0) / (reserved * rule.cpu)
             fitting = min(max(math.ceil(asked - 1e-9), rule.least), rule.most)
@@ -209,13 +213,18 @@ class Story:
             raise BrokenError(f"{sorted(bad)} not as declared: {dict(at_work)}, and excused are {sorted(excused)}")
 
     def _rested(self) -> Plan:
-        """Passes until nothing is left that time would end."""
+        """Passes until nothing is left that time would end, and nothing else is said any more.
+
+        What was restarted often counts as serving again after a while: then others wait for something else.
+        """
+        before = None
         for _ in range(150):
-            decided = self.one_pass()
+            decided, last = self.one_pass(), before
+            before = decided.blocked
             if decided.waves or decided.rollbacks:
                 continue
             timed = [each.until for each in decided.waiting if each.reason in TIMED]
-            if not timed:
+            if not timed and last == decided.blocked:
                 return decided
             self.fleet.sleep(max(1.0, min((until or 0.0 for until in timed), default=0.0) - self.fleet.now))
         raise BrokenError(f"it does not come to rest: {in_short(decided)}")

@@ -7,7 +7,7 @@ misunderstands one of them is found out.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shipyard.base.record import replace
 from shipyard.model import labels
@@ -116,20 +116,23 @@ class WatchedFleet(SimulatedFleet):
         well = {slot for (slot, _), parts in there.items() if self._whole(slot, parts)}
         return {slot for slot, _ in there if slot[0] in self.deaf or slot in deaf or slot not in well}
 
-    def _whole(self, slot: Slot, parts: Iterable[Container]) -> bool:
-        """Whether the containers of one replica are all that its revision has, and none beside the main one is down."""
-        found, stack, number = set(), "", ""
-        for box in parts:
-            role = box.label(labels.ROLE)
-            stack, number = box.label(labels.STACK) or "", box.label(labels.REVISION) or ""
-            found.add(box.label(labels.MEMBER) or "")
-            if not (box.state is ContainerState.RUNNING if role == "holder" else role == "init" or _serves(box)):
-                return False
-        revision = self.revisions.get((stack, int(number or 0)))
+    def _whole(self, slot: Slot, parts: Sequence[Container]) -> bool:
+        """Whether the containers of one replica are all that its revision has, and none beside the main one is down.
+
+        A container whose holder was started after it has lost its network.
+        """
+        main = next((box for box in parts if not box.label(labels.ROLE)), None)
+        if main is None or not all(map(_does_its_part, parts)):
+            return False
+        holder = next((box for box in parts if box.label(labels.ROLE) == "holder"), None)
+        beside = [box for box in parts if box.label(labels.ROLE) not in ("holder", "init")]
+        if holder is not None and any((box.age or 0.0) > (holder.age or 0.0) for box in beside):
+            return False
+        revision = self.revisions.get((main.label(labels.STACK) or "", int(main.label(labels.REVISION) or 0)))
         service = revision.spec.service(slot[0]) if revision is not None else None
         members = service.container.members if service is not None else ()
         wanted = {labels.HOLDER, *(each.name for each in members if each.kind != "init")} if members else set()
-        return found.issuperset({"", *wanted})
+        return wanted <= {box.label(labels.MEMBER) for box in parts}
 
     def _going(self, services: dict[str, ServiceSpec]) -> set[Slot]:
         """Slots whose turn came in an earlier pass: what still serves there goes, whatever has failed since."""
@@ -242,6 +245,11 @@ def _taking_away(service: ServiceSpec) -> list[UpdatePolicy]:
 
 def _slot(box: Container) -> Slot:
     return box.label(labels.SERVICE) or "", int(box.label(labels.SLOT) or 0)
+
+
+def _does_its_part(box: Container) -> bool:
+    role = box.label(labels.ROLE)
+    return box.state is ContainerState.RUNNING if role == "holder" else role == "init" or _serves(box)
 
 
 def _serves(box: Container) -> bool:

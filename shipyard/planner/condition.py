@@ -37,8 +37,8 @@ class Condition(Struct, frozen=True):
     """One slot. `current`: the container of its present incarnation. `strays`: its other containers, with nodes.
 
     `reason` (CamelCase) and `detail` say why it is of this kind; `until` (unix seconds) when that is looked at again,
-    None for soon. `unready`: ids of containers of the slot that run, but don't serve: a probe says so, or they are
-    outdated and restarted again and again.
+    None for soon. `unready`: ids of containers of the slot that run, but don't serve: a probe says so, they lack what
+    ran beside them, or they are outdated and restarted again and again.
     """
 
     placement: Placement
@@ -96,10 +96,19 @@ def of(world: World, stack: DesiredStack, service: ServiceSpec, placement: Place
     else:
         kind, reason, detail = _of_container(world, placement, spec, current)
     # of what the runtime restarts again and again nobody knows that it serves, whatever it was made from
-    loops = kind == Kind.OUTDATED and current is not None and restarts.too_many(world, placement, current)
-    unready = frozenset((current.id,)) if loops and current is not None else frozenset[str]()
+    older = [*strays, *([(placement.node, current)] if kind == Kind.OUTDATED and current is not None else [])]
+    unready = frozenset(box.id for node, box in older if _torn(world, placement, node, box))
+    if kind == Kind.OUTDATED and current is not None and restarts.too_many(world, placement, current):
+        unready |= {current.id}
     found = Condition(placement, spec, kind, reason, detail, current, strays, unready=unready)
     return _probed(world, stack, service, found)
+
+
+def _torn(world: World, placement: Placement, node: str, box: Container) -> bool:
+    """Whether an older container of the slot lacks what was made beside it, its network before all."""
+    made = world.made_from(placement.key, box)
+    spec = made[1].container_for(node, placement.slot) if made is not None else None
+    return spec is not None and bool(spec.members) and bool(groups.missing(spec, box))
 
 
 def _probed(world: World, stack: DesiredStack, service: ServiceSpec, found: Condition) -> Condition:

@@ -27,3 +27,49 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
     """A node falls silent, an update begins, and what runs on that node is restarted again and again as it returns."""
     told = [("apply", 838244708), ("silent", 292141289), ("edit", 600763197), ("loops", 23356947)]
     stories.Story().tell([stories.Event(*each) for each in told])
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        # two of a replica run on a drained node, both deaf, as it is moved and another update begins
+        [
+            ("apply", 970963036),
+            ("edit", 552528109),
+            ("deaf", 1006003364),
+            ("ended badly", 404972223),
+            ("rebooted", 107392917),
+            ("drained", 786481376),
+            ("apply", 432866175),
+        ],
+        # a node is lost in the middle of an update, and its replicas are made anew
+        [
+            ("apply", 598304519),
+            ("edit", 555883252),
+            ("answers", 323950479),
+            ("silent", 615135261),
+            ("long", 1031959996),
+        ],
+        # a replica whose turn has not come would be made as it was, with a port that another service has now
+        [("apply", 406114359), ("apply", 303734190)],
+        # of two of a replica the one that goes on has lost its network, and the other is the one that serves
+        [
+            ("apply", 369830433),
+            ("activated", 283379630),
+            ("removed", 679596013),
+            ("rebooted", 463633445),
+            ("edit", 293870553),
+        ],
+        # a replica moves off a drained node that is opened again before it has gone there
+        [
+            ("apply", 967006379),
+            ("drained", 801296163),
+            ("image", 48463605),
+            ("deaf", 408186357),
+            ("time", 547694036),
+            ("drained", 55560478),
+        ],
+    ],
+)
+def test_stories_that_once_broke_a_promise(events: list[tuple[str, int]]) -> None:
+    stories.Story().tell([stories.Event(*each) for each in events])

@@ -419,3 +419,25 @@ def test_the_status_has_one_row_a_replica(fleet: SimulatedFleet) -> None:
         ("migrate", "init", "exited", 0),
         ("log", "sidecar", "exited", 7),
     ]
+
+
+def test_what_is_left_of_it_on_a_node_that_was_lost_goes_before_it_is_started_again(fleet: SimulatedFleet) -> None:
+    """Its main container has ended there, but what ran beside it may be at work still."""
+    stack = declared(SIDE)
+    fleet.converge(stack)
+    (first,) = {node for node, _ in fleet.running()}
+    (old,) = [box for _, box in fleet.running() if not box.label(labels.ROLE)]
+    fleet.nodes[first].up = False
+    for _ in range(10):
+        fleet.now += 60
+        fleet.one_pass(stack)
+    fleet.nodes[first].boxes[old.id] = replace(old, state=ContainerState.EXITED, exit_code=1)
+    (second,) = {node for node, _ in fleet.running()} - {first}
+    (new,) = [box for node, box in fleet.running() if node == second and not box.label(labels.ROLE)]
+    fleet.nodes[second].boxes[new.id] = replace(new, state=ContainerState.EXITED, exit_code=1)
+    fleet.nodes[first].up = True
+    decided = fleet.one_pass(stack)
+    assert {each.node for each in decided.actions if isinstance(each.step, RemoveContainer)} == {first}
+    assert not [each for each in decided.actions if isinstance(each.step, StartContainer)]
+    fleet.converge(stack)
+    assert {node for node, _ in fleet.running()} == {second}

@@ -416,3 +416,77 @@ def test_a_drained_node_that_does_not_answer_is_not_believed_to_be_empty() -> No
     assert placed(fleet)[name] == ["n2"]
     wait(fleet, stacks, 300)
     assert len(placed(fleet)[name]) == 2
+
+
+def test_a_move_that_has_begun_waits_for_the_old_container_on_a_node_that_falls_silent() -> None:
+    """The new node has no image yet, so the old container was not stopped in the pass that decided the move."""
+    fleet, stacks = SimulatedFleet(NAMES), desired(web(update=UpdatePolicy(order="stop-first")))
+    fleet.converge(stacks)
+    (moving,) = on(fleet, "n2")
+    for node in fleet.nodes.values():
+        node.images.clear()
+    fleet.nodes["n2"].availability = Availability.DRAIN
+    fleet.one_pass(stacks)
+    assert placed(fleet)[moving] == ["n2"]
+    assert {each.node for each in fleet.memory.placements if f"web.{each.slot}" == moving} != {"n2"}
+    fleet.nodes["n2"].up = False
+    last = wait(fleet, stacks, 200)
+    assert placed(fleet)[moving] == ["n2"], "it may be at work there still"
+    (waits,) = [each for each in last.waiting if each.target == f"s/{moving}"]
+    assert waits.reason == "NodeNotObserved"
+    assert "n2 is unreachable, and the container that it had there may still be at work" in waits.detail
+    wait(fleet, stacks, 300)
+    assert len(placed(fleet)[moving]) == 2, "once n2 is lost, it is made elsewhere"
+    fleet.nodes["n2"].up = True
+    fleet.converge(stacks)
+    assert on(fleet, "n2") == []
+    assert fleet.memory.departed == ()
+
+
+def test_a_begun_move_of_the_only_writer_waits_until_its_silent_node_is_known_to_be_off() -> None:
+    writer = web(replicas=1, container=WRITING)
+    fleet, stacks = SimulatedFleet(NAMES), desired(writer, volumes=(NFS,))
+    fleet.converge(stacks)
+    ((name, (home,)),) = placed(fleet).items()
+    for node in fleet.nodes.values():
+        node.images.clear()
+    fleet.nodes[home].availability = Availability.DRAIN
+    fleet.one_pass(stacks)
+    fleet.nodes[home].up = False
+    last = wait(fleet, stacks, 500)
+    assert placed(fleet)[name] == [home]
+    assert [(each.target, each.reason) for each in last.blocked] == [(f"s/{name}", "MayStillWrite")]
+    fleet.nodes[home].dead = True
+    wait(fleet, stacks, 10)
+    assert len(placed(fleet)[name]) == 2
+
+
+def test_a_replica_dropped_on_a_silent_node_is_not_begun_elsewhere_while_it_may_run_there() -> None:
+    fleet = SimulatedFleet(NAMES)
+    fleet.converge(desired(web()))
+    fleet.nodes["n2"].up = False
+    (lost,) = on(fleet, "n2")
+    fleet.one_pass(desired(web(replicas=0)))
+    last = wait(fleet, desired(web()), 60)
+    assert placed(fleet)[lost] == ["n2"]
+    assert [each.reason for each in last.waiting if each.target == f"s/{lost}"] == ["NodeNotObserved"]
+    fleet.nodes["n2"].up = True
+    fleet.converge(desired(web()))
+    assert {len(nodes) for nodes in placed(fleet).values()} == {1}
+
+
+def test_with_start_first_there_are_never_three_of_a_replica_while_one_of_them_is_out_of_sight() -> None:
+    service = web(replicas=1, update=UpdatePolicy(order="start-first"))
+    fleet, stacks = SimulatedFleet(NAMES), desired(service)
+    fleet.converge(stacks)
+    ((name, (first,)),) = placed(fleet).items()
+    fleet.nodes[first].availability = Availability.DRAIN
+    fleet.one_pass(stacks)
+    second = next(node for node in placed(fleet)[name] if node != first)
+    fleet.nodes[first].up = False
+    fleet.nodes[second].availability = Availability.DRAIN
+    last = wait(fleet, stacks, 60)
+    assert placed(fleet)[name] == sorted([first, second])
+    assert [each.reason for each in last.waiting if each.target == f"s/{name}"] == ["NodeNotObserved"]
+    wait(fleet, stacks, 400)
+    assert second not in placed(fleet)[name], "the third came once the first was lost"

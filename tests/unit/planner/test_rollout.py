@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from shipyard.base.record import replace
-from shipyard.model.container import Attachment, Healthcheck, Mount, Port
+from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Mount, Port
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer
-from shipyard.model.spec import Canary, NetworkSpec, StackSpec, UpdatePolicy, VolumeSpec
+from shipyard.model.spec import Canary, NetworkSpec, ServiceSpec, StackSpec, UpdatePolicy, VolumeSpec
 from shipyard.planner.plan import plan
 from tests.rolling import CHECKED, Control, service
 
@@ -425,3 +425,64 @@ def test_a_replica_goes_back_to_its_data_where_an_update_that_let_it_go_is_taken
     control.run()
     assert [where for where, _ in control.boxes()] == [home]
     assert {"PinnedByVolume"} == {each.reason for each in control.last.blocked}
+
+
+def test_no_replica_is_taken_down_in_the_pass_that_places_a_lost_nodes_replica_elsewhere(control: Control) -> None:
+    """It does no work yet: that is one of those that may be down at once."""
+    deployed(control, replicas=2, parallelism=1)
+    control.apply(service("app:2", replicas=2, parallelism=1, delay=5))
+    while control.images() != {"app:1": 1, "app:2": 1}:
+        control.step()
+    lost = next(where for where, box in control.boxes() if box.image == "app:2")
+    control.fleet.nodes[lost].up = False
+    moved = False
+    while not moved:
+        control.fleet.now += 30
+        made = [each.node for each in control.step().actions if isinstance(each.step, CreateContainer)]
+        removed = [each for each in control.last.actions if isinstance(each.step, RemoveContainer)]
+        moved = bool(made)
+        assert not removed
+    assert control.run().blocked == ()
+    assert sorted(box.image for where, box in control.boxes() if where != lost) == ["app:2", "app:2"]
+
+
+def test_a_port_is_free_only_once_the_container_that_moves_away_has_gone(control: Control) -> None:
+    """With start-first the old one serves on until the new one, on another node, is healthy."""
+    web = service("app:1", replicas=1, order="start-first", healthcheck=CHECKED, ports=(Port(80, 8000),))
+    control.apply(web)
+    control.run()
+    ((home, _),) = control.boxes()
+    control.slow.add("app:1")
+    control.fleet.healthy_at_once = False
+    control.fleet.nodes[home].availability = Availability.DRAIN
+    control.step()
+    control.fleet.nodes[home].availability = Availability.ACTIVE
+    everywhere = ServiceSpec("db", ContainerSpec("app:2", network_mode="none", ports=(Port(80, 8000),)), mode="global")
+    control.apply(web, everywhere)
+    control.step()
+    taken = [each for each in control.last.waiting if each.reason == "PortTaken"]
+    assert [each.detail for each in taken] == [f"s/web.1 has port 8000/tcp of {home} until its turn comes"]
+    assert not control.fleet.memory.failures
+    control.slow.clear()
+    control.run()
+    assert home in [where for where, _ in control.boxes("db")]
+    assert not control.fleet.memory.failures
+
+
+def test_a_replica_not_yet_made_does_not_take_a_port_that_the_newest_revision_gives_to_another(
+    control: Control,
+) -> None:
+    """Until the update reaches it, it would be made as it was declared before."""
+    control.slow.add("app:1")
+    control.fleet.healthy_at_once = False
+    waits = {"healthcheck": CHECKED, "ports": (Port(80, 8000),), "order": "stop-first"}
+    control.apply(replace(service("app:1", **waits), order="ordered"))
+    control.step()
+    control.step()
+    assert len(control.boxes()) == 1, "the others wait for the first"
+    everywhere = ServiceSpec("db", ContainerSpec("app:2", network_mode="none", ports=(Port(80, 8000),)), mode="global")
+    control.slow.clear()
+    control.apply(service("app:1", healthcheck=CHECKED), everywhere)
+    control.run()
+    assert not control.fleet.memory.failures
+    assert len(control.boxes("db")) == len(control.boxes("web")) == 3

@@ -9,10 +9,12 @@ from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.container import ContainerSpec, Mount
 from shipyard.model.memory import KnownVolume
-from shipyard.model.observed import ObservedVolume
+from shipyard.model.node import Availability
+from shipyard.model.observed import ContainerState, ObservedVolume
 from shipyard.model.plan import CreateContainer, CreateVolume, Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import Revision, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.spec import Reservations, Revision, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 
 NODES = ("n1", "n2")
@@ -127,3 +129,75 @@ def test_a_shared_volume_that_a_node_no_longer_has_is_no_lost_data() -> None:
     del fleet.nodes[node].volumes["s_data"], fleet.nodes[node].boxes[box.id], fleet.nodes[node].specs[box.id]
     fleet.converge(stacks)
     assert len(fleet.running()) == 1
+
+
+def revised(*services: ServiceSpec, number: int, volumes: tuple[VolumeSpec, ...] = (DATA,)) -> tuple[DesiredStack, ...]:
+    spec = StackSpec("s", services, volumes=volumes)
+    eligible = tuple((each.name, NODES) for each in services)
+    return (DesiredStack(Revision("s", number, spec, stack_digest(spec), 0.0, "me"), eligible),)
+
+
+def where(fleet: SimulatedFleet) -> list[tuple[str, bool]]:
+    """The nodes of the containers that run, and whether each has a volume."""
+    return [(node, any(fleet.nodes[node].specs[box.id].mounts)) for node, box in fleet.running()]
+
+
+WITH, WITHOUT = ServiceSpec("db", MOUNTED), ServiceSpec("db", replace(MOUNTED, mounts=()))
+
+
+def without_its_data_elsewhere() -> tuple[SimulatedFleet, str]:
+    """A fleet on which a replica was updated to do without its volume, and then drained; and where its data is."""
+    fleet = SimulatedFleet(NODES)
+    fleet.converge(revised(WITH, number=1))
+    ((home, _),) = where(fleet)
+    fleet.converge(revised(WITHOUT, number=2))
+    fleet.nodes[home].availability = Availability.DRAIN
+    fleet.converge(revised(WITHOUT, number=2))
+    assert where(fleet) != [(home, False)]
+    return fleet, home
+
+
+def test_a_replica_that_wants_its_volume_again_goes_back_to_where_its_data_is() -> None:
+    """Also where nothing of it is there any more, and although the other node would begin an empty one."""
+    fleet, home = without_its_data_elsewhere()
+    fleet.nodes[home].availability = Availability.ACTIVE
+    fleet.converge(revised(WITH, number=3))
+    assert where(fleet) == [(home, True)]
+    assert [name for name, node in fleet.nodes.items() if node.volumes] == [home]
+
+
+def test_it_waits_for_a_silent_node_with_its_data_unless_told_to_begin_anew() -> None:
+    fleet, home = without_its_data_elsewhere()
+    fleet.nodes[home].up = False
+    last = fleet.converge(revised(WITH, number=3))
+    assert [each.detail for each in last.waiting if each.target == "s/db.1"] == [
+        f"{home} is suspect, and its data (volume s_data) is there"
+    ]
+    anew = plan(replace(fleet.situation(revised(WITH, number=3)), accept_empty=frozenset({"s_data"})), waves=1)
+    assert made(anew, CreateVolume) == [name for name in NODES if name != home]
+
+
+def test_it_says_so_where_its_data_is_and_there_is_no_room_for_it() -> None:
+    fleet, home = without_its_data_elsewhere()
+    fleet.nodes[home].availability = Availability.ACTIVE
+    big = Reservations(memory=6 * 2**30)
+    other = ServiceSpec("other", replace(MOUNTED, mounts=()), reservations=big, mode="global")
+    fleet.converge(revised(WITHOUT, other, number=3))
+    wanting = replace(WITH, reservations=big)
+    last = fleet.converge(revised(wanting, other, number=4))
+    (blocked,) = last.blocked
+    assert blocked.reason == "Unschedulable"
+    assert f"its data (volume s_data) is on {home}, which lacks memory" in blocked.detail
+    assert "--accept-empty s_data" in blocked.detail
+
+
+def test_where_a_volume_is_lost_its_container_is_not_made_again_and_again() -> None:
+    fleet = SimulatedFleet(NODES)
+    fleet.converge(declared(DATA))
+    ((node, box),) = fleet.running()
+    fleet.nodes[node].boxes[box.id] = replace(box, state=ContainerState.DEAD)
+    fleet.nodes[node].volumes.clear()
+    for _ in range(3):
+        assert reasons(fleet.one_pass(declared(DATA))) == ["VolumeLost"]
+    assert not fleet.memory.failures
+    assert len(fleet.nodes[node].boxes) == 1

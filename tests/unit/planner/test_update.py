@@ -46,3 +46,20 @@ def test_what_is_all_broken_is_mended_all_at_once() -> None:
     fleet.converge(declared(1, "app:1"))
     broken = end(fleet, 3)
     assert replaced(fleet) == broken
+
+
+def test_a_service_that_becomes_a_global_one_keeps_one_replica_a_node() -> None:
+    """The others go; where one of them has a container and the other none, the one with it stays."""
+    fleet = SimulatedFleet(("n1", "n2"))
+    spec = ContainerSpec("app:1", network_mode="none")
+
+    def stacks(service: ServiceSpec, number: int) -> tuple[DesiredStack, ...]:
+        declared = StackSpec("s", (service,))
+        revision = Revision("s", number, declared, stack_digest(declared), 0.0, "me")
+        return (DesiredStack(revision, (("web", ("n1", "n2")),)),)
+
+    fleet.converge(stacks(ServiceSpec("web", spec, replicas=5), 1))
+    assert len(fleet.running()) == 5
+    fleet.converge(stacks(ServiceSpec("web", spec, mode="global"), 2))
+    assert sorted(node for node, _ in fleet.running()) == ["n1", "n2"]
+    assert len(fleet.memory.placements) == 2
