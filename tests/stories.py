@@ -22,6 +22,7 @@ from shipyard.model.plan import Plan
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import (
     Autoscale,
+    Canary,
     JobRules,
     NetworkSpec,
     PlacementRules,
@@ -63,6 +64,8 @@ def told(seed: int) -> list[Event]:
     for _ in range(loads.randrange(4)):
         what = loads.choice(("load", "load", "load", "unmeasured"))
         events.insert(loads.randrange(1, len(events) + 1), Event(what, loads.randrange(1 << 30)))
+    for _ in range(loads.choice((0, 0, 1, 2))):
+        events.insert(loads.randrange(1, len(events) + 1), Event("canary", loads.randrange(1 << 30)))
     return events
 
 
@@ -388,6 +391,21 @@ def _edit(story: Story, pick: int) -> None:
     story.store(_stack(list(services.values())))
 
 
+def _canary(story: Story, pick: int) -> None:
+    """A changed service goes to a few replicas first, and is judged for a while."""
+    if not story.revisions:
+        return
+    dice = random.Random(pick)
+    services = {service.name: service for service in story.revisions[-1].spec.services}
+    service = services[dice.choice(sorted(services))]
+    if service.mode not in ("replicated", "global"):
+        return
+    container = replace(service.container, image=dice.choice(IMAGES), environment=(("V", dice.choice("abc")),))
+    canary = Canary(dice.choice((1, 1, 2)), dice.choice((10.0, 60.0, 600.0)))
+    services[service.name] = replace(service, container=container, canary=canary)
+    story.store(_stack(list(services.values())))
+
+
 def _back(story: Story, pick: int) -> None:
     if story.revisions:
         story.store(story.revisions[pick % len(story.revisions)].spec)
@@ -546,6 +564,7 @@ EVENTS: dict[str, tuple[int, Callable[[Story, int], None]]] = {
     "deaf": (1, _deaf),
     "image": (2, _image),
     "killed": (2, _killed),
+    "canary": (0, _canary),
     "load": (0, _load),
     "unmeasured": (0, _unmeasured),
     "passes": (4, _passes),

@@ -222,11 +222,13 @@ class WatchedFleet(SimulatedFleet):
         """Who comes to a node finds room there, and its ports free."""
         there = [each for each in self.memory.placements if each.node == new.node and each.service in services]
         aside = [services[each.service].reservations for each in there]
-        if sum(each.cpus for each in aside) > CPUS or sum(each.memory for each in aside) > MEMORY:
+        mine = services[new.service].reservations
+        short = mine.cpus and sum(each.cpus for each in aside) > CPUS
+        if short or (mine.memory and sum(each.memory for each in aside) > MEMORY):
             raise BrokenError(f"{new.node} has no room for {new}: {there}")
         ports = Counter(port.published for each in there for port in services[each.service].container.ports)
-        mine = {port.published for port in services[new.service].container.ports}
-        if any(count > 1 and port in mine for port, count in ports.items()):
+        given = {port.published for port in services[new.service].container.ports}
+        if any(count > 1 and port in given for port, count in ports.items()):
             raise BrokenError(f"{new.node} gives a port twice with {new}: {there}")
 
 

@@ -156,6 +156,27 @@ def move(
     return slots.follow(world, ledger, service, placement, node, stack.revision.number)
 
 
+def relieve(
+    world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec, placement: Placement
+) -> Placement | None:
+    """Another node for a replica that is to be made anew, where its own does not fit what is declared now.
+
+    It may reserve more, or tolerate fewer beside it. None where it stays, also since no other fits: that is said.
+    """
+    ledger.remove(placement, service)
+    choices = _choices(world, ledger, stack, service)
+    refusal = choices.refusal(placement.node)
+    node = choices.take(placement.slot) if refusal is not None else placement.node
+    if node is not None and node != placement.node:
+        return slots.follow(world, ledger, service, placement, node, stack.revision.number)
+    ledger.add(placement, service)
+    if refusal is not None:
+        target = f"{placement.stack}/{placement.service}.{placement.slot}"
+        detail = f"stays on {placement.node}, which {refusal.one}: no other node fits"
+        world.wave.notices.append(Notice(target, "DoesNotFit", detail))
+    return None
+
+
 def _make_room(
     world: World, ledger: Ledger, service: ServiceSpec, target: str, choices: Choices, nodes: tuple[str, ...]
 ) -> str | None:

@@ -211,6 +211,12 @@ def _renewed(
             back = slots.taken_back(world, placement, box, number)
             if back is not None:
                 return back
+    pinned = service.mode != "replicated" or storage.pinned(world, stack, service, placement)
+    moved = None if pinned or not updating else placing.relieve(world, ledger, stack, service, placement)
+    if moved is not None:
+        slots.leave(world, placement)
+        storage.leave(world, placement)
+        return slots.retargeted(world, moved, number)
     if turn.condition.current is None and not turn.condition.strays:
         return slots.retargeted(world, placement, number)
     return slots.renew(world, placement, number)

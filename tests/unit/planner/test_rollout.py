@@ -12,7 +12,16 @@ from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Mou
 from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState
 from shipyard.model.plan import CreateContainer, RemoveContainer
-from shipyard.model.spec import Canary, NetworkSpec, ServiceSpec, StackSpec, UpdatePolicy, VolumeSpec
+from shipyard.model.spec import (
+    Canary,
+    NetworkSpec,
+    PlacementRules,
+    Reservations,
+    ServiceSpec,
+    StackSpec,
+    UpdatePolicy,
+    VolumeSpec,
+)
 from shipyard.planner.plan import plan
 from tests.rolling import CHECKED, Control, service
 
@@ -486,3 +495,54 @@ def test_a_replica_not_yet_made_does_not_take_a_port_that_the_newest_revision_gi
     control.run()
     assert not control.fleet.memory.failures
     assert len(control.boxes("db")) == len(control.boxes("web")) == 3
+
+
+def nodes_of(control: Control) -> dict[str, str]:
+    """Of each replica, by slot."""
+    return {box.label("shipyard.slot") or "": where for where, box in control.boxes()}
+
+
+def test_an_update_that_reserves_more_than_a_node_has_moves_as_few_as_must(control: Control) -> None:
+    packed, more = PlacementRules(strategy="binpack"), 3 * 2**30
+    control.apply(service("app:1", replicas=3, placement=packed, reservations=Reservations(memory=2**30)))
+    control.run()
+    (home,) = set(nodes_of(control).values())
+    control.apply(service("app:2", replicas=3, placement=packed, reservations=Reservations(memory=more)))
+    while control.images() != {"app:2": 3}:
+        control.step()
+        assert control.serving() >= 2
+    assert list(nodes_of(control).values()).count(home) == 2, "of 8 GiB less the system's share"
+    assert not control.run().blocked
+
+
+def test_an_update_spreads_what_may_no_longer_be_on_one_node(control: Control) -> None:
+    control.apply(service("app:1", replicas=3, placement=PlacementRules(strategy="binpack")))
+    control.run()
+    assert len(set(nodes_of(control).values())) == 1
+    control.apply(service("app:2", replicas=3, placement=PlacementRules(max_replicas_per_node=1)))
+    control.run()
+    assert sorted(nodes_of(control).values()) == ["n1", "n2", "n3"]
+
+
+def test_what_fits_on_no_node_after_an_update_stays_and_that_is_said(control: Control) -> None:
+    control.apply(service("app:1", replicas=1))
+    control.run()
+    before = nodes_of(control)
+    control.apply(service("app:2", replicas=1, reservations=Reservations(memory=2**40)))
+    control.step()
+    (notice,) = [each for each in control.last.notices if each.reason == "DoesNotFit"]
+    assert notice.target == "s/web.1"
+    assert notice.detail == f"stays on {before['1']}, which lacks memory (needs 1024 GiB): no other node fits"
+    control.run()
+    assert (nodes_of(control), control.images()) == (before, {"app:2": 1})
+
+
+def test_an_update_moves_nothing_from_where_it_fits(control: Control) -> None:
+    """What runs stays, however uneven that is."""
+    packed = PlacementRules(strategy="binpack")
+    control.apply(service("app:1", replicas=3, placement=packed, reservations=Reservations(memory=2**30)))
+    control.run()
+    before = nodes_of(control)
+    control.apply(service("app:2", replicas=3, reservations=Reservations(memory=2 * 2**30)))
+    control.run()
+    assert (nodes_of(control), control.images()) == (before, {"app:2": 3})
