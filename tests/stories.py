@@ -446,7 +446,7 @@ def _ill(node: SimulatedNode, box: Container) -> None:
 
 def _loops(node: SimulatedNode, box: Container) -> None:
     if box.state is ContainerState.RUNNING:
-        node.boxes[box.id] = replace(box, restarts=box.restarts + 4, age=0.0)
+        node.boxes[box.id] = replace(box, restarts=box.restarts + 4, age=0.01)
 
 
 def _removed(node: SimulatedNode, box: Container) -> None:

@@ -60,8 +60,10 @@ class WatchedFleet(SimulatedFleet):
         before -= self._going(services)
         there = {(placement.service, placement.slot) for placement in self.memory.placements}
         self.settled = {name for name, service in services.items() if service.mode == "replicated"}
-        for slot, volume in list(self.homes):  # what has had no data meanwhile was free to go
-            if slot not in there or slot[0] not in self.settled or not services[slot[0]].container.mounts:
+        for (slot, volume), home in list(self.homes.items()):
+            own = volume == f"s_{slot[0]}_{slot[1]}" and volume in self.nodes[home].volumes
+            free = slot not in there or (slot[0] in self.settled and not services[slot[0]].container.mounts)
+            if slot[0] not in self.settled or (free and not own):  # what has had no data meanwhile was free to go
                 del self.homes[slot, volume]
         decided = self.one_pass(stacks, killed_after=killed_after)
         services = self.services_of(stacks)

@@ -38,7 +38,7 @@ def drop_placements(world: World) -> None:
                 continue
             del world.placements[placement.key]
             world.failures.pop(placement.key, None)
-            slots.leave(world, placement, decided=True)
+            slots.leave(world, placement)
 
 
 def remove_containers(world: World) -> None:

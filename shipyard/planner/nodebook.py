@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from shipyard.base.record import Struct, field, replace
 from shipyard.model.memory import Departed, Evacuation, FailedFencing, Memory, NodeMemory, SlotKey
-from shipyard.planner.placements import Placements
 
 T = TypeVar("T")
 
@@ -58,13 +57,9 @@ class NodeBook(Struct):
         """Whether a slot's container on a node that has come back may yet be the one that stays."""
         return any(left.node == node and not left.decided for left in self.departed.get(key, ()))
 
-    def memory(self, memory: Memory, placements: Placements) -> Memory:
-        """The memory with what is to be remembered of this. What has no place any more does not come back to it."""
-        departed = (
-            left if key in placements else replace(left, decided=True)
-            for key, there in self.departed.items()
-            for left in there
-        )
+    def memory(self, memory: Memory) -> Memory:
+        """The memory with what is to be remembered of this."""
+        departed = (left for there in self.departed.values() for left in there)
         return replace(
             memory,
             departed=tuple(sorted(departed, key=lambda left: left.key)),

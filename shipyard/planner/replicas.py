@@ -280,7 +280,7 @@ def _create(
     reason, detail = why or (each.reason, each.detail)
     wait = None if retry else slots.in_backoff(world, each.placement, service)
     wait = wait or _returned(world, each)
-    home = storage.home(world, stack, service, each.placement)
+    home = storage.home(world, stack, service, each.placement, ledger.holders)
     if wait is not None:
         lost = storage.blocked(world, stack, each.spec, each.placement.node, each.target) if home is None else None
         _tell(world, lost or wait)

@@ -48,14 +48,14 @@ def drop(world: World, ledger: Ledger, service: ServiceSpec, placement: Placemen
     """Its container has no placement from now on, and so is left over."""
     del world.placements[placement.key]
     world.failures.pop(placement.key, None)
-    leave(world, placement, decided=True)
+    leave(world, placement)
     ledger.remove(placement, service)
 
 
 def leave(world: World, before: Placement, *, decided: bool = False) -> None:
     """The replica has this place no more; what may be at work there is remembered.
 
-    `decided`: nobody will want it back, not even where it turns out to have run all along, on a silent node.
+    `decided`: it is not wanted back, not even where it turns out to have run all along, on a silent node.
     """
     node = before.node
     if node not in world.seen:
@@ -73,7 +73,8 @@ def forget_gone(world: World) -> None:
             left
             for left in there
             if left.node in world.nodes
-            and not (left.decided and (left.node == now or (left.node in world.seen and left.node not in at)))
+            and not (left.decided and left.node == now)
+            and not ((left.decided or not now) and left.node in world.seen and left.node not in at)
         )
         if kept:
             world.book.departed[key] = kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from shipyard.model import labels
 from shipyard.model.container import ContainerSpec, Pairs
 from shipyard.model.memory import Home, KnownVolume, Placement
@@ -32,19 +34,36 @@ def pinned(world: World, stack: DesiredStack, service: ServiceSpec, placement: P
     return ""
 
 
-def home(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> Home | None:
+def home(
+    world: World,
+    stack: DesiredStack,
+    service: ServiceSpec,
+    placement: Placement,
+    holders: Callable[[str], Sequence[str]],
+) -> Home | None:
     """Where the replica's data is, in a local volume that its next container is to have; None if it is at home.
 
-    So it is where an update let the replica go, since it wanted the volume no more, and then that was taken back.
+    So it is where an update let the replica go, since it wanted the volume no more, and then that was taken back. A
+    volume that is its own says by its name whose data it has. `holders`: the nodes with a volume of this name.
     """
-    there = world.homes.get(placement.key)
-    if not there:
+    there = world.homes.get(placement.key, ())
+    if service.mode != "replicated" or not (there or service.per_replica):
         return None
     wanted = local(stack, service.container_for(placement.node, placement.slot))
+    wanted = [name for name in wanted if name not in world.situation.accept_empty]
     for each in there:
-        if each.volume in wanted and each.node != placement.node and each.volume not in world.situation.accept_empty:
+        if each.volume in wanted and each.node != placement.node:
             return each
+    for name in own(service, placement.slot):
+        nodes = holders(name) if name in wanted else ()
+        if nodes and placement.node not in nodes:
+            return Home(*placement.key, name, nodes[0])
     return None
+
+
+def own(service: ServiceSpec, slot: int) -> tuple[str, ...]:
+    """Full names of the volumes that only this replica has."""
+    return tuple(f"{name}_{slot}" for name in service.per_replica)
 
 
 def leave(world: World, before: Placement, spec: ContainerSpec | None = None) -> None:

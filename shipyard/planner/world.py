@@ -199,7 +199,7 @@ class World(Struct):
 
     def memory(self) -> Memory:
         """What to remember now."""
-        memory = self.book.memory(self.situation.memory, self.placements)
+        memory = self.book.memory(self.situation.memory)
         memory = self.net.memory(memory, self.placements)
         return replace(
             memory,

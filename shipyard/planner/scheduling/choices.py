@@ -160,9 +160,11 @@ class Choices:
         if not self._world.volumes or not any(each.mounts for each in self._service.container.containers()):
             return None
         local = storage.local(self._stack, self._service.container_for("", slot))
+        slots_own = storage.own(self._service, slot)
         for volume in local:
             if volume not in self._world.situation.accept_empty:
-                free = [node for node in self._ledger.holders(volume) if not self._own[node]]
+                holders = self._ledger.holders(volume)
+                free = [node for node in holders if volume in slots_own or not self._own[node]]
                 if free:
                     return volume, free
         return None

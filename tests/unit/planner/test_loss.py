@@ -490,3 +490,22 @@ def test_with_start_first_there_are_never_three_of_a_replica_while_one_of_them_i
     assert [each.reason for each in last.waiting if each.target == f"s/{name}"] == ["NodeNotObserved"]
     wait(fleet, stacks, 400)
     assert second not in placed(fleet)[name], "the third came once the first was lost"
+
+
+def test_replicas_dropped_while_their_node_was_silent_are_taken_back_as_they_run() -> None:
+    """Scaled in and out again meanwhile; were they moved instead, all of them would be down at once."""
+    fleet = SimulatedFleet(NAMES)
+    fleet.converge(desired(web(replicas=10)))
+    fleet.nodes["n2"].up = False
+    there = on(fleet, "n2")
+    assert len(there) == 2
+    fleet.one_pass(desired(web(replicas=0)))
+    for name in ("n1", "n3", "n4", "n5"):
+        fleet.nodes[name].images.clear()
+    fleet.one_pass(desired(web(replicas=10)))
+    ids = {box.id for node, box in fleet.running() if node == "n2"}
+    fleet.nodes["n2"].up = True
+    fleet.converge(desired(web(replicas=10)))
+    assert on(fleet, "n2") == there
+    assert {box.id for node, box in fleet.running() if node == "n2"} == ids
+    assert {len(nodes) for nodes in placed(fleet).values()} == {1}

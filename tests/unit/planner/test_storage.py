@@ -13,7 +13,7 @@ from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState, ObservedVolume
 from shipyard.model.plan import CreateContainer, CreateVolume, Plan
 from shipyard.model.situation import DesiredStack
-from shipyard.model.spec import Reservations, Revision, ServiceSpec, StackSpec, VolumeSpec
+from shipyard.model.spec import PlacementRules, Reservations, Revision, ServiceSpec, StackSpec, VolumeSpec
 from shipyard.planner.plan import plan
 from tests.simulated import SimulatedFleet
 
@@ -201,3 +201,23 @@ def test_where_a_volume_is_lost_its_container_is_not_made_again_and_again() -> N
         assert reasons(fleet.one_pass(declared(DATA))) == ["VolumeLost"]
     assert not fleet.memory.failures
     assert len(fleet.nodes[node].boxes) == 1
+
+
+def test_a_replica_that_is_scaled_back_in_goes_to_its_own_data_although_others_are_there() -> None:
+    """Another node would be better by all else."""
+    fleet = SimulatedFleet(NODES)
+    volume = replace(DATA, per_replica=True)
+    many = replace(WITH, replicas=5, per_replica=("s_data",))
+
+    def places() -> dict[int, str]:
+        return {placement.slot: placement.node for placement in fleet.memory.placements if placement.service == "db"}
+
+    fleet.converge(revised(many, number=1, volumes=(volume,)))
+    before = places()
+    fleet.converge(revised(replace(many, replicas=1), number=2, volumes=(volume,)))
+    there = PlacementRules(constraints=(f"node.hostname == {before[1]}",))
+    weighs = replace(WITHOUT, name="other", replicas=9, placement=there)
+    fleet.converge(revised(replace(many, replicas=1), weighs, number=3, volumes=(volume,)))
+    fleet.converge(revised(many, weighs, number=4, volumes=(volume,)))
+    assert places() == before
+    assert sum(len(node.volumes) for node in fleet.nodes.values()) == 5
