@@ -222,15 +222,21 @@ class Story:
         """
         before = None
         for _ in range(150):
+            working = any(map(_ends_by_itself, self.fleet.running()))
             decided, last = self.one_pass(), before
             before = decided.blocked
             if decided.waves or decided.rollbacks:
                 continue
             timed = [each.until for each in decided.waiting if each.reason in TIMED]
-            if not timed and last == decided.blocked:
+            if not timed and last == decided.blocked and not working:
                 return decided
             self.fleet.sleep(max(1.0, min((until or 0.0 for until in timed), default=0.0) - self.fleet.now))
         raise BrokenError(f"it does not come to rest: {in_short(decided)}")
+
+
+def _ends_by_itself(found: tuple[str, Container]) -> bool:
+    """A job's container at work: what runs beside it goes once it has ended."""
+    return bool(found[1].label(labels.RUN)) and found[1].label(labels.ROLE) not in ("holder", "sidecar")
 
 
 def _shares(box: Container, service: str) -> bool:
