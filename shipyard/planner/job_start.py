@@ -26,7 +26,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import groups, job_parts, placing, replicas, storage, wiring
+from shipyard.planner import groups, job_parts, making, placing, storage, wiring
 from shipyard.planner.job_watch import container_of, made_from
 from shipyard.planner.network import addressing
 from shipyard.planner.network.book import RangeExhaustedError
@@ -122,7 +122,7 @@ def _started(world: World, key: SlotKey, task: JobTask, box: Container) -> bool:
 
 
 def _needs(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, of: str) -> tuple[Draft, ...] | None:
-    fetched = replicas.fetch(world, stack, spec, node, of)
+    fetched = making.fetch(world, stack, spec, node, of)
     volumes = None if fetched is None else storage.ensure(world, stack, spec, node, of)
     networks = None if volumes is None else wiring.ensure(world, stack, spec, node, of)
     if fetched is None or volumes is None or networks is None:

@@ -83,6 +83,13 @@ class Wave(Struct):
             needs = (*needs, draft)
         return draft
 
+    def tell(self, held: Waiting | Blocked) -> None:
+        """Why something is not done now."""
+        if isinstance(held, Blocked):
+            self.blocked.append(held)
+        else:
+            self.waiting.append(held)
+
     def drop(self, target: str) -> None:
         """Nothing is done for this replica after all."""
         self.drafts = [draft for draft in self.drafts if draft.target != target]
