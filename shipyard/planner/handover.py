@@ -53,8 +53,7 @@ def _holder(world: World, ledger: Ledger, node: str, own: SlotKey, wanted: list[
         port = next((port for port in given if key != own and any(clash(port, mine) for mine in wanted)), None)
         if port is not None:
             return _taken(key, port, node)
-    left = {key for key, there in world.book.departed.items() if any(each.node == node for each in there)}
-    moving = {key for key in left if key in world.placements}  # what has no place any more goes before anything starts
+    moving = {key for key in world.book.left_on(node) if key in world.placements}  # the rest goes before any starts
     for key in sorted((ledger.on(node).slots | moving) - {own}):
         for where, box in world.containers.get(key, ()):
             if where != node:

@@ -6,6 +6,7 @@ Kept apart from how a node answers (`nodes.py`), which is judged anew by every p
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from shipyard.base.record import Struct, field, replace
@@ -31,6 +32,7 @@ class NodeBook(Struct):
     fencings: dict[str, FailedFencing]
     evacuations: dict[str, Evacuation]
     fence: set[str] = field(default_factory=set)
+    _left_on: dict[str, set[SlotKey]] | None = None
 
     def may_evacuate(self, node: str) -> float | None:
         """None, and noted, when the node's work may be moved now; else unix seconds when to ask again."""
@@ -46,6 +48,17 @@ class NodeBook(Struct):
         """A replica has left this node, where a container of it may still be at work."""
         others = (each for each in self.departed.get(left.slot_key, ()) if each.node != left.node)
         self.departed[left.slot_key] = (*others, left)
+        if self._left_on is not None:
+            self._left_on.setdefault(left.node, set()).add(left.slot_key)
+
+    def left_on(self, node: str) -> AbstractSet[SlotKey]:
+        """The slots of which something may be left on a node."""
+        if self._left_on is None:
+            self._left_on = {}
+            for key, there in self.departed.items():
+                for left in there:
+                    self._left_on.setdefault(left.node, set()).add(key)
+        return self._left_on.get(node, frozenset())
 
     def settle(self, key: SlotKey, node: str) -> None:
         """What is left there is to go."""
