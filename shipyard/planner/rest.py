@@ -85,6 +85,7 @@ def at_rest(
     there = world.containers.now_of(name, service.name)
     welcome = filters.static(world, ledger, name, service, stack.eligible_for(service.name))[0]
     ports = bool(service.variants) or bool(filters.ports_of(ledger, name, service, ""))
+    most, placed = service.placement.max_replicas_per_node, ledger.places[name, service.name]
     spec, alike = service.container, not (service.variants or service.per_replica or service.stable_names)
     wanted: _Wanted | None = None
     resting: set[int] = set()
@@ -98,6 +99,7 @@ def at_rest(
         if len(boxes) != 1 or boxes[0][0] != node or not _well(world, wanted, placement, boxes[0][1]):
             continue
         doubtful = ports or node not in welcome or (world.relocations and placement.key in world.relocations)
+        doubtful = doubtful or (most is not None and placed[node] > most)
         if not doubtful or not slots.why_move(world, ledger, stack, service, placement):
             resting.add(placement.slot)
     return resting

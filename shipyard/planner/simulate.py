@@ -7,11 +7,13 @@ can't is said as a plan would say it.
 from __future__ import annotations
 
 from shipyard.base.record import replace
+from shipyard.model.canonical import spec_hash
 from shipyard.model.job import JOB_MODES
 from shipyard.model.memory import Placement, SlotKey
 from shipyard.model.node import Availability
 from shipyard.model.outlook import Fullness, NodeOutlook, Outlook, ReplicaOutlook
-from shipyard.model.situation import Situation
+from shipyard.model.situation import DesiredStack, Situation
+from shipyard.model.spec import ServiceSpec
 from shipyard.planner import leftovers, placing, slots, storage
 from shipyard.planner.network.spanning import resolved
 from shipyard.planner.nodes import judge
@@ -55,9 +57,20 @@ def _settled(situation: Situation) -> tuple[World, Ledger, Held]:
                 held[placement.key] = f"{why}, but its volume {volume} is there and does not move"
             elif why and service.mode == "replicated":
                 placing.move(world, ledger, stack, service, placement)
+            elif _is_remade(world, stack, service, placement) and not storage.pinned(world, stack, service, placement):
+                placing.relieve(world, ledger, stack, service, placement)
     del world.wave.blocked[:found_nothing]  # who made room, or may have room now, is asked again
     placing.settle(world, ledger)
     return world, ledger, held
+
+
+def _is_remade(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> bool:
+    """Whether an update gives it another container."""
+    made = world.revision_of(placement.key, placement.revision)
+    if service.mode != "replicated" or placement.revision == stack.revision.number or made is None:
+        return False
+    before, after = (each.container_for(placement.node, placement.slot) for each in (made[1], service))
+    return spec_hash(before) != spec_hash(after)
 
 
 def _replicas(now: World, then: World, held: Held) -> tuple[ReplicaOutlook, ...]:

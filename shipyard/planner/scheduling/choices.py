@@ -293,4 +293,4 @@ def standing_refusal(world: World, ledger: Ledger, service: ServiceSpec, placeme
     if refusal is None and wanted:
         mine = f"{placement.stack}/{placement.service}.{placement.slot}"
         refusal = filters.ports(wanted, ledger.on(node.name).ports, mine)
-    return refusal
+    return refusal or filters.overcrowding(ledger, service, placement)

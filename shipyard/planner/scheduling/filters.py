@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shipyard.model.container import Port
+from shipyard.model.memory import Placement
 from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.spec import ServiceSpec
 from shipyard.planner.constraints import allows
@@ -99,6 +100,15 @@ def crowding(ledger: Ledger, stack: str, service: ServiceSpec, node: str) -> Ref
     if most is None or ledger.places[stack, service.name][node] < most:
         return None
     return being(f"full (max_replicas_per_node: {most})")
+
+
+def overcrowding(ledger: Ledger, service: ServiceSpec, placement: Placement) -> Refusal | None:
+    """As `crowding`, of a replica that is there: those with the lowest numbers stay."""
+    most, (stack, name, slot) = service.placement.max_replicas_per_node, placement.key
+    if most is None or ledger.places[stack, name][placement.node] <= most:
+        return None
+    before = sum(key[:2] == (stack, name) and key[2] < slot for key in ledger.on(placement.node).slots)
+    return being(f"full (max_replicas_per_node: {most})") if before >= most else None
 
 
 def resources(ledger: Ledger, stack: str, service: ServiceSpec, load: Load, used: Used) -> Refusal | None:

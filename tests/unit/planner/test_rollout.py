@@ -524,6 +524,21 @@ def test_an_update_spreads_what_may_no_longer_be_on_one_node(control: Control) -
     assert sorted(nodes_of(control).values()) == ["n1", "n2", "n3"]
 
 
+def test_a_lower_limit_a_node_alone_moves_those_beyond_it_in_turn(control: Control) -> None:
+    """No container is other than before, so there is no update; the one with the lowest number stays."""
+    checked = {"healthcheck": CHECKED, "order": "start-first"}
+    control.apply(service("app:1", replicas=3, placement=PlacementRules(strategy="binpack"), **checked))
+    control.run()
+    before = nodes_of(control)
+    control.apply(service("app:1", replicas=3, placement=PlacementRules(max_replicas_per_node=1), **checked))
+    while len(set(nodes_of(control).values())) < 3 or len(control.boxes()) > 3:
+        control.step()
+        assert control.serving() == 3
+    assert nodes_of(control)["1"] == before["1"]
+    control.apply(service("app:1", replicas=4, placement=PlacementRules(max_replicas_per_node=1), **checked))
+    assert [(each.target, each.reason) for each in control.run().blocked] == [("s/web.4", "Unschedulable")]
+
+
 def test_what_fits_on_no_node_after_an_update_stays_and_that_is_said(control: Control) -> None:
     control.apply(service("app:1", replicas=1))
     control.run()

@@ -11,8 +11,9 @@ from shipyard.model.memory import Placement
 from shipyard.model.node import Availability
 from shipyard.model.outlook import Fullness, Outlook
 from shipyard.model.situation import Situation
-from shipyard.model.spec import NetworkSpec
+from shipyard.model.spec import NetworkSpec, PlacementRules, Reservations
 from shipyard.planner.simulate import outlook
+from tests.rolling import Control, service
 from tests.unit.planner.fleets import GIB, situation_of
 
 NODES: dict[str, Any] = {"a": {}, "b": {}, "c": {}}
@@ -127,3 +128,17 @@ def test_one_on_each_node_goes_with_its_node_and_comes_with_another() -> None:
     now = situation_of({"nodes": NODES, "others": {"agent": {"at": ["a", "b", "c"], "mode": "global"}}})
     found = outlook(now, without(now, ["b"]))
     assert said(found) == {"s/agent.2": ("removed", "b", None), "s/web.1": ("new", None, said(found)["s/web.1"][2])}
+
+
+def test_an_update_that_reserves_more_moves_what_no_longer_fits() -> None:
+    packed = PlacementRules(strategy="binpack")
+    control = Control()
+    control.apply(service("app:1", replicas=3, placement=packed, reservations=Reservations(memory=GIB)))
+    control.run()
+    now = control.fleet.situation(control.stacks)
+    control.apply(service("app:2", replicas=3, placement=packed, reservations=Reservations(memory=3 * GIB)))
+    found = outlook(now, control.fleet.situation(control.stacks))
+    assert [kind for kind, _, _ in said(found).values()] == ["moves"]
+    control.run()
+    moved = {f"s/web.{each.slot}": each.node for each in control.fleet.memory.placements}
+    assert {each.target: each.after for each in found.replicas} == moved
