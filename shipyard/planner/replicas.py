@@ -38,7 +38,7 @@ from shipyard.planner import (
 )
 from shipyard.planner.condition import Condition, Kind
 from shipyard.planner.scheduling import Ledger
-from shipyard.planner.succession import may_go
+from shipyard.planner.succession import may_go, policy_of
 from shipyard.planner.wave import Phase
 from shipyard.planner.world import World
 
@@ -79,8 +79,7 @@ def _act(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec
         case Kind.RECREATE if box is not None:
             _recreate(world, ledger, stack, service, each)
         case Kind.START if box is not None:
-            if not _clear(world, each):
-                _start(world, ledger, stack, service, each, box)
+            _start(world, ledger, stack, service, each, box)
         case Kind.LOOPING if box is not None:
             _hold_back(world, each, box)
         case Kind.UNPAUSE if box is not None:
@@ -140,20 +139,22 @@ def _let_go(world: World, stack: DesiredStack, service: ServiceSpec, each: Condi
             world.wave.add(where, Phase.REMOVE, each.target, "Superseded", detail, step)
 
 
-def _clear(world: World, each: Condition) -> bool:
-    """Remove what is left of it on other nodes and does no work, but has parts that run; whether there is any."""
+def _clear(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> bool:
+    """Remove what runs of it on other nodes and may not go on beside it; whether there is any."""
+    alone = policy_of(world, stack, service).order == "stop-first"
     drafts = [
         world.wave.add(
             where,
             Phase.REMOVE,
             each.target,
             "Superseded",
-            f"it does no work, and {each.target} is on {each.placement.node}",
+            f"{each.target} is on {each.placement.node}, and starts again",
             RemoveContainer(stray.id, stray.name, each.spec.stop_grace_period),
         )
         for where, stray in each.strays
         if where != each.placement.node and where in world.seen and world.wave.may_act(where)
-        if not each.serves(stray) and any(part.state in anonymous.ALIVE for part in groups.parts_of(stray))
+        if alone or not each.serves(stray)
+        if any(part.state in anonymous.ALIVE for part in groups.parts_of(stray))
         if not world.book.undecided(each.placement.key, where)
     ]
     return bool(drafts)
@@ -177,6 +178,8 @@ def _start(
     wait = wait or restarts.delayed(world, each.target, each.spec, box)
     if wait is not None:
         world.wave.waiting.append(wait)
+        return
+    if _clear(world, stack, service, each):
         return
     node = each.placement.node
     if wiring.lost_network(world, stack, each.spec, node, box):

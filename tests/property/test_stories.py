@@ -60,6 +60,16 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
             ("rebooted", 463633445),
             ("edit", 293870553),
         ],
+        # what is started again after a back-off has another container, of a node that was lost and came back
+        [
+            ("apply", 646606093),
+            ("silent", 841155668),
+            ("long", 1007408503),
+            ("edit", 613793703),
+            ("ended well", 481585741),
+            ("time", 171963525),
+            ("loops", 654203547),
+        ],
         # a replica moves off a drained node that is opened again before it has gone there
         [
             ("apply", 967006379),
