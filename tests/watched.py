@@ -143,7 +143,7 @@ class WatchedFleet(SimulatedFleet):
             (each.service, each.slot)
             for each in self.memory.placements
             if each.service in services
-            and "stop-first" in (services[each.service].update.order, services[each.service].rollback.order)
+            and _taking_away(services[each.service])
             and labels.container_name("cafe", *each.key, each.incarnation) not in here
         }
 
