@@ -70,15 +70,28 @@ def roll(
             continue
         if not why and room.updating and _port_taken(world, ledger, service, turn):
             continue
+        hurried = why and _hurried(world, turn.condition.placement.node)
+        last = turn.serving and _busy(turn) and not hurried and _goes_first(world, stack, service, turn, why)
+        if last and not room.may_give_up():
+            room.wait(turn)
+            continue
         fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating)
         if fresh is not None:
             counted = _under_way(world, turn)
             turns[index] = turn_of(world, stack, service, fresh)
-            room.take(costs=costs or not counted)
+            room.take(costs=costs or not counted, gives_up=costs or last)
             if turns[index].kind == Kind.READY:  # taken back as it runs: judged from the next pass on, so there is one
                 detail = "runs still as it should, and is watched again"
                 world.wave.waiting.append(Waiting(turn.condition.target, "Monitoring", detail, world.now))
     return turns
+
+
+def _goes_first(world: World, stack: DesiredStack, service: ServiceSpec, turn: Turn, why: str) -> bool:
+    """Whether what serves of it still, while its newest container does not, has to go before the next one comes."""
+    if succession.policy_of(world, stack, service).order != "start-first":
+        return True
+    placement = turn.condition.placement
+    return not why and bool(succession.conflict(stack, service, service.container_for(placement.node, placement.slot)))
 
 
 def _port_taken(world: World, ledger: Ledger, service: ServiceSpec, turn: Turn) -> bool:
@@ -110,6 +123,8 @@ class Room:
         tolerated = rollout.failed if rollout is not None and rollout.active else ()
         busy = sum(_under_way(world, turn) and turn.slot not in tolerated for turn in turns)
         self._left = max(policy.parallelism - busy, 0) if policy.parallelism else len(turns)
+        down = sum(_under_way(world, turn) and not turn.serving and turn.slot not in tolerated for turn in turns)
+        self._down, self._most = down, policy.parallelism or len(turns)
         self._trials = _trials(service, turns, rollout)
         self._at_stake = any(turn.outdated and _costs(turn) for turn in turns)
         self._delayed = 0.0
@@ -147,9 +162,17 @@ class Room:
         """Say so, of a replica whose turn it is not."""
         self._world.wave.waiting.append(Waiting(turn.condition.target, "RollingUpdate", detail))
 
-    def take(self, *, costs: bool) -> None:
-        """One is replaced, or leaves its node. `costs`: it served, or is only now made again: others wait for it."""
+    def may_give_up(self) -> bool:
+        """Whether one more may lose what serves of it, though it was not well before."""
+        return self._down < self._most
+
+    def take(self, *, costs: bool, gives_up: bool) -> None:
+        """One is replaced, or leaves its node. `costs`: it served, or is only now made again: others wait for it.
+
+        `gives_up`: what serves of it goes.
+        """
         self._left -= costs
+        self._down += gives_up
         self._trials -= 1
 
 
@@ -211,8 +234,10 @@ def _renewed(
             back = slots.taken_back(world, placement, box, number)
             if back is not None:
                 return back
-    pinned = service.mode != "replicated" or storage.pinned(world, stack, service, placement)
-    moved = None if pinned or not updating else placing.relieve(world, ledger, stack, service, placement)
+    moved = None
+    if updating and service.mode == "replicated" and placement.node in world.seen:
+        pinned = storage.pinned(world, stack, service, placement)
+        moved = None if pinned else placing.relieve(world, ledger, stack, service, placement)
     if moved is not None:
         slots.leave(world, placement)
         storage.leave(world, placement)

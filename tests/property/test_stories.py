@@ -70,6 +70,18 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
             ("time", 171963525),
             ("loops", 654203547),
         ],
+        # a rollback that is stop-first finds the newest container of a replica broken, and an older one that serves
+        [
+            ("apply", 959004548),
+            ("drained", 258050203),
+            ("apply", 340360016),
+            ("load", 186418368),
+            ("removed", 150539846),
+            ("edit", 841877442),
+            ("image", 210769190),
+        ],
+        # an update that reserves more finds a replica on a silent node
+        [("apply", 799394100), ("edit", 697544532), ("silent", 883760048), ("apply", 864148859)],
         # a replica moves off a drained node that is opened again before it has gone there
         [
             ("apply", 967006379),
