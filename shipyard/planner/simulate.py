@@ -65,8 +65,8 @@ def _settled(situation: Situation) -> tuple[World, Ledger, Held]:
 
 
 def _is_remade(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> bool:
-    """Whether an update gives it another container."""
-    made = world.revision_of(placement.key, placement.revision)
+    """Whether an update gives it another container, on a node that answers."""
+    made = world.revision_of(placement.key, placement.revision) if placement.node in world.seen else None
     if service.mode != "replicated" or placement.revision == stack.revision.number or made is None:
         return False
     before, after = (each.container_for(placement.node, placement.slot) for each in (made[1], service))
