@@ -221,3 +221,32 @@ def test_a_replica_that_is_scaled_back_in_goes_to_its_own_data_although_others_a
     fleet.converge(revised(many, weighs, number=4, volumes=(volume,)))
     assert places() == before
     assert sum(len(node.volumes) for node in fleet.nodes.values()) == 5
+
+
+def test_a_replica_that_is_scaled_back_in_waits_for_a_silent_node_with_its_own_data() -> None:
+    fleet, volume = SimulatedFleet(NODES), replace(DATA, per_replica=True)
+    many = replace(WITH, replicas=5, per_replica=("s_data",))
+    fleet.converge(revised(many, number=1, volumes=(volume,)))
+    home = next(placement.node for placement in fleet.memory.placements if placement.slot == 3)
+    fleet.converge(revised(replace(many, replicas=2), number=2, volumes=(volume,)))
+    fleet.nodes[home].up = False
+    last = fleet.one_pass(revised(replace(many, replicas=3), number=3, volumes=(volume,)))
+    (blocked,) = [each for each in last.blocked if each.target == "s/db.3"]
+    assert f"1 lacks its volume s_data_3 (which is on {home})" in blocked.detail
+    assert 3 not in {placement.slot for placement in fleet.memory.placements}
+
+
+def test_a_volume_of_its_own_is_found_again_by_its_name() -> None:
+    """The replica was gone meanwhile, and came back elsewhere while it was to have no data."""
+    fleet, volume = SimulatedFleet(NODES), replace(DATA, per_replica=True)
+    many = replace(WITH, replicas=2, per_replica=("s_data",))
+    fleet.converge(revised(many, number=1, volumes=(volume,)))
+    home = next(placement.node for placement in fleet.memory.placements if placement.slot == 2)
+    fleet.converge(revised(replace(many, replicas=1), number=2, volumes=(volume,)))
+    fleet.nodes[home].availability = Availability.DRAIN
+    fleet.converge(revised(replace(WITHOUT, replicas=2), number=3, volumes=(volume,)))
+    assert {placement.node for placement in fleet.memory.placements if placement.slot == 2} != {home}
+    fleet.nodes[home].availability = Availability.ACTIVE
+    fleet.converge(revised(many, number=4, volumes=(volume,)))
+    assert {placement.node for placement in fleet.memory.placements if placement.slot == 2} == {home}
+    assert sum(len(node.volumes) for node in fleet.nodes.values()) == 2
