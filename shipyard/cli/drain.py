@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import cell, list_of
@@ -11,7 +12,7 @@ from shipyard.model.request import DrainRequest
 
 DEADLINE = 3600.0
 """Seconds; Nomad's default."""
-NODE = click.argument("node")
+NODE = click.argument("node", shell_complete=completing.nodes)
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard cordon node3\n  shipyard cordon 'rack1:!node3'")

@@ -9,6 +9,7 @@ import click
 
 from shipyard.base import clock
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import cell, sentence
@@ -25,7 +26,7 @@ POLL = 1.0
 @click.command(
     epilog="\b\nExamples:\n  shipyard events\n  shipyard events guestbook --limit 20\n  shipyard events -f -o json"
 )
-@click.argument("stack", required=False)
+@click.argument("stack", required=False, shell_complete=completing.stacks)
 @click.option(
     "-f", "--follow", is_flag=True, help="Go on, and show what happens next (a JSON value a line with -o json)."
 )

@@ -7,6 +7,7 @@ import sys
 import click
 
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.replicas import one_running
@@ -26,7 +27,7 @@ Examples:
 @click.option("-u", "--user", metavar="USER", help="Run as this user of the container.")
 @click.option("-c", "--container", metavar="NAME", help="A sidecar of the replica, in place of its main container.")
 @click.option("-T", "--no-tty", is_flag=True, help="No terminal, also where there is one.")
-@click.argument("target", metavar="STACK/SERVICE[.SLOT]")
+@click.argument("target", metavar="STACK/SERVICE[.SLOT]", shell_complete=completing.replicas)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 @pass_app
 def exec_(

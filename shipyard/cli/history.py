@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shipyard.base import clock
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.render_status import add, new_table
@@ -25,7 +26,7 @@ _SHORTEST_WITHIN = 4
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard history guestbook\n  shipyard history guestbook -o json")
-@click.argument("stack")
+@click.argument("stack", shell_complete=completing.stacks)
 @pass_app
 def history(app: App, stack: str) -> None:
     """The revisions of a stack."""
@@ -59,7 +60,7 @@ def revision_json(row: RevisionRow) -> dict[str, Any]:
 @click.command(
     epilog="\b\nExamples:\n  shipyard diff guestbook\n  shipyard diff guestbook 3\n  shipyard diff guestbook 3 5"
 )
-@click.argument("stack")
+@click.argument("stack", shell_complete=completing.stacks)
 @click.argument("before", metavar="[REV]", type=click.IntRange(min=1), required=False)
 @click.argument("after", metavar="[REV]", type=click.IntRange(min=1), required=False)
 @pass_app

@@ -8,6 +8,7 @@ import click
 
 from shipyard.base.clock import iso
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.apply import unreachable_code
 from shipyard.cli.fleet import opened
@@ -39,7 +40,7 @@ def job() -> None:
 
 
 @job.command("list", epilog="\b\nExamples:\n  shipyard job list\n  shipyard job list shop -o json")
-@click.argument("stack", required=False)
+@click.argument("stack", required=False, shell_complete=completing.stacks)
 @pass_app
 def list_(app: App, stack: str | None) -> int:
     """Jobs with their schedules and runs.
@@ -61,7 +62,7 @@ def list_(app: App, stack: str | None) -> int:
 @job.command(
     epilog="\b\nExamples:\n  shipyard job run shop/migrate\n  shipyard job run shop/backup --no-wait -o json",
 )
-@click.argument("name", metavar="STACK/SERVICE")
+@click.argument("name", metavar="STACK/SERVICE", shell_complete=completing.services)
 @click.option("--no-wait", is_flag=True, help="Don't wait for its end.")
 @timeout_option
 @pass_app
@@ -91,7 +92,7 @@ def run(app: App, name: str, no_wait: bool, timeout: float | None) -> int:
     epilog="\b\nExamples:\n  shipyard job logs shop/backup\n  shipyard job logs shop/backup 12 --tail all\n"
     "  shipyard job logs shop/migrate -f\n  shipyard job logs shop/migrate --container wait-for-db"
 )
-@click.argument("name", metavar="STACK/SERVICE")
+@click.argument("name", metavar="STACK/SERVICE", shell_complete=completing.services)
 @click.argument("number", metavar="[RUN]", type=click.IntRange(min=1), required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on, and show what is written next.")
 @click.option(

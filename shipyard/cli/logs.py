@@ -16,6 +16,7 @@ import click
 from shipyard.base.clock import iso
 from shipyard.base.errors import NodeError
 from shipyard.base.text import printable
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import padded, widest
@@ -68,7 +69,7 @@ Examples:
   shipyard logs guestbook/web.1 --container migrate
   shipyard logs guestbook -o json | jq -r .text"""
 )
-@click.argument("target", metavar="STACK[/SERVICE[.SLOT]]")
+@click.argument("target", metavar="STACK[/SERVICE[.SLOT]]", shell_complete=completing.targets)
 @click.option("-f", "--follow", is_flag=True, help="Go on, and show what is written next.")
 @click.option(
     "-n", "--tail", default="100", show_default=True, callback=tail_of, metavar="N|all", help="Lines of each."

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import cell, hanging, list_of
@@ -16,8 +17,8 @@ from shipyard.cli.render_status import add, new_table, node_json, node_table
 from shipyard.cli.status import look
 from shipyard.model.request import HostKey, NodeCheck
 
-PATTERN = click.argument("pattern", default="all", required=False)
-NODE = click.argument("node")
+PATTERN = click.argument("pattern", default="all", required=False, shell_complete=completing.nodes)
+NODE = click.argument("node", shell_complete=completing.nodes)
 
 
 @click.group(

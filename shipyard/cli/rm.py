@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.options import timeout_option
@@ -14,7 +15,7 @@ from shipyard.model.request import RemoveRequest
 @click.command(
     epilog="\b\nExamples:\n  shipyard rm guestbook\n  shipyard rm guestbook --volumes data --volumes uploads --yes"
 )
-@click.argument("stack")
+@click.argument("stack", shell_complete=completing.stacks)
 @click.option("--volumes", multiple=True, metavar="NAME", help="Delete this volume and its data too; may be repeated.")
 @timeout_option
 @pass_app

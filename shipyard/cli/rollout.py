@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.options import timeout_option
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard rollback guestbook\n  shipyard rollback guestbook 4")
-@click.argument("stack")
+@click.argument("stack", shell_complete=completing.stacks)
 @click.argument("revision", metavar="[REV]", type=click.IntRange(min=1), required=False)
 @timeout_option
 @pass_app
@@ -27,7 +28,7 @@ def rollback(app: App, stack: str, revision: int | None, timeout: float | None) 
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard restart guestbook/web")
-@click.argument("service", metavar="STACK/SERVICE")
+@click.argument("service", metavar="STACK/SERVICE", shell_complete=completing.services)
 @timeout_option
 @pass_app
 def restart(app: App, service: str, timeout: float | None) -> int:
@@ -45,7 +46,7 @@ def restart(app: App, service: str, timeout: float | None) -> int:
 @click.command(
     epilog="\b\nExamples:\n  shipyard scale guestbook/web=5\n  shipyard scale guestbook/web=5 guestbook/worker=0"
 )
-@click.argument("services", metavar="STACK/SERVICE=N...", nargs=-1, required=True)
+@click.argument("services", metavar="STACK/SERVICE=N...", nargs=-1, required=True, shell_complete=completing.services)
 @timeout_option
 @pass_app
 def scale(app: App, services: tuple[str, ...], timeout: float | None) -> int:
@@ -66,7 +67,7 @@ def scale(app: App, services: tuple[str, ...], timeout: float | None) -> int:
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard pause guestbook")
-@click.argument("stack")
+@click.argument("stack", shell_complete=completing.stacks)
 @pass_app
 def pause(app: App, stack: str) -> None:
     """Hold the updates of a stack until resume.
@@ -82,7 +83,7 @@ def pause(app: App, stack: str) -> None:
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard resume guestbook")
-@click.argument("stack")
+@click.argument("stack", shell_complete=completing.stacks)
 @timeout_option
 @pass_app
 def resume(app: App, stack: str, timeout: float | None) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.apply import unreachable_code
 from shipyard.cli.fleet import opened
@@ -55,7 +56,7 @@ def status(app: App) -> int:
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard ps\n  shipyard ps guestbook | grep -v running")
-@click.argument("stack", required=False)
+@click.argument("stack", required=False, shell_complete=completing.stacks)
 @pass_app
 def ps(app: App, stack: str | None) -> int:
     """Every replica: where it is and how it fares."""
@@ -77,7 +78,7 @@ def ps(app: App, stack: str | None) -> int:
 
 
 @click.command(epilog="\b\nExamples:\n  shipyard services\n  shipyard services guestbook -o json")
-@click.argument("stack", required=False)
+@click.argument("stack", required=False, shell_complete=completing.stacks)
 @pass_app
 def services(app: App, stack: str | None) -> int:
     """Every service: how many replicas are up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from shipyard.base.errors import UsageError
+from shipyard.cli import completing
 from shipyard.cli.app import App, pass_app
 from shipyard.cli.fleet import opened
 from shipyard.cli.layout import cell
@@ -16,7 +17,7 @@ def volume() -> None:
 
 
 @volume.command(epilog="\b\nExample:\n  shipyard volume adopt guestbook data --node node1")
-@click.argument("stack")
+@click.argument("stack", shell_complete=completing.stacks)
 @click.argument("name")
 @click.option("--node", metavar="NODE", help="Only the volume on this node.")
 @pass_app
