@@ -153,6 +153,7 @@ class WatchedFleet(SimulatedFleet):
                 slot = (dict(said)[labels.SERVICE], int(dict(said)[labels.SLOT]))
                 self._check_alone(action, slot, name)
                 self.begun[once] += 1
+                self.failed = {each for each in self.failed if each[0] != slot}  # nobody has asked the new one yet
                 if once and once not in node.markers and self.begun[once] > 1:
                     raise BrokenError(f"{once} was begun twice: {action.reason} {action.detail} on {action.node}")
                 for volume in [mount.source for mount in spec.mounts if mount.kind == "volume" and mount.source]:

@@ -82,6 +82,9 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
         ],
         # an update that reserves more finds a replica on a silent node
         [("apply", 799394100), ("edit", 697544532), ("silent", 883760048), ("apply", 864148859)],
+        # who is evicted had a port that another replica there has a claim to, since an update
+        [("apply", 869360469), ("passes", 3), ("apply", 601318092)],
+        [("apply", 949374852), ("drained", 708350650), ("apply", 167176411)],
         # a replica moves off a drained node that is opened again before it has gone there
         [
             ("apply", 967006379),

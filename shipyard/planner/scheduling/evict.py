@@ -14,7 +14,7 @@ from shipyard.model.spec import ServiceSpec
 from shipyard.planner.scheduling.capacity import Used
 from shipyard.planner.scheduling.choices import Choices
 from shipyard.planner.scheduling.filters import ports_of
-from shipyard.planner.scheduling.ledger import Ledger
+from shipyard.planner.scheduling.ledger import Claims, Ledger, free, take
 from shipyard.planner.scheduling.packing import bulk
 from shipyard.planner.world import World
 
@@ -70,7 +70,7 @@ def _on_node(
     load = ledger.on(node)
     lower = [world.placements[key] for key in load.slots if _below(ledger, key, service.priority)]
     lower = sorted((each for each in lower if movable(each)), key=lambda each: _order(ledger, each))
-    rest = Room(load.used, load.ports)
+    rest = Room(load.used, load.ports, load.claims)
     for each in lower:
         rest.change(ledger, each, -1)
     if choices.refusal(node, rest.used, rest.ports):
@@ -87,9 +87,9 @@ def _on_node(
 class Room:
     """What would be taken on a node if some of its replicas were not there."""
 
-    def __init__(self, used: Used, ports: dict[Port, str]) -> None:
+    def __init__(self, used: Used, ports: dict[Port, str], claims: Claims) -> None:
         self.used = Used(used.cpus, used.memory, dict(used.devices))
-        self.ports = dict(ports)
+        self.ports, self.claims = dict(ports), list(claims)
 
     def change(self, ledger: Ledger, placement: Placement, sign: int) -> None:
         """Take a replica out (-1), or put it back (1)."""
@@ -97,10 +97,7 @@ class Room:
         self.used.change(ledger.known(placement.stack, service)[0], ledger.on(placement.node).offers, sign)
         owner = f"{placement.stack}/{placement.service}.{placement.slot}"
         for port in ports_of(ledger, placement.stack, service, placement.node):
-            if sign > 0:
-                self.ports.setdefault(port, owner)
-            elif self.ports.get(port) == owner:
-                del self.ports[port]
+            (take if sign > 0 else free)(self.ports, self.claims, port, owner)
 
 
 def _below(ledger: Ledger, key: SlotKey, priority: int) -> bool:

@@ -48,19 +48,33 @@ class Load:
 
     def take(self, port: Port, owner: str) -> None:
         """The port, or the next claim to it."""
-        if self.ports.setdefault(port, owner) != owner:
-            self.claims.append((port, owner))
+        take(self.ports, self.claims, port, owner)
 
     def free(self, port: Port, owner: str) -> None:
         """It goes to who claimed it next, if anyone did."""
-        if self.ports.get(port) != owner:
-            self.claims = [claim for claim in self.claims if claim != (port, owner)]
-            return
-        del self.ports[port]
-        heir = next((claim for claim in self.claims if claim[0] == port), None)
-        if heir is not None:
-            self.claims.remove(heir)
-            self.ports[port] = heir[1]
+        free(self.ports, self.claims, port, owner)
+
+
+Claims = list[tuple[Port, str]]
+"""Of a node's ports: who takes one once it is free, in order."""
+
+
+def take(ports: dict[Port, str], claims: Claims, port: Port, owner: str) -> None:
+    """The port, or the next claim to it."""
+    if ports.setdefault(port, owner) != owner:
+        claims.append((port, owner))
+
+
+def free(ports: dict[Port, str], claims: Claims, port: Port, owner: str) -> None:
+    """It goes to who claimed it next, if anyone did."""
+    if ports.get(port) != owner:
+        claims[:] = [claim for claim in claims if claim != (port, owner)]
+        return
+    del ports[port]
+    heir = next((claim for claim in claims if claim[0] == port), None)
+    if heir is not None:
+        claims.remove(heir)
+        ports[port] = heir[1]
 
 
 class Ledger:
