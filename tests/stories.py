@@ -384,32 +384,37 @@ def _unmeasured(story: Story, pick: int) -> None:
     story.unmeasured ^= {NAMES[pick % 3]}
 
 
-def _edit(story: Story, pick: int) -> None:
-    """One service is changed in what updates are mostly about."""
+def _change(story: Story, pick: int, change: Callable[[ServiceSpec, random.Random], ServiceSpec | None]) -> None:
+    """One service gets another image and environment, and what else there is to change; None for one left alone."""
     if not story.revisions:
         return
     dice = random.Random(pick)
     services = {service.name: service for service in story.revisions[-1].spec.services}
     service = services[dice.choice(sorted(services))]
     container = replace(service.container, image=dice.choice(IMAGES), environment=(("V", dice.choice("abc")),))
-    replicas = max(0, service.replicas + dice.choice((-2, 0, 0, 0, 1)))
-    services[service.name] = replace(service, container=container, replicas=replicas)
-    story.store(_stack(list(services.values())))
+    changed = change(replace(service, container=container), dice)
+    if changed is not None:
+        services[service.name] = changed
+        story.store(_stack(list(services.values())))
+
+
+def _edit(story: Story, pick: int) -> None:
+    """One service is changed in what updates are mostly about."""
+    _change(
+        story,
+        pick,
+        lambda service, dice: replace(service, replicas=max(0, service.replicas + dice.choice((-2, 0, 0, 0, 1)))),
+    )
 
 
 def _canary(story: Story, pick: int) -> None:
     """A changed service goes to a few replicas first, and is judged for a while."""
-    if not story.revisions:
-        return
-    dice = random.Random(pick)
-    services = {service.name: service for service in story.revisions[-1].spec.services}
-    service = services[dice.choice(sorted(services))]
-    if service.mode not in ("replicated", "global"):
-        return
-    container = replace(service.container, image=dice.choice(IMAGES), environment=(("V", dice.choice("abc")),))
-    canary = Canary(dice.choice((1, 1, 2)), dice.choice((10.0, 60.0, 600.0)))
-    services[service.name] = replace(service, container=container, canary=canary)
-    story.store(_stack(list(services.values())))
+
+    def with_canary(service: ServiceSpec, dice: random.Random) -> ServiceSpec | None:
+        canary = Canary(dice.choice((1, 1, 2)), dice.choice((10.0, 60.0, 600.0)))
+        return replace(service, canary=canary) if service.mode in ("replicated", "global") else None
+
+    _change(story, pick, with_canary)
 
 
 def _back(story: Story, pick: int) -> None:

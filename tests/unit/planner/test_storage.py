@@ -203,50 +203,54 @@ def test_where_a_volume_is_lost_its_container_is_not_made_again_and_again() -> N
     assert len(fleet.nodes[node].boxes) == 1
 
 
+OWN = replace(DATA, per_replica=True)
+
+
+def with_volumes_of_their_own(replicas: int) -> tuple[SimulatedFleet, ServiceSpec]:
+    """A fleet on which a service runs with so many replicas, each with its data."""
+    fleet, service = SimulatedFleet(NODES), replace(WITH, replicas=replicas, per_replica=("s_data",))
+    fleet.converge(revised(service, number=1, volumes=(OWN,)))
+    return fleet, service
+
+
+def places(fleet: SimulatedFleet) -> dict[int, str]:
+    """Where the replicas of `db` are, by slot."""
+    return {placement.slot: placement.node for placement in fleet.memory.placements if placement.service == "db"}
+
+
 def test_a_replica_that_is_scaled_back_in_goes_to_its_own_data_although_others_are_there() -> None:
     """Another node would be better by all else."""
-    fleet = SimulatedFleet(NODES)
-    volume = replace(DATA, per_replica=True)
-    many = replace(WITH, replicas=5, per_replica=("s_data",))
-
-    def places() -> dict[int, str]:
-        return {placement.slot: placement.node for placement in fleet.memory.placements if placement.service == "db"}
-
-    fleet.converge(revised(many, number=1, volumes=(volume,)))
-    before = places()
-    fleet.converge(revised(replace(many, replicas=1), number=2, volumes=(volume,)))
+    fleet, many = with_volumes_of_their_own(5)
+    before = places(fleet)
+    fleet.converge(revised(replace(many, replicas=1), number=2, volumes=(OWN,)))
     there = PlacementRules(constraints=(f"node.hostname == {before[1]}",))
     weighs = replace(WITHOUT, name="other", replicas=9, placement=there)
-    fleet.converge(revised(replace(many, replicas=1), weighs, number=3, volumes=(volume,)))
-    fleet.converge(revised(many, weighs, number=4, volumes=(volume,)))
-    assert places() == before
+    fleet.converge(revised(replace(many, replicas=1), weighs, number=3, volumes=(OWN,)))
+    fleet.converge(revised(many, weighs, number=4, volumes=(OWN,)))
+    assert places(fleet) == before
     assert sum(len(node.volumes) for node in fleet.nodes.values()) == 5
 
 
 def test_a_replica_that_is_scaled_back_in_waits_for_a_silent_node_with_its_own_data() -> None:
-    fleet, volume = SimulatedFleet(NODES), replace(DATA, per_replica=True)
-    many = replace(WITH, replicas=5, per_replica=("s_data",))
-    fleet.converge(revised(many, number=1, volumes=(volume,)))
-    home = next(placement.node for placement in fleet.memory.placements if placement.slot == 3)
-    fleet.converge(revised(replace(many, replicas=2), number=2, volumes=(volume,)))
+    fleet, many = with_volumes_of_their_own(5)
+    home = places(fleet)[3]
+    fleet.converge(revised(replace(many, replicas=2), number=2, volumes=(OWN,)))
     fleet.nodes[home].up = False
-    last = fleet.one_pass(revised(replace(many, replicas=3), number=3, volumes=(volume,)))
+    last = fleet.one_pass(revised(replace(many, replicas=3), number=3, volumes=(OWN,)))
     (blocked,) = [each for each in last.blocked if each.target == "s/db.3"]
     assert f"1 lacks its volume s_data_3 (which is on {home})" in blocked.detail
-    assert 3 not in {placement.slot for placement in fleet.memory.placements}
+    assert 3 not in places(fleet)
 
 
 def test_a_volume_of_its_own_is_found_again_by_its_name() -> None:
     """The replica was gone meanwhile, and came back elsewhere while it was to have no data."""
-    fleet, volume = SimulatedFleet(NODES), replace(DATA, per_replica=True)
-    many = replace(WITH, replicas=2, per_replica=("s_data",))
-    fleet.converge(revised(many, number=1, volumes=(volume,)))
-    home = next(placement.node for placement in fleet.memory.placements if placement.slot == 2)
-    fleet.converge(revised(replace(many, replicas=1), number=2, volumes=(volume,)))
+    fleet, many = with_volumes_of_their_own(2)
+    home = places(fleet)[2]
+    fleet.converge(revised(replace(many, replicas=1), number=2, volumes=(OWN,)))
     fleet.nodes[home].availability = Availability.DRAIN
-    fleet.converge(revised(replace(WITHOUT, replicas=2), number=3, volumes=(volume,)))
-    assert {placement.node for placement in fleet.memory.placements if placement.slot == 2} != {home}
+    fleet.converge(revised(replace(WITHOUT, replicas=2), number=3, volumes=(OWN,)))
+    assert places(fleet)[2] != home
     fleet.nodes[home].availability = Availability.ACTIVE
-    fleet.converge(revised(many, number=4, volumes=(volume,)))
-    assert {placement.node for placement in fleet.memory.placements if placement.slot == 2} == {home}
+    fleet.converge(revised(many, number=4, volumes=(OWN,)))
+    assert places(fleet)[2] == home
     assert sum(len(node.volumes) for node in fleet.nodes.values()) == 2
