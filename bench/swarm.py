@@ -161,6 +161,8 @@ class Shipyard:
 
 def measure(ground: Ground, repeat: int) -> list[Row]:
     """All of it, `repeat` times, Swarm and shipyard by turns."""
+    for node in ground.lab.nodes:  # one that a killed run of this has left; that there is none is no error
+        ground.lab.run(node.name, ["docker", "swarm", "leave", "--force"])
     ground.clean()
     swarm = Swarm(ground)
     try:
