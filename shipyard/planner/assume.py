@@ -53,6 +53,7 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import Situation
 from shipyard.model.wire import Item, ObservedWiring
+from shipyard.planner.network.mesh import device_of
 
 
 def assume(situation: Situation, actions: Sequence[Action]) -> Situation:
@@ -75,6 +76,8 @@ def _rewired(
         case EnsureItem() | DropItem():
             others = [each for each in wiring.items or () if (each.kind, each.key) != (step.item.kind, step.item.key)]
             mended = (step.item,) if isinstance(step, EnsureItem) else ()
+            if not mended and step.item.kind == "link":
+                others = [each for each in others if device_of(each) != step.item.key]
             return replace(wiring, items=(*others, *mended))
         case LeaveBoot():
             others = [each for each in wiring.items or () if each.kind != "boot"]

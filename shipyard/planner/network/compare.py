@@ -19,6 +19,7 @@ class Difference(Struct, frozen=True):
 
 
 _KINDS = {
+    "accept": "accepting rule",
     "address": "address",
     "bridge": "bridge",
     "bridge6": "IPv6 address of the bridge",
@@ -36,7 +37,8 @@ _NEVER_DROPPED = ("sysctl", "bridge", "bridge6", "advertisement", "boot")
 def differences(wanted: Iterable[Item], there: Iterable[Item]) -> Iterator[Difference]:
     """In the order in which they can be mended: what is made comes in the order of `wanted`, then what goes.
 
-    A device that is made anew takes all with it that is on it: that is made again, too.
+    A device that is made anew takes all with it that is on it: that is made again, too. What goes with a device that
+    nothing needs is not named one by one: on many nodes that would be three lines for each of their peers.
     """
     found = {(item.kind, item.key): item.value for item in there}
     wanted = tuple(wanted)
@@ -53,9 +55,10 @@ def differences(wanted: Iterable[Item], there: Iterable[Item]) -> Iterator[Diffe
             yield Difference("Missing", f"{_called(item)} goes with the device {device_of(item)}", EnsureItem(item))
     expected = {(item.kind, item.key) for item in wanted}
     superfluous = [item for item in there if (item.kind, item.key) not in expected and item.kind not in _NEVER_DROPPED]
+    going = anew | {item.key for item in superfluous if item.kind == "link"}
     for item in sorted(superfluous, key=lambda item: (item.kind == "link", item.kind, item.key)):
-        if device_of(item) not in anew or item.kind == "link":
-            said = f"{_KINDS.get(item.kind, item.kind)} {item.key}{f' ({item.value})' if item.value else ''}"
+        if item.kind == "link" or device_of(item) not in going:
+            said = f"{_KINDS.get(item.kind, item.kind)} {item.key}{f' ({_brief(item)})' if item.value else ''}"
             yield Difference("NotNeeded", f"nothing needs the {said}", DropItem(item))
 
 
@@ -71,6 +74,10 @@ def _remade(there: str | None, wanted: str) -> bool:
 def _absence_is_fine(item: Item) -> bool:
     """A kernel without this setting has no bridges that ask."""
     return item.kind == "sysctl" and item.key.startswith("net.bridge.")
+
+
+def _brief(item: Item) -> str:
+    return item.value.split()[0] if item.kind == "link" else item.value
 
 
 def _called(item: Item) -> str:

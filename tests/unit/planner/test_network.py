@@ -16,6 +16,7 @@ from shipyard.model.plan import (
     ArmRevert,
     CreateContainer,
     CreateNetwork,
+    DropItem,
     EnsureItem,
     LoadRules,
     Plan,
@@ -418,9 +419,21 @@ def test_differences_are_told_in_words_and_only_what_differs_is_mended() -> None
     }
     for there, words in told.items():
         assert [each.detail for each in differences((link, route), there)] == words
+    assert [each.detail for each in differences((), (link, route, stale))] == ["nothing needs the device v (vxlan)"]
     setting = Item("sysctl", "net.ipv4.conf.v.route_localnet", "1", "setting of v")
     remade = differences((link, setting), (moved, setting))
     assert [each.detail for each in remade][1:] == ["setting of v goes with the device v"]
+
+
+def test_what_is_on_a_device_goes_with_it_and_is_no_line_of_its_own(fleet: SimulatedFleet) -> None:
+    """The last stack that spans nodes is removed: each of a thousand nodes has things for every other on its device."""
+    fleet.converge(stacks(web()))
+    assert {item.kind for item in fleet.nodes["n1"].wiring.items or ()} >= {"link", "route", "neighbour", "forwarding"}
+    dropped: list[tuple[str, str]] = []
+    for _ in range(6):
+        decided = fleet.one_pass(())
+        dropped += [(each.node, each.step.item.kind) for each in decided.actions if isinstance(each.step, DropItem)]
+    assert sorted(dropped) == [(name, kind) for name in sorted(fleet.nodes) for kind in ("accept", "link")]
 
 
 def test_a_range_without_a_block_left_holds_up_who_needs_one_and_nobody_else(fleet: SimulatedFleet) -> None:
