@@ -103,7 +103,12 @@ def agree(config: Path, host: str, words: Sequence[str] = (), *, exact: bool = T
 
 
 def _nowhere(error: NotObserved, said: Said) -> bool:
-    """Whether ssh was asked, which names no place for this, and its words are passed on."""
+    """Whether ssh was asked, which names no place for this, and its words are passed on.
+
+    What it only fails to expand on its way is told in shipyard's words, and by the key.
+    """
+    if "ssh -G: " in str(error):
+        return bool(_EXPANDING_FAILED.search(said.problem))
     asked = "/ssh -G -F" in str(error) and not re.search(r"line \d+", said.problem)
     return asked and all(line in str(error) for line in said.problem.splitlines())
 

@@ -292,7 +292,8 @@ class Departed(Struct, frozen=True):
     """A replica has left a node, where this incarnation of it may still be at work.
 
     Kept until the node answers and has no container of it any more. `decided`: whether that one is to go. Where a
-    silent node was left, it may yet be the one that stays.
+    silent node was left, it may yet be the one that stays. `two`: whether another incarnation is at work there beside
+    it, as in the midst of an update that is start-first.
     """
 
     stack: str
@@ -301,6 +302,7 @@ class Departed(Struct, frozen=True):
     node: str
     incarnation: int
     decided: bool = False
+    two: bool = False
 
     @property
     def slot_key(self) -> SlotKey:

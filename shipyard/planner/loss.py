@@ -6,9 +6,11 @@ share is moved only once somebody knows that its node is off: two writers cost t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from shipyard.base.record import Struct
 from shipyard.model.container import ContainerSpec
-from shipyard.model.memory import NodeMemory, Placement
+from shipyard.model.memory import Departed, NodeMemory, Placement
 from shipyard.model.node import Availability, NodeState
 from shipyard.model.plan import Blocked, Waiting
 from shipyard.model.situation import DesiredStack
@@ -22,6 +24,13 @@ class Verdict(Struct, frozen=True):
 
     leaves: str = ""
     held: Waiting | Blocked | None = None
+
+
+class Unsure(Struct, frozen=True):
+    """`said`: of one of the nodes, why to wait for it. `containers`: how many of a replica may be at work on all."""
+
+    said: Waiting | Blocked
+    containers: int
 
 
 STAYS = Verdict()
@@ -55,29 +64,38 @@ def verdict(world: World, stack: DesiredStack, service: ServiceSpec, placement: 
     return Verdict(state)
 
 
-def still_there(
-    world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement
-) -> Waiting | Blocked | None:
-    """What a new container of a replica has to wait for: another may be at work on a silent node that it has left.
+def still_there(world: World, stack: DesiredStack, service: ServiceSpec, placement: Placement) -> Unsure | None:
+    """What a new container of a replica has to wait for: others may be at work on silent nodes that it has left.
 
-    None once that node is lost, or there is none. A service that has one replica on each node never waits.
+    None once those nodes are lost, or there are none. A service that has one replica on each node never waits.
     """
-    if service.mode != "replicated":
-        return None
     target = f"{placement.stack}/{placement.service}.{placement.slot}"
-    for left in world.book.departed.get(placement.key, ()):
-        said, silence = world.nodes.get(left.node), world.book.silence.get(left.node)
-        if left.node == placement.node or left.node in world.seen or said is None or said.dead:
-            continue
+    said: Waiting | Blocked | None = None
+    containers = 0
+    for left in _left_in_the_dark(world, service, placement):
         state = f"{left.node} is {world.states.get(left.node, NodeState.UNKNOWN)}"
+        silence = world.book.silence.get(left.node)
         if silence is None or not _lost(world, service, silence):
-            why = f"{state}, and the container that it had there may still be at work"
-            return Waiting(target, "NodeNotObserved", why)
-        volume = _written_alone(stack, service, placement)
-        if volume:
+            many = "two containers" if left.two else "the container"
+            why = f"{state}, and {many} that it had there may still be at work"
+            said = said or Waiting(target, "NodeNotObserved", why)
+        elif volume := _written_alone(stack, service, placement):
             world.book.fence.add(left.node)
-            return Blocked(target, "MayStillWrite", _advice(world, state, left.node, volume))
-    return None
+            said = said or Blocked(target, "MayStillWrite", _advice(world, state, left.node, volume))
+        else:
+            continue
+        containers += 2 if left.two else 1
+    return Unsure(said, containers) if said is not None else None
+
+
+def _left_in_the_dark(world: World, service: ServiceSpec, placement: Placement) -> Iterator[Departed]:
+    """What a replica has left on other nodes that don't answer, and that nobody calls dead."""
+    if service.mode != "replicated":
+        return
+    for left in world.book.departed.get(placement.key, ()):
+        said = world.nodes.get(left.node)
+        if left.node != placement.node and left.node not in world.seen and said is not None and not said.dead:
+            yield left
 
 
 def _lost(world: World, service: ServiceSpec, silence: NodeMemory) -> bool:

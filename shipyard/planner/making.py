@@ -73,8 +73,8 @@ def create(
         _go_home(world, ledger, stack, service, each, home)
         return
     unsure = loss.still_there(world, stack, service, each.placement)
-    if unsure is not None and policy_of(world, stack, service).order == "stop-first":
-        world.wave.tell(unsure)
+    if unsure is not None and (unsure.containers > 1 or policy_of(world, stack, service).order == "stop-first"):
+        world.wave.tell(unsure.said)
         return
     node, spec = each.placement.node, each.spec
     if held := handover.taken(world, ledger, service, each.placement):
@@ -101,7 +101,7 @@ def create(
     staying = [*elsewhere, *(here if both_at_once(world, stack, service, each) else ())]
     goes_on = _longest_serving(each, staying)
     if unsure is not None and goes_on is not None:
-        world.wave.tell(unsure)
+        world.wave.tell(unsure.said)
         return
     if spare := _spare(elsewhere, goes_on, none=goes_on is not None or unsure is not None):
         _make_room(world, each, spare, reason, ())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from shipyard.base.record import replace
 from shipyard.model.canonical import spec_hash
-from shipyard.model.memory import Departed, Placement
+from shipyard.model.memory import Departed, Placement, SlotKey
 from shipyard.model.node import Availability
 from shipyard.model.observed import Container
 from shipyard.model.plan import Waiting
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec
-from shipyard.planner import loss, relocation
+from shipyard.planner import groups, loss, relocation
+from shipyard.planner.anonymous import ALIVE
 from shipyard.planner.scheduling import Ledger, standing_refusal
 from shipyard.planner.world import World
 
@@ -59,9 +60,15 @@ def leave(world: World, before: Placement, *, decided: bool = False) -> None:
     """
     node = before.node
     if node not in world.seen:
-        world.book.leave(Departed(*before.key, node, before.incarnation, decided))
+        two = any(left.two for left in world.book.departed.get(before.key, ()) if left.node == node)
+        world.book.leave(Departed(*before.key, node, before.incarnation, decided, two))
     elif any(where == node for where, _ in world.containers.get(before.key, ())):
-        world.book.leave(Departed(*before.key, node, before.incarnation, True))
+        world.book.leave(Departed(*before.key, node, before.incarnation, True, _two_on(world, before.key, node)))
+
+
+def _two_on(world: World, key: SlotKey, node: str) -> bool:
+    there = [box for where, box in world.containers.get(key, ()) if where == node]
+    return len(there) > 1 and sum(any(part.state in ALIVE for part in groups.parts_of(box)) for box in there) > 1
 
 
 def forget_gone(world: World) -> None:
@@ -70,7 +77,7 @@ def forget_gone(world: World) -> None:
         at = {node for node, _ in world.containers.get(key, ())}
         now = world.placements[key].node if key in world.placements else ""
         kept = tuple(
-            left
+            replace(left, two=_two_on(world, key, left.node)) if left.two and left.node in world.seen else left
             for left in there
             if left.node in world.nodes
             and not (left.decided and left.node == now)

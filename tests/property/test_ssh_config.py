@@ -65,6 +65,7 @@ def written(main: list[str], included: list[str], folder: Path) -> Path:
 @given(lines, lines, st.sampled_from(NAMES))
 @example(["Host web", "Port 1"], ["Host db", "Port 2"], "web")
 @example([], ["HostName %n", "Match exec true"], "web")
+@example([], ['IdentityFile "/k/%z"', "Match exec true"], "web")
 @example(["HostName real", "Match host real", "User ann", "Match user ann", "Port 7"], [], "web")
 def test_any_file_means_what_openssh_says(main: list[str], included: list[str], name: str) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -94,6 +94,15 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
             ("time", 547694036),
             ("drained", 55560478),
         ],
+        # two of a replica run on a drained node as it falls silent, and a third would be made where it moves to
+        [
+            ("apply", 619533527),
+            ("passes", 3),
+            ("canary", 469635396),
+            ("drained", 103209452),
+            ("silent", 154888136),
+            ("load", 190516484),
+        ],
     ],
 )
 def test_stories_that_once_broke_a_promise(events: list[tuple[str, int]]) -> None:
