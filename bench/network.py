@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from shlex import quote
@@ -106,10 +106,10 @@ print(sorted(times)[len(times) // 2] * 1000)
 """
 _ROUNDS = """
 import socket, struct, sys, time
-address, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+port, count, *addresses = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
 began = time.monotonic()
-for _ in range(count):
-    client = socket.create_connection((address, port), 5)
+for number in range(count):
+    client = socket.create_connection((addresses[number % len(addresses)], port), 5)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
 print(time.monotonic() - began)
@@ -286,30 +286,36 @@ def _by_turns(ground: Ground, paths: dict[str, Path], repeat: int) -> tuple[Foun
 
 
 def _connections(ground: Ground, repeat: int) -> list[Row]:
-    """New connections through a service's address, one after the other, by how many replicas the kernel picks from."""
+    """New connections through a service's address, one after the other, by how many replicas the kernel picks from.
+
+    And straight to all of these in turn: what more of them cost by themselves, whoever picks.
+    """
     ground.clean()
     project = ground.project()
     (project.folder / "shipyard.toml").write_text("[network]\nblock = 24\n")  # the usual ones have 62 addresses a node
-    first, led, straight = ground.lab.nodes[0].name, [], []
+    first, led, beside, shares = ground.lab.nodes[0].name, [], [], []
     for count in BACKENDS:
         (project.folder / "site.yml").write_text(_BOX + _WEB.format(count=count))
         project.apply()
         said = json.loads(project.output("network", "inspect", "net_default", "-o", "json"))
         service = next(each for each in said["services"] if each["name"] == "net/web")
         pid = _pid(ground, first, _box(ground, first, "-box-"))
-        there = next(each["address"] for each in service["replicas"] if each["node"] != first)
-        times: dict[str, list[float]] = {there: [], service["address"]: []}
+        ways = {"straight": [each["address"] for each in service["replicas"]], "led": [service["address"]]}
+        times: dict[str, list[float]] = {way: [] for way in ways}
         with _listening(ground, service["replicas"]):  # all of them become known as neighbours
-            _connect(ground, first, pid, service["address"])
+            _connect(ground, first, pid, ways["straight"])
         for _ in range(max(3, repeat)):
-            for address, found in times.items():
+            for way, addresses in ways.items():
                 with _listening(ground, service["replicas"]):
-                    found.append(_connect(ground, first, pid, address))
+                    times[way].append(_connect(ground, first, pid, addresses))
         name = f"{CONNECTIONS} new connections through a service of {count} replicas"
-        led.append(Row(name, tuple(times[service["address"]])))
-        straight.append(replace(led[-1], reference=("straight to one of them", statistics.median(times[there]))))
-    few = (f"of {BACKENDS[0]}", led[0].value)
-    return [*(replace(row, reference=few, target=1.1) for row in led[1:]), *straight]
+        led.append(Row(name, tuple(times["led"])))
+        beside.append(replace(led[-1], reference=("straight to them in turn", statistics.median(times["straight"]))))
+        each = tuple(one / other for one, other in zip(times["led"], times["straight"], strict=True))
+        shares.append(Row(f"{name}, over straight ones to them in turn", each, unit=""))
+    few = f"of {BACKENDS[0]}"
+    compared = ((row, rows[0]) for rows in (led, shares) for row in rows[1:])
+    return [*(replace(row, reference=(few, least.value), target=1.1) for row, least in compared), *beside]
 
 
 @contextmanager
@@ -327,8 +333,8 @@ def _listening(ground: Ground, replicas: list[dict[str, str]]) -> Iterator[None]
             ground.fleet.run(name, "kill", pid)
 
 
-def _connect(ground: Ground, node: str, pid: str, address: str) -> float:
-    words = ("nsenter", "-n", "-t", pid, "/usr/bin/python3", "-c", _ROUNDS, address, "6379", str(CONNECTIONS))
+def _connect(ground: Ground, node: str, pid: str, addresses: Sequence[str]) -> float:
+    words = ("nsenter", "-n", "-t", pid, "/usr/bin/python3", "-c", _ROUNDS, "6379", str(CONNECTIONS), *addresses)
     return float(ground.fleet.run(node, *words))
 
 

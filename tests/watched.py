@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from shipyard.base.record import replace
 from shipyard.model import labels
+from shipyard.model.canonical import spec_hash
 from shipyard.model.memory import Placement
 from shipyard.model.node import Availability, NodeState
 from shipyard.model.observed import Container, ContainerState, Health
@@ -18,6 +19,7 @@ from shipyard.model.plan import Action, CreateContainer, CreateVolume, Plan, Sta
 from shipyard.model.probing import Try
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec, UpdatePolicy
+from shipyard.planner.judging import JUDGED
 from tests.simulated import RefusedError, SimulatedFleet, SimulatedNode
 
 CPUS, MEMORY = 4.0, 8 * 2**30
@@ -65,7 +67,10 @@ class WatchedFleet(SimulatedFleet):
             free = slot not in there or (slot[0] in self.settled and not services[slot[0]].container.mounts)
             if slot[0] not in self.settled or (free and not own):  # what has had no data meanwhile was free to go
                 del self.homes[slot, volume]
+        on_trial = {each.name: self._made_so(each) | self._to_be_so(each) for each in services.values() if each.canary}
         decided = self.one_pass(stacks, killed_after=killed_after)
+        for name, slots in on_trial.items():
+            self._check_canaries(services[name], slots, before, decided)
         services = self.services_of(stacks)
         self._check_bounds(services, there)
         self._check_ready(services, before, decided)
@@ -98,6 +103,37 @@ class WatchedFleet(SimulatedFleet):
             begun = sorted(slot for _, slot in placed - before if slot > most)
             if not least <= service.replicas <= most or begun:
                 raise BrokenError(f"{name} is to have {service.replicas} replicas ({least} to {most}): {begun}")
+
+    def _made_so(self, service: ServiceSpec) -> set[int]:
+        """The slots that have a container as the service is declared now."""
+        return {
+            _slot(box)[1]
+            for node in self.nodes.values()
+            for box in node.boxes.values()
+            if _slot(box)[0] == service.name and not box.label(labels.ROLE)
+            if box.label(labels.SPEC) == spec_hash(service.container_for(node.name, _slot(box)[1]))
+        }
+
+    def _to_be_so(self, service: ServiceSpec) -> set[int]:
+        """The slots whose replicas are made so, whether they are there or not."""
+        slots = set()
+        for each in self.memory.placements:
+            revision = self.revisions.get((each.stack, each.revision))
+            made = revision.spec.service(service.name) if revision is not None else None
+            if each.service == service.name and made is not None:
+                specs = {spec_hash(one.container_for(each.node, each.slot)) for one in (made, service)}
+                slots |= {each.slot} if len(specs) == 1 else set()
+        return slots
+
+    def _check_canaries(self, service: ServiceSpec, old: set[int], served: set[Slot], decided: Plan) -> None:
+        """While canaries are on trial and others serve, no more become as they are, whatever they are made anew for."""
+        rollout = next((each for each in self.memory.rollouts if each.service == service.name), None)
+        if rollout is None or rollout.state != "updating" or rollout.canary == JUDGED or service.canary is None:
+            return
+        now = self._made_so(service)
+        at_stake = {slot for name, slot in served if name == service.name and slot <= service.replicas} - old - now
+        if at_stake and rollout.before and now - old and len(now) > service.canary.replicas:
+            raise BrokenError(f"{service.name} has {sorted(now)} on trial, before {sorted(old)}: {in_short(decided)}")
 
     def _answered(self, attempt: Try) -> tuple[bool, str]:
         passes, each = attempt.slot[1] not in self.deaf, (attempt.slot[1:], attempt.name)

@@ -49,6 +49,7 @@ def roll(
         world.wave.waiting.append(Waiting(f"{rollout.stack}/{rollout.service}", "RollingBack", detail))
         return []
     if rollout is not None:
+        _hold_back(world, stack, service, turns, rollout)
         _tell(world, stack, service, turns, rollout)
     todo = []
     for index, turn in enumerate(turns):
@@ -75,15 +76,35 @@ def roll(
         if last and not room.may_give_up():
             room.wait(turn)
             continue
-        fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating)
+        fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating and room.may_try)
         if fresh is not None:
             counted = _under_way(world, turn)
             turns[index] = turn_of(world, stack, service, fresh)
-            room.take(costs=costs or not counted, gives_up=costs or last)
+            room.take(costs=costs or not counted, gives_up=costs or last, tries=not turns[index].outdated)
             if turns[index].kind == Kind.READY:  # taken back as it runs: judged from the next pass on, so there is one
                 detail = "runs still as it should, and is watched again"
                 world.wave.waiting.append(Waiting(turn.condition.target, "Monitoring", detail, world.now))
     return turns
+
+
+def _hold_back(world: World, stack: DesiredStack, service: ServiceSpec, turns: list[Turn], rollout: Rollout) -> None:
+    """While canaries are on trial, replicas that are added are made as the others are: only so many are new ones."""
+    if service.canary is None or not judging.on_trial(service, rollout):
+        return
+    before = world.history.get((rollout.stack, rollout.before))
+    old = before.spec.service(service.name) if before is not None else None
+    added = [index for index, turn in enumerate(turns) if not turn.outdated and _never_made(turn)]
+    spare = service.canary.replicas - sum(not turn.outdated for turn in turns) + len(added)
+    for index in added[max(spare, 0) :]:
+        placement = turns[index].condition.placement
+        if old is not None and old.has_values(placement.node):
+            held = slots.retargeted(world, placement, rollout.before)
+            turns[index] = turn_of(world, stack, service, held)
+
+
+def _never_made(turn: Turn) -> bool:
+    each = turn.condition
+    return each.kind == Kind.MISSING and each.placement.incarnation == 1 and each.current is None and not each.strays
 
 
 def _goes_first(world: World, stack: DesiredStack, service: ServiceSpec, turn: Turn, why: str) -> bool:
@@ -133,6 +154,11 @@ class Room:
         waits = self.updating and any(turn.outdated for turn in turns)
         self._unmet = dependencies.unmet(world, stack, service, update=True) if waits else None
 
+    @property
+    def may_try(self) -> bool:
+        """Whether one more replica may follow the new revision, as far as that has proven good."""
+        return self._trials > 0 or not self._at_stake
+
     def may_move(self, *, costs: bool) -> bool:
         """Whether one more replica may leave its node."""
         return not costs or self._left > 0
@@ -144,7 +170,7 @@ class Room:
         if self._unmet is not None:
             self._unmet.tell(self._world, turn.condition.target)
             return False
-        if self._trials <= 0 and self._at_stake:
+        if not self.may_try:
             self.wait(turn, "waits until the first new replicas have proven good")
             return False
         if not _costs(turn):
@@ -166,14 +192,14 @@ class Room:
         """Whether one more may lose what serves of it, though it was not well before."""
         return self._down < self._most
 
-    def take(self, *, costs: bool, gives_up: bool) -> None:
+    def take(self, *, costs: bool, gives_up: bool, tries: bool) -> None:
         """One is replaced, or leaves its node. `costs`: it served, or is only now made again: others wait for it.
 
-        `gives_up`: what serves of it goes.
+        `gives_up`: what serves of it goes. `tries`: it follows the new revision.
         """
         self._left -= costs
         self._down += gives_up
-        self._trials -= 1
+        self._trials -= tries
 
 
 def _costs(turn: Turn) -> bool:
@@ -225,7 +251,8 @@ def _renewed(
             return None
         slots.leave(world, placement)
         storage.leave(world, placement)
-        return slots.retargeted(world, fresh, number)
+        as_before = turn.service.has_values(fresh.node)
+        return slots.retargeted(world, fresh, number if as_before else stack.revision.number)
     spec = service.container_for(placement.node, placement.slot)
     wanted = spec_hash(spec)
     storage.leave(world, placement, spec)

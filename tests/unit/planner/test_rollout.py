@@ -287,6 +287,31 @@ def test_canaries_are_watched_before_the_others_follow(control: Control) -> None
     assert control.rollout().state == "completed"
 
 
+def test_replicas_that_are_added_while_canaries_are_on_trial_are_made_as_the_others_are(control: Control) -> None:
+    deployed(control)
+    control.apply(service("app:2", replicas=6, canary=Canary(1, 600), monitor=1))
+    control.step()
+    assert control.images() == {"app:1": 5, "app:2": 1}
+    while control.step().waiting and control.rollout().state == "updating" and control.images()["app:2"] < 2:
+        assert control.images() == {"app:1": 5, "app:2": 1}
+    control.run()
+    assert control.images() == {"app:2": 6}
+
+
+def test_replicas_that_move_while_canaries_are_on_trial_stay_what_they_are(control: Control) -> None:
+    deployed(control, replicas=6)
+    control.apply(service("app:2", replicas=6, canary=Canary(1, 600), monitor=1))
+    while control.images().get("app:2") != 1 or not control.rollout().canary:
+        control.step()
+    control.fleet.nodes["n1"].availability = Availability.DRAIN
+    for _ in range(20):
+        control.step()
+    assert {node for node, _ in control.boxes()} == {"n2", "n3"}
+    assert control.images() == {"app:1": 5, "app:2": 1}
+    control.run()
+    assert control.images() == {"app:2": 6}
+
+
 def test_a_pass_that_is_killed_before_it_stores_the_rollback_leaves_it_to_the_next(control: Control) -> None:
     deployed(control)
     control.bad.add("app:2")
