@@ -15,7 +15,7 @@ from shipyard.base.record import replace
 from shipyard.base.secret import SecretBytes
 from shipyard.execute import answer
 from shipyard.execute.script import Auths, Fence, Script, build, claim, confirm
-from shipyard.execute.steps import Contents
+from shipyard.execute.steps import PULL, Contents
 from shipyard.model.image import RegistryAuth
 from shipyard.model.plan import Action, ArmRevert, Outcome, PullImage, PutSecret, Status
 from shipyard.model.spec import SecretSpec
@@ -52,12 +52,14 @@ def execute(
     *,
     credentials: Callable[[str], RegistryAuth | None] | None = None,
     secrets: Callable[[SecretSpec], SecretBytes] | None = None,
+    pull: float = PULL,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> tuple[Outcome, ...]:
     """Do a wave; one outcome for each action, in the wave's order.
 
     `dialects`: by node. `credentials`: what an image is pulled with; where that raises ConfigError, only that image's
     pull fails. `secrets`: gives a secret's content; where that raises ShipyardError, only that file fails.
+    `pull`: seconds for an image to come.
     `on_outcome` is called as nodes answer, from threads of the fleet but never from two at once.
     Raises WaveRefused once all nodes have ended, and Interrupted.
     """
@@ -66,7 +68,7 @@ def execute(
     def work(connection: NodeConnection) -> None:
         node = connection.node
         actions = book.begin(node)
-        said = _on_node(connection, actions, build(actions, dialects[node], fence, auths, contents))
+        said = _on_node(connection, actions, build(actions, dialects[node], fence, auths, contents, pull=pull))
         if any(isinstance(each.action.step, ArmRevert) and each.status == Status.DONE for each in said.outcomes):
             said = replace(said, outcomes=_confirmed(fleet, node, fence, said.outcomes))
         book.note(node, said)

@@ -133,8 +133,13 @@ def build(
     fence: Fence,
     auths: Auths | None = None,
     contents: steps.Contents = MappingProxyType({}),
+    *,
+    pull: float = steps.PULL,
 ) -> Script:
-    """The script for these actions of one node and wave, in their order. `contents`: of the secrets in them."""
+    """The script for these actions of one node and wave, in their order. `contents`: of the secrets in them.
+
+    `pull`: seconds for an image to come.
+    """
     directory = f"/shipyard-{secrets.token_hex(16)}"
     parts: list[str] = []
     deadlines: dict[int, int] = {}
@@ -142,7 +147,7 @@ def build(
     seconds = 0
     for action in actions:
         try:
-            work = steps.work(action.step, dialect, directory, contents)
+            work = steps.work(action.step, dialect, directory, contents, pull=pull)
             text = _action(action, work, directory, _login(action, dialect, auths or {}))
             text.encode()
         except (ValueError, ShipyardError) as error:

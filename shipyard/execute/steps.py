@@ -67,14 +67,15 @@ class Work:
     deadline: int = QUICK
 
 
-def work(step: Step, dialect: Dialect, directory: str, contents: Contents) -> Work:
+def work(step: Step, dialect: Dialect, directory: str, contents: Contents, *, pull: float = PULL) -> Work:
     """How a step is done with this runtime. `directory`: what stands for shipyard's directory on the node in paths.
+    `pull`: seconds for an image to come.
 
     Raises ValueError on what can't be put into a command, and ShipyardError where a secret's content is not to be had.
     """
     match step:
         case PullImage():
-            return Work(dialect.pull(step.image, step.platform, step.always), deadline=PULL)
+            return Work(dialect.pull(step.image, step.platform, step.always), deadline=max(1, int(pull)))
         case LoadHolder():
             return Work(text=holder.load(dialect.name, step.machine))
         case CreateNetwork():

@@ -22,6 +22,7 @@ from shipyard.base.record import Struct
 from shipyard.base.text import one_line, printable, without_password
 from shipyard.files.ansiblevault import PROMPT, Identity, identities
 from shipyard.files.config_keys import BY_NAME, KEYS, TABLES, Key, Value, checked, number, parsed, shown
+from shipyard.model.retention import Retention
 from shipyard.model.situation import Ranges, Timing
 
 FILE = "shipyard.toml"
@@ -36,16 +37,8 @@ class Timeouts(Struct, frozen=True):
 
     connect: float = 10.0
     observe: float = 30.0
-    action: float = 300.0
+    pull: float = 1800.0
     converge: float = 600.0
-
-
-class Retention(Struct, frozen=True):
-    """How many of each are kept; see `config_keys`."""
-
-    revisions: int = 10
-    passes: int = 1000
-    events: int = 10_000
 
 
 class KeySource(Struct, frozen=True):

@@ -39,7 +39,7 @@ KEYS: tuple[Key, ...] = (
     Key("forks", "count", 50, "how many nodes are talked to at the same time", least=1),
     Key("timeouts.connect", "seconds", 10.0, "until a connection is given up, unless the inventory says", least=1),
     Key("timeouts.observe", "seconds", 30.0, "for a node to say all that runs on it", least=1),
-    Key("timeouts.action", "seconds", 300.0, "for one action on a node; pulling an image is one", least=1),
+    Key("timeouts.pull", "seconds", 1800.0, "for a node to pull one image", least=1),
     Key("timeouts.converge", "seconds", 600.0, "for apply and reconcile as a whole (--timeout)"),
     Key("timing.unreachable_after", "seconds", 40.0, "of silence (and two misses) makes a node unreachable"),
     Key("timing.lost_after", "seconds", 300.0, "more of it makes it lost: what ran there is started elsewhere"),
@@ -77,7 +77,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("retention.revisions", "count", 10, "revisions kept of each stack, the current one included", least=1),
     Key("retention.passes", "count", 1000, "passes kept, with their actions", least=1),
-    Key("retention.events", "count", 10_000, "events kept", least=1),
+    Key("retention.events", "count", 10_000, "events kept, none of them for longer than 30 days", least=1),
 )
 BY_NAME = {key.name: key for key in KEYS}
 TABLES = tuple(sorted({key.name.split(".")[0] for key in KEYS if "." in key.name}))

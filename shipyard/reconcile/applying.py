@@ -234,7 +234,12 @@ def _pull(
     dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items()}
     fence = Fence(situation.cluster, session.store.uuid, keeper.epoch)
     outcomes: tuple[Outcome, ...] = execute(
-        session.fleet(membership), wave, dialects, fence, credentials=session.credentials().auth_for
+        session.fleet(membership),
+        wave,
+        dialects,
+        fence,
+        credentials=session.credentials().auth_for,
+        pull=session.settings.timeouts.pull,
     )
     pulled = {outcome.action.target: outcome.action.node for outcome in outcomes if outcome.status == Status.DONE}
     if not pulled:

@@ -212,6 +212,7 @@ def _act(
             fence,
             credentials=session.credentials().auth_for,
             secrets=session.vault.content,
+            pull=session.settings.timeouts.pull,
             on_outcome=progress.on_outcome,
         )
     except (WaveRefused, Interrupted) as stopped:

@@ -70,6 +70,7 @@ class Session:
             session._beforehand, session.expected = opening.beforehand, opening.beforehand.requests
             session.found = {name: known.containers for name, known in session.expected.items()}
         store.keys = lambda: session.vault
+        store.retention = settings.retention
         return session
 
     def reload_inventory(self) -> None:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 FOLD = 3600.0
 """Seconds between equal events that count as one."""
 
-KEPT = 10_000
 KEPT_FOR = 30 * 86_400.0
+"""Seconds, however few there are."""
 
 
-def add(connection: Connection, given: Iterable[Event]) -> None:
-    """In their order."""
+def add(connection: Connection, given: Iterable[Event], kept: int) -> None:
+    """In their order. `kept`: how many of the newest are."""
     fresh: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     replaced = []
     for event in given:
@@ -40,7 +40,7 @@ def add(connection: Connection, given: Iterable[Event]) -> None:
     if replaced:
         connection.execute(delete(events).where(events.c.id == bindparam("replaced")), replaced)
     connection.execute(insert(events), list(fresh.values()))
-    oldest = select(events.c.id).order_by(events.c.id.desc()).offset(KEPT).limit(1).scalar_subquery()
+    oldest = select(events.c.id).order_by(events.c.id.desc()).offset(kept).limit(1).scalar_subquery()
     newest = max(row["at"] for row in fresh.values())
     connection.execute(delete(events).where(or_(events.c.id <= oldest, events.c.at < newest - KEPT_FOR)))
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from shipyard.model.plan import Action, Outcome
     from shipyard.store.engine import AnyRow
 
-KEPT = 1_000
 """Passes, with their actions."""
 
 STARTED = "started"
@@ -70,8 +69,8 @@ def end_wave(connection: Connection, pass_id: int, outcomes: tuple[Outcome, ...]
     connection.execute(update(actions).where(*mine), [_outcome(outcome, now) for outcome in outcomes])
 
 
-def end(connection: Connection, pass_id: int, *, result: str, now: float, changes: int) -> None:
-    """The pass is over; `result` is a word such as `converged`."""
+def end(connection: Connection, pass_id: int, *, result: str, now: float, changes: int, kept: int) -> None:
+    """The pass is over; `result` is a word such as `converged`. `kept`: how many of the newest are."""
     row = _check_current(connection, pass_id)
     timekeeping.record(connection, now)
     values: dict[str, Any] = {"result": result, "finished": now, "changes": changes}
@@ -80,7 +79,7 @@ def end(connection: Connection, pass_id: int, *, result: str, now: float, change
         connection.execute(delete(passes).where(passes.c.id == before.id))
         values |= {"since": before.since, "times": before.times + 1}
     connection.execute(update(passes).where(passes.c.id == pass_id).values(**values))
-    oldest = select(passes.c.id).order_by(passes.c.id.desc()).offset(KEPT).limit(1).scalar_subquery()
+    oldest = select(passes.c.id).order_by(passes.c.id.desc()).offset(kept).limit(1).scalar_subquery()
     connection.execute(delete(passes).where(passes.c.id <= oldest))
 
 

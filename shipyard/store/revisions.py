@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from shipyard.store.engine import AnyRow
     from shipyard.store.sealing import Keyring
 
-KEPT = 10
-"""Revisions of a stack, beside those that placements and updates still use (Kubernetes' revisionHistoryLimit)."""
-
 Cache = dict[tuple[str, int, str], Revision]
 """Revisions once decoded, by stack, number and digest: they never change, and every pass reads the heads."""
 
@@ -42,12 +39,14 @@ def add(
     author: str,
     files: tuple[str, ...],
     now: float,
+    kept: int,
     note: str = "",
     ring: Keyring | None = None,
 ) -> Revision:
     """The next revision, or the head where it says the same. A stack that was being removed is wanted again.
 
-    `ring`: seals it, and what of the stack an older shipyard left in plain text; None where it holds no secrets.
+    `kept`: how many of the newest are. `ring`: seals it, and what of the stack an older shipyard left in plain text;
+    None where it holds no secrets.
     """
     body = canonical.dumps(spec)
     try:
@@ -73,7 +72,7 @@ def add(
     revision = Revision(spec.name, number, spec, digests[0], now, author, files)
     _insert(connection, revision, body, note, ring)
     _set_stack(connection, spec.name, head=number, last_number=number, removing=False)
-    _forget_old(connection, spec.name)
+    _forget_old(connection, spec.name, kept)
     return revision
 
 
@@ -250,10 +249,10 @@ def _set_stack(connection: Connection, name: str, **values: Any) -> None:
     connection.execute(update(stacks).where(stacks.c.name == name).values(**values))
 
 
-def _forget_old(connection: Connection, stack: str) -> None:
+def _forget_old(connection: Connection, stack: str, most: int) -> None:
     numbers = revisions.c.number
     mine = revisions.c.stack == stack
-    kept = connection.execute(select(numbers).where(mine).order_by(numbers.desc()).limit(KEPT)).scalars().all()
+    kept = connection.execute(select(numbers).where(mine).order_by(numbers.desc()).limit(most)).scalars().all()
     used = select(placements.c.revision).where(placements.c.stack == stack)
     gone = delete(revisions).where(mine, numbers < min(kept), numbers.not_in(used))
     connection.execute(gone.where(numbers.not_in(_rolling(connection, stack))))

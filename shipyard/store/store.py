@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from shipyard.base.errors import StoreError
+from shipyard.model.retention import Retention
 from shipyard.store import (
     backup,
     configs,
@@ -60,10 +61,11 @@ class Store(Contents):
 
     `cluster`: the random id of the cluster, on every label. `uuid`: of this store; nodes belong to one.
     `now` arguments are the store's own time, as `now()` gives it. `keys`: who has the keys of what is encrypted, asked
-    once something is.
+    once something is. `retention`: how much of what has been is kept.
     """
 
     keys: Callable[[], Keys] | None = None
+    retention: Retention = Retention()
 
     def __init__(self, database: Database, lock: FileLock | None) -> None:
         self._database = database
@@ -181,7 +183,16 @@ class Store(Contents):
         with self._database.writing() as connection:
             self._check_ring(connection, ring)
             secrets.keep(connection, sealed)
-            revision = revisions.add(connection, spec, author=author, files=files, now=now, note=note, ring=ring)
+            revision = revisions.add(
+                connection,
+                spec,
+                author=author,
+                files=files,
+                now=now,
+                kept=self.retention.revisions,
+                note=note,
+                ring=ring,
+            )
             secrets.tidy(connection, spec.name, {secret.name for secret in spec.secrets})
             return revision
 
@@ -197,7 +208,7 @@ class Store(Contents):
             self._check_ring(connection, ring)
             amended = revisions.amend(connection, revision, spec, now=now, ring=ring)
             remembered = memory.save(connection, wanted, self._memory)
-            events.add(connection, happened)
+            events.add(connection, happened, self.retention.events)
         self._memory = remembered
         return amended
 
@@ -344,13 +355,13 @@ class Store(Contents):
         with self._database.writing() as connection:
             passes.end_wave(connection, pass_id, outcomes, now)
             remembered = memory.save(connection, wanted, self._memory)
-            events.add(connection, happened)
+            events.add(connection, happened, self.retention.events)
         self._memory = remembered
 
     def end_pass(self, pass_id: int, *, result: str, now: float, changes: int) -> None:
         """One without changes that ended like the pass before takes its place."""
         with self._database.writing() as connection:
-            passes.end(connection, pass_id, result=result, now=now, changes=changes)
+            passes.end(connection, pass_id, result=result, now=now, changes=changes, kept=self.retention.passes)
 
     def save_questions(self, wanted: Mapping[str, str]) -> None:
         """What each node is asked by a pass that finds nothing to do, as canonical JSON."""
@@ -374,7 +385,7 @@ class Store(Contents):
     def add_events(self, happened: Iterable[Event]) -> None:
         """Equal ones within an hour are counted."""
         with self._database.writing() as connection:
-            events.add(connection, happened)
+            events.add(connection, happened, self.retention.events)
 
     def events(
         self, *, stack: str | None = None, node: str | None = None, since_id: int = 0, limit: int = 100

@@ -26,12 +26,14 @@ from shipyard.model.plan import (
     DropRevision,
     KeepAvailability,
     KeepRevision,
+    PullImage,
     PutConfig,
     PutSecret,
     Status,
 )
 from shipyard.model.spec import ConfigSpec, SecretSpec
 from shipyard.runtime import nodedir, nodescript
+from shipyard.runtime.dialect import Command
 from shipyard.transport.connection import Completed
 from tests.shellnode import SHELLS, FakeDialect, ShellNode, action, call, is_root
 
@@ -153,11 +155,23 @@ def test_what_can_not_be_an_argument_fails_that_action_alone(plain: ShellNode, f
 
 
 def test_a_command_that_does_not_end_is_stopped(node: ShellNode, fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "work", lambda step, dialect, *_: steps.Work(dialect.start(step.id), deadline=1))
+    monkeypatch.setattr(steps, "work", lambda step, dialect, *_, **__: steps.Work(dialect.start(step.id), deadline=1))
     (node.root / "hang").write_text("exec sleep 60")
     said = act(node, fence, FakeDialect((call("script", "hang"),), (call("next"),)), action(1), action(2))
     assert statuses(said) == ["failed", "done"]
     assert said.outcomes[0].message == "it did not end in time and was stopped"
+
+
+def test_an_image_that_does_not_come_is_given_up_in_the_time_that_it_has(plain: ShellNode, fence: Fence) -> None:
+    class Registry(FakeDialect):
+        def pull(self, *_: object) -> tuple[Command, ...]:
+            return (call("script", "hang"),)
+
+    (plain.root / "hang").write_text("exec sleep 60")
+    pull = Action(1, "n1", "app:1", "Missing", "", PullImage("app:1"))
+    script = build((pull,), Registry(), fence, pull=1)
+    said = answer.read("n1", (pull,), script, plain.run(script.text, timeout=30), time.time())
+    assert [outcome.message for outcome in said.outcomes] == ["it did not end in time and was stopped"]
 
 
 def test_what_a_command_prints_can_not_pass_for_an_outcome(node: ShellNode, fence: Fence) -> None:

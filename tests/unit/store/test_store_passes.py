@@ -8,7 +8,7 @@ from shipyard.base.errors import LeaseHeld
 from shipyard.model.event import Event
 from shipyard.model.memory import Memory, Placement
 from shipyard.model.plan import Outcome, Status
-from shipyard.store import events, passes
+from shipyard.model.retention import Retention
 from shipyard.store.store import Store
 
 PLACED = Memory(placements=(Placement("guestbook", "web", 1, "node1", 1, 1),))
@@ -123,8 +123,8 @@ def test_a_holder_that_woke_up_does_not_overwrite_its_successors_memory(store: S
     assert [row.status for row in store.actions(slept)] == ["unknown"]
 
 
-def test_old_passes_go_and_their_actions_with_them(store: Store, pull, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "KEPT", 3)
+def test_old_passes_go_and_their_actions_with_them(store: Store, pull) -> None:
+    store.retention = Retention(passes=3)
     numbers = []
     for at in range(5):
         number = store.begin_pass(kind="apply", holder="alice@laptop", now=float(at))
@@ -181,8 +181,8 @@ def test_the_newest_events_or_those_after_one(store: Store) -> None:
     assert store.events(since_id=rows[-1].id) == ()
 
 
-def test_old_and_too_many_events_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "KEPT", 4)
+def test_old_and_too_many_events_go(store: Store) -> None:
+    store.retention = Retention(events=4)
     store.add_events([event(float(at), f"s/web.{at}") for at in range(10)])
     assert [row.event.at for row in store.events()] == [6.0, 7.0, 8.0, 9.0]
     store.add_events([event(31 * DAY)])

@@ -8,6 +8,7 @@ from shipyard.base.errors import StoreError
 from shipyard.base.record import replace
 from shipyard.model import canonical
 from shipyard.model.memory import Failures, KnownVolume, Memory, Placement, Rollout
+from shipyard.model.retention import Retention
 from shipyard.model.spec import Revision, StackSpec
 from shipyard.store.records import Head
 from shipyard.store.store import Store
@@ -56,6 +57,9 @@ def test_the_newest_ten_and_those_in_use_are_kept(store: Store, stack) -> None:
     store.save_memory(Memory(placements=(replace(placed, revision=14),)))
     add(store, stack("guestbook", "v15"))
     assert numbers(store)[-1] == 6
+    store.retention = Retention(revisions=2)
+    add(store, stack("guestbook", "v16"))
+    assert numbers(store) == [16, 15, 14]
 
 
 def test_one_revision(store: Store, url: str, stack) -> None:
