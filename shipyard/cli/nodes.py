@@ -143,9 +143,10 @@ def _show_keys(app: App, keys: Sequence[HostKey]) -> None:
 @NODE
 @pass_app
 def remove(app: App, node: str) -> None:
-    """Forget a node that no inventory names any more.
+    """Drain a node that no inventory names any more, and forget it.
 
-    Its replicas are placed elsewhere; what still runs on it is not touched.
+    Its replicas move to other nodes first. What can't leave it is an error; with
+    --yes the node is forgotten all the same, and what runs there goes on, unmanaged.
     """
     with opened(app) as fleet:
         fleet.known_node(node)

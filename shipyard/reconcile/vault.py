@@ -185,8 +185,8 @@ class Vault:
 
         if not self._trusted.allows(declared.command):
             at = f" {declared.mark.file}" if declared.mark.file else ""
-            why = f"runs a program ({declared.command[0]}), which {self._trusted.refusal.partition(' ')[2]}"
-            raise declared.error(why, hint=f"{HINT}{at}")
+            why = f"runs a program ({declared.command[0]}): it {self._trusted.refusal}"
+            raise declared.error(why, hint=f"{HINT.removesuffix('`')}{at}`")
         try:
             said = program.ask(
                 declared.command,

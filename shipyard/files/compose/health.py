@@ -84,7 +84,7 @@ def logging(value: Value) -> Logging:
 
 
 def restart(value: Value) -> RestartPolicy:
-    """`no`, `always`, `unless-stopped`, `on-failure[:N]`."""
+    """`no`, `always`, `unless-stopped`, `on-failure[:N]`; with N 0 as often as need be, as docker has it."""
     if value.data is False:
         raise value.expected('one of "no", always, on-failure[:N], unless-stopped', hint='write "no"')
     said = value.text("one of no, always, on-failure[:N], unless-stopped")
@@ -99,7 +99,7 @@ def restart(value: Value) -> RestartPolicy:
         case "unless-stopped":
             return RestartPolicy("unless-stopped")
         case _:
-            return RestartPolicy("on-failure", max_attempts=int(match[2]) if match[2] else None)
+            return RestartPolicy("on-failure", max_attempts=int(match[2] or 0) or None)
 
 
 KEYS = (

@@ -185,9 +185,9 @@ def _expose(workload: Workload, services: Sequence[Exposed], scope: Scope) -> No
     for each in services:
         at = each.item.at("metadata", "name")
         name, stack = each.item.name, scope.name
-        names = [f"{name}.{stack}.svc", f"{name}.{stack}.svc.cluster.local"]
+        names = [f"{name}.{stack}", f"{name}.{stack}.svc", f"{name}.{stack}.svc.cluster.local"]
         if name != workload.name:
-            names = [name, f"{name}.{stack}", *names]
+            names = [name, *names]
         workload.aliases += [node(at, alias) for alias in names]
         if each.got.get("sessionAffinity") == "ClientIP":
             pod.own["session_affinity"] = node(each.spec.child("sessionAffinity", None), True)

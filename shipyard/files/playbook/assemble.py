@@ -210,6 +210,8 @@ class Assembly:
                     raise place.error(why, hint="with mode global each node has a volume of its own as it is")
                 if service.stable_names and len(service.name) > MAX_NAME - len("-100000"):
                     raise place.error("has a name that is too long for host names such as NAME-1")
+                if lacking := next((key for key, said in _of_names(service) if said and not service.stable_names), ""):
+                    raise place.error(f"has x-shipyard.{lacking}, and no stable_names that it is about")
         names = {volume.name for volume in finished.volumes}
         for volume in finished.volumes:
             clash = next((name for name in sorted(names) if _is_slot_of(name, volume)), None)
@@ -217,6 +219,15 @@ class Assembly:
             if declared is not None and clash is not None:
                 with declared.reading.collect():
                     raise declared.error(f"is per_replica, so {clash} would be two volumes")
+
+
+def _of_names(service: ServiceSpec) -> list[tuple[str, bool]]:
+    """The keys about stable names, and whether they say something."""
+    return [
+        ("names_from", service.names_from != 1),
+        ("peer_domains", bool(service.peer_domains)),
+        ("name_token", bool(service.name_token)),
+    ]
 
 
 def _is_slot_of(name: str, volume: VolumeSpec) -> bool:

@@ -64,9 +64,8 @@ def _of_service(
     else:
         addresses = tuple(sorted({address for both in own.values() for address in both}))
     aliases = next(each.aliases for each in service.container.networks if each.network == network)
-    for alias in dict.fromkeys((service.name, *aliases)):
+    for alias in dict.fromkeys((service.name, *aliases, f"{service.name}.{stack}")):
         yield stack, alias, addresses
-    yield stack, f"{service.name}.{stack}", addresses
     for slot, both in sorted(own.items()):
         if service.stable_names:
             for called in (service.stable_name(slot), *full_names(service, slot)):

@@ -236,6 +236,16 @@ def test_what_gives_no_power_is_not_said(project: Project, keys: str) -> None:
     assert project.load(playbook, untrusted=True).notices == ()
 
 
+@pytest.mark.parametrize(
+    "keys", ["restart: 'on-failure:0'", "deploy: {restart_policy: {condition: on-failure, max_attempts: 0}}"]
+)
+def test_no_attempts_at_most_are_as_many_as_need_be(project: Project, keys: str) -> None:
+    """As docker and Swarm have it."""
+    (stack,) = project.load(NODE1 + "  services: {web: {image: nginx, " + keys + "}}\n").stacks
+    restart = stack.services[0].container.restart
+    assert restart is not None and (restart.condition, restart.max_attempts) == ("on-failure", None)
+
+
 def test_the_playbook_that_comes_with_shipyard() -> None:
     root = Path(__file__).parents[3]
     (stack,) = load([root / "playbooks" / "hello.yml"], inventory=INVENTORY, project=root).stacks

@@ -162,7 +162,9 @@ def test_a_password_manager_is_asked_in_a_trusted_project_alone(project: Project
     stack, _ = applied(project, vault, TOLD)
     assert contents(vault, stack) == {"a": b"told"}
     stranger = opened_again(vault.store, tmp_path, trusted=False)
-    with pytest.raises(FileErrors, match="not run until the project is trusted"):
+    with pytest.raises(
+        FileErrors, match=r"runs a program \(\S+\): it is a program of this project, and those are not run"
+    ):
         applied(project, stranger, TOLD)
     for script, words in (("exit 3", "ended with status 3"), (":", "printed nothing")):
         with pytest.raises(FileErrors, match=rf"play.yml:8:.*{words}"):
