@@ -52,7 +52,8 @@ def restart(app: App, service: str, timeout: float | None) -> int:
 def scale(app: App, services: tuple[str, ...], timeout: float | None) -> int:
     """Change how many replicas services have.
 
-    The number holds until a file that says another one is applied.
+    The number holds until a file that says another one is applied; one that says
+    none means 1. What is scaled by its use, or runs on every node, is not scaled by hand.
     """
     from shipyard.cli.progress import watching
 
@@ -72,7 +73,8 @@ def scale(app: App, services: tuple[str, ...], timeout: float | None) -> int:
 def pause(app: App, stack: str) -> None:
     """Hold the updates of a stack until resume.
 
-    Nothing that serves is replaced; what fails is mended all the same, as it was.
+    No update replaces what serves; what fails is mended as it was, drained nodes are
+    emptied all the same, and jobs run.
     """
     with opened(app) as fleet:
         under_way = fleet.pause(stack)

@@ -9,6 +9,7 @@ import click
 
 from shipyard.base.errors import UsageError
 from shipyard.cli.app import App, pass_app
+from shipyard.cli.apply import FURTHER
 from shipyard.cli.fleet import opened
 from shipyard.cli.options import foreign
 from shipyard.cli.render_outlook import draw_outlook, outlook_json
@@ -27,6 +28,7 @@ Examples:
   shipyard simulate playbooks/shop.yml -o json"""
 )
 @click.argument("files", nargs=-1, metavar="[FILE...]")
+@FURTHER
 @click.option("-e", "--extra-vars", multiple=True, metavar="K=V|@FILE", help="Variables for the files.")
 @click.option("--without", multiple=True, metavar="PATTERN", help="These nodes are gone; may be repeated.")
 @click.option("--add", multiple=True, metavar="N:like=NODE", help="So many more nodes like this one; may be repeated.")
@@ -39,7 +41,7 @@ def simulate(app: App, /, **options: Any) -> int:
     Goes by what the nodes were when they were last seen. Exits with 2 when a replica would have no place.
     """
     request = SimulateRequest(
-        files=options["files"],
+        files=(*options["files"], *options["further"]),
         extra_vars=options["extra_vars"],
         **{name: options[name] for name in ("hosts", "stack", "strict", "env_files", "profiles")},
         without=tuple(part for said in options["without"] for part in said.split(",") if part),

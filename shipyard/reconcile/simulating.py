@@ -14,6 +14,7 @@ from shipyard.files.patterns import match
 from shipyard.model.node import Node, NodeState
 from shipyard.model.observed import Observation, ObservedNode
 from shipyard.model.outlook import Outlook
+from shipyard.model.plan import Notice
 from shipyard.model.request import MoreNodes, SimulateRequest
 from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import ServiceSpec
@@ -27,7 +28,7 @@ from shipyard.reconcile.session import Session
 
 def simulate(session: Session, request: SimulateRequest, given: Given | None) -> Outlook:
     """What would become of every replica. Raises UsageError for what is not there."""
-    stacks = _applied(session) if given is None else _with_files(session, given)
+    stacks, said = (_applied(session), ()) if given is None else _with_files(session, given)
     patterns = {service.pattern for stack in stacks for service in stack.revision.spec.services}
     membership = session.membership(patterns)
     gone = _named(session, membership, request.without)
@@ -38,7 +39,8 @@ def simulate(session: Session, request: SimulateRequest, given: Given | None) ->
         nodes=tuple(node for node in after.nodes if node.name not in gone),
         observed=tuple(each for each in after.observed if each.name not in gone),
     )
-    return outlook(before, _with_more(after, request.add))
+    found = outlook(before, _with_more(after, request.add))
+    return replace(found, notices=(*(Notice("files", "Note", words) for words in said), *found.notices))
 
 
 def _applied(session: Session) -> tuple[DesiredStack, ...]:
@@ -47,8 +49,11 @@ def _applied(session: Session) -> tuple[DesiredStack, ...]:
     return joining.foreseen(session, situation).stacks
 
 
-def _with_files(session: Session, given: Given) -> tuple[DesiredStack, ...]:
-    """The stacks as they would be once these files were applied; images are left as written."""
+def _with_files(session: Session, given: Given) -> tuple[tuple[DesiredStack, ...], tuple[str, ...]]:
+    """The stacks as they would be once these files were applied, and what there is to say of these.
+
+    Images are left as written.
+    """
     loaded = kinds.load(
         given.paths,
         given.wish,
@@ -71,7 +76,7 @@ def _with_files(session: Session, given: Given) -> tuple[DesiredStack, ...]:
         ).stack
         for spec in loaded.stacks
     ]
-    return desired(session, specs, heads)
+    return desired(session, specs, heads), loaded.notices
 
 
 def _as_last_seen(

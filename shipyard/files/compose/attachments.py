@@ -140,5 +140,5 @@ KEYS = (
     Key("dns_opt", "list", "Resolver options.", texts),
     Key("extra_hosts", "mapping or list", "Names in the hosts file; `host-gateway` is the node.", extra_hosts),
     Key("hostname", "text", "The container's host name.", hostname),
-    Key("domainname", "text", "Its domain.", hostname),
+    Key("domainname", "text", "Its domain; podman has no option for it.", hostname),
 )

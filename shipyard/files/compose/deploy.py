@@ -65,8 +65,9 @@ _PACE = (
     Key(
         "order",
         "`stop-first`, `start-first`",
-        "Whether the old container stops before the new one starts, or once it is good. A published port, a local "
-        "volume or a name or address of its own demand `stop-first`.",
+        "Whether the old container stops before the new one starts, or once it is good. A port that the runtime "
+        "publishes (`mode: host`, or a network of the node's own), the node's own network, a local volume (also one "
+        "without a name) or a name or address of its own demand `stop-first`.",
         word("stop-first", "start-first"),
         "`stop-first`",
     ),

@@ -52,7 +52,13 @@ HEALTHCHECK = Table(
     Key("timeout", "duration", "How long a check may take.", _interval, "`30s`"),
     Key("retries", "number", "Failures in a row that make it unhealthy.", whole(0, 1_000_000), "`3`"),
     Key("start_period", "duration", "Time to start in, when failures don't count.", _interval, "`0s`"),
-    Key("start_interval", "duration", "Time between checks while it starts.", _interval, "`5s`"),
+    Key(
+        "start_interval",
+        "duration",
+        "Time between checks while it starts; podman and nerdctl have no option for it.",
+        _interval,
+        "`5s`",
+    ),
     Key("disable", "boolean", "No check, not the image's either.", boolean, "`false`"),
 )
 

@@ -119,12 +119,12 @@ def _possible(service: Value, limits: Limits, aside: dict[str, Any]) -> None:
 
 
 KEYS = (
-    Key("cpus", "number", "As `deploy.resources.cpus`.", decimal),
-    Key("mem_limit", "size", "As `deploy.resources.memory`.", size),
+    Key("cpus", "number", "As `deploy.resources.limits.cpus`.", decimal),
+    Key("mem_limit", "size", "As `deploy.resources.limits.memory`.", size),
     Key("mem_reservation", "size", "As `deploy.resources.reservations.memory`.", size),
     Key("memswap_limit", "size or `-1`", "Memory and swap together.", size_or_unlimited),
     Key("mem_swappiness", "number", "0 to 100.", whole(0, 100)),
-    Key("pids_limit", "number", "As `deploy.resources.pids`.", pids),
+    Key("pids_limit", "number", "As `deploy.resources.limits.pids`.", pids),
     Key("cpu_shares", "number", "Share of CPU time when it is short.", whole(0)),
     Key("cpu_period", "number", "Microseconds.", whole(0)),
     Key("cpu_quota", "number", "Microseconds of a period.", whole(-1)),

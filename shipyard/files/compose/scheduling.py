@@ -146,7 +146,8 @@ KEYS = (
     Key(
         "priority",
         "number",
-        "Where room is short, replicas with a higher one take the place of those with a lower.",
+        "Where room is short, replicas with a higher one take the place of those with a lower; from -1000000 "
+        "to 1000000.",
         whole(LOWEST, HIGHEST),
         "`0`",
     ),

@@ -25,10 +25,10 @@ MOVES = tuple(
 
 def test_simulate_passes_on_what_was_said(shipyard: Shipyard, fleet: FakeOperations) -> None:
     options = ["--without", "node3,rack1", "--without", "node4", "--add", "2:like=node1", "--add", "1:LIKE=node2"]
-    code, _, _ = shipyard("simulate", "site.yml", "-e", "a=1", *options, "--scale", "shop/web=5")
+    code, _, _ = shipyard("simulate", "site.yml", "-f", "more.yml", "-e", "a=1", *options, "--scale", "shop/web=5")
     assert code == 0
     assert fleet.last("simulate") == SimulateRequest(
-        files=("site.yml",),
+        files=("site.yml", "more.yml"),
         extra_vars=("a=1",),
         without=("node3", "rack1", "node4"),
         add=(MoreNodes(2, "node1"), MoreNodes(1, "node2")),

@@ -113,3 +113,9 @@ def test_files_and_nothing_is_changed(simulate: Simulate, tmp_path: Path) -> Non
     _, data, _ = simulate(str(tmp_path / "shop.yml"), "--without", "n4")
     assert outcomes(data) == {"shop/web.1": "stays", "shop/web.2": "stays", "shop/web.3": "new"}
     assert {path.name: path.read_bytes() for path in tmp_path.glob("store.db")} == before
+
+
+def test_what_files_have_to_say_is_said(simulate: Simulate, tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services: {web: {image: app:1, container_name: the-web}}\n")
+    _, data, _ = simulate(str(tmp_path / "compose.yml"))
+    assert ["the-web is an alias" in notice["detail"] for notice in data["notices"]] == [True]
