@@ -69,7 +69,7 @@ def _asks(container: ContainerSpec) -> bool:
 def _as_before(before: StackSpec | None, service: str, written: str) -> str | None:
     old = before.service(service) if before is not None else None
     resolved = dict(old.images).get(written) if old is not None else None
-    return resolved if resolved is not None and "@sha256:" in resolved else None
+    return resolved if resolved is not None and "sha256:" in resolved else None
 
 
 def needs_pull(situation: Situation, wants: Iterable[Wanted]) -> list[tuple[str, Wanted]]:
@@ -95,7 +95,9 @@ def _stays(situation: Situation, want: Wanted) -> bool:
         return False
     tagged = [_found(situation, name, want.reference) for name in want.nodes if name in situation.seen()]
     there = [image for image in tagged if image is not None]
-    return not there or any(want.before in image.digests for image in there)
+    if not there:
+        return "@sha256:" in want.before  # an image that came from no registry can't be had by its id elsewhere
+    return any(want.before == image.id or want.before in image.digests for image in there)
 
 
 def _found(situation: Situation, node: str, reference: str) -> ObservedImage | None:

@@ -90,13 +90,19 @@ class Operations(NodeOperations):
             accept_empty=frozenset(request.accept_empty),
             timeout=request.timeout,
             once=request.once,
+            cron=request.cron,
         )
         if request.check:
             return self._check(wish, progress)
         if request.cron:
             pace.tell(self._session.store, progress, self._session.now())
         if not request.watch:
-            return with_lease(self._session, lambda keeper: converge(self._session, keeper, wish, progress))
+            # others wait for a run under cron as for a round of a watch: it ends by itself, and soon
+            return with_lease(
+                self._session,
+                lambda keeper: converge(self._session, keeper, wish, progress),
+                watching=request.cron,
+            )
         return self._watch(wish, request.interval, progress)
 
     def _something_applied(self) -> None:

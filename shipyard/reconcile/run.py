@@ -49,6 +49,10 @@ TIMED = (
 POLL = (0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between looks at what ends by itself; the last goes on."""
 
+PATIENCE = 30.0
+"""Seconds for which a run under cron waits for what time ends: the next one comes anyway, and who is there to mend
+something should not be kept out meanwhile."""
+
 
 class Wish(Struct, frozen=True):
     """What a run should do beside keeping the fleet as declared. Names as on the command line."""
@@ -59,6 +63,7 @@ class Wish(Struct, frozen=True):
     remove_volumes: frozenset[str] = frozenset()
     timeout: float = 600.0
     once: bool = False
+    cron: bool = False
 
 
 class Tally(Struct):
@@ -249,7 +254,8 @@ def converge(
 
     The time in which the lease was waited for counts. `seen`: what the first pass need not observe again.
     """
-    deadline = clock.monotonic() + wish.timeout - keeper.waited
+    began = clock.monotonic()
+    deadline = began + wish.timeout - keeper.waited
     tally, idle = Tally(), 0
     while True:
         tally.passes += 1
@@ -263,15 +269,24 @@ def converge(
             idle = 0
             clock.sleep(draining.settling(decided))
             continue
-        timed = tuple(each for each in decided.waiting if each.reason in TIMED)
+        timed = _ended_by_time(decided)
         if decided.waves or not timed:
             return _finish(progress, tally, decided, wish, timed_out=bool(decided.waves))
         pause = _pause(timed, session.now(), idle)
+        if wish.cron and clock.monotonic() - began + pause > PATIENCE:
+            return _finish(progress, tally, decided, wish, timed_out=False)
         if pause > left:
             return _finish(progress, tally, decided, wish, timed_out=True, next_look=pause if left > 0 else None)
         progress.on_wait(timed, pause)
         clock.sleep(pause)
         idle += 1
+
+
+def _ended_by_time(decided: Plan) -> tuple[Waiting, ...]:
+    """What only waits for time. Not so where an update stopped: what its failed replicas do next changes nothing."""
+    stopped = {each.target for each in decided.blocked if each.reason in ("UpdatePaused", "RollbackPaused")}
+    waiting = (each for each in decided.waiting if each.reason in TIMED)
+    return tuple(each for each in waiting if not {each.target, each.target.rpartition(".")[0]} & stopped)
 
 
 def _pause(waiting: Sequence[Waiting], now: float, idle: int) -> float:
@@ -321,8 +336,8 @@ def with_lease(
 ) -> Ending:
     """Do something while holding the lease. Raises LeaseHeld.
 
-    `wait`: seconds for which a round of a watch is waited for, as whoever gives a command beside one expects, and cron
-    does not. `watching`: it is such a round itself.
+    `wait`: seconds for which a round of a watch, or a run under cron, is waited for, as whoever gives a command beside
+    one expects, and cron does not. `watching`: it is such a round itself.
     """
 
     def tell(held: LeaseHeld) -> None:

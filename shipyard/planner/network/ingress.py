@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
+from shipyard.base.record import Struct
 from shipyard.model.container import Port
 from shipyard.model.netbook import Endpoint
 from shipyard.model.plan import Blocked
@@ -16,13 +17,45 @@ from shipyard.planner.network.rules import Guard, NodePort
 from shipyard.planner.world import World
 
 
+class _Claim(Struct, frozen=True):
+    """A service wants a port of these nodes."""
+
+    port: NodePort
+    nodes: tuple[str, ...]
+
+
 def ports(world: World, ready: Sequence[Endpoint]) -> dict[str, tuple[NodePort, ...]]:
     """The ports of each node, sorted. One that is taken is left to who has it, and said."""
+    had = {said for wired in world.net.wired.values() for said in wired.owners}
+    claims = sorted(_claims(world, ready), key=lambda claim: _called(claim.port) not in had)  # who has it comes first
+    taken: dict[str, dict[tuple[str, int], str]] = {}
+    found: defaultdict[str, list[NodePort]] = defaultdict(list)
+    for claim in claims:
+        made, refused = claim.port, defaultdict[str, list[str]](list)
+        for node in claim.nodes:
+            mine = taken.setdefault(node, _published(world, node))
+            owner = mine.get((made.protocol, made.port)) or _listener(world, node, made)
+            if owner is None:
+                mine[made.protocol, made.port] = made.owner
+                found[node].append(made)
+            else:
+                refused[owner].append(node)
+        for owner, where in sorted(refused.items()):
+            many = f"{', '.join(where[:3])}{' …' if len(where) > 3 else ''}"
+            detail = f"port {made.port}/{made.protocol} of {many} belongs to {owner} already; publish another one"
+            world.wave.blocked.append(Blocked(made.owner, "PortTaken", detail))
+    return {node: tuple(sorted(each, key=lambda one: (one.protocol, one.port))) for node, each in found.items()}
+
+
+def _called(port: NodePort) -> str:
+    """As `Wired.owners` has it."""
+    return f"{port.protocol}/{port.port} {port.owner}"
+
+
+def _claims(world: World, ready: Sequence[Endpoint]) -> Iterator[_Claim]:
     by_service: defaultdict[tuple[str, str], list[Endpoint]] = defaultdict(list)
     for endpoint in ready:
         by_service[endpoint.stack, endpoint.service].append(endpoint)
-    taken: dict[str, dict[tuple[str, int], str]] = {}
-    found: defaultdict[str, list[NodePort]] = defaultdict(list)
     for stack, service, _ in endpoints.served(world):
         network = ingress_network(world, service)
         if network is None:
@@ -31,30 +64,15 @@ def ports(world: World, ready: Sequence[Endpoint]) -> dict[str, tuple[NodePort, 
         replicas = sorted(
             address for each in by_service[name, service.name] for on, address in each.addresses if on == network
         )
-        of = f"{name}/{service.name}"
-        nodes = [node for node in stack.eligible_for(service.name) if node in world.nodes]
+        nodes = tuple(node for node in stack.eligible_for(service.name) if node in world.nodes)
         for port in service.ingress:
-            made = _node_port(port, service, tuple(replicas))
-            refused: dict[str, list[str]] = {}
-            for node in nodes:
-                mine = taken.setdefault(node, _published(world, node))
-                owner = mine.get((made.protocol, made.port)) or _listener(world, node, made)
-                if owner is None:
-                    mine[made.protocol, made.port] = of
-                    found[node].append(made)
-                else:
-                    refused.setdefault(owner, []).append(node)
-            for owner, where in sorted(refused.items()):
-                many = f"{', '.join(where[:3])}{' …' if len(where) > 3 else ''}"
-                detail = f"port {made.port}/{made.protocol} of {many} belongs to {owner} already; publish another one"
-                world.wave.blocked.append(Blocked(of, "PortTaken", detail))
-    return {node: tuple(sorted(each, key=lambda one: (one.protocol, one.port))) for node, each in found.items()}
+            yield _Claim(_node_port(port, service, tuple(replicas), f"{name}/{service.name}"), nodes)
 
 
-def _node_port(port: Port, service: ServiceSpec, replicas: tuple[str, ...]) -> NodePort:
+def _node_port(port: Port, service: ServiceSpec, replicas: tuple[str, ...], owner: str) -> NodePort:
     assert port.published is not None
     only = service.expose_on if port.address is None else (port.address,)
-    return NodePort(port.protocol, port.published, port.target, replicas, service.session_affinity, only)
+    return NodePort(port.protocol, port.published, port.target, replicas, service.session_affinity, only, owner)
 
 
 def _published(world: World, node: str) -> dict[tuple[str, int], str]:

@@ -38,7 +38,10 @@ class Backends(Struct, frozen=True):
 
 
 class NodePort(Struct, frozen=True):
-    """A port of the nodes. `only`: addresses and networks of the node on which it answers, () for all."""
+    """A port of the nodes. `only`: addresses and networks of the node on which it answers, () for all.
+
+    `owner`: whose it is, STACK/SERVICE; it is not in the rules.
+    """
 
     protocol: str
     port: int
@@ -46,6 +49,7 @@ class NodePort(Struct, frozen=True):
     replicas: tuple[str, ...]
     affinity: bool = False
     only: tuple[str, ...] = ()
+    owner: str = ""
 
 
 class Guard(Struct, frozen=True):

@@ -120,6 +120,7 @@ class _Node:
                 rules=wiring.rules if wiring.altered is not None else self.known.rules,
                 shape=form,
                 ports=tuple(f"{port.protocol}/{port.port}" for port in own.ports),
+                owners=tuple(f"{port.protocol}/{port.port} {port.owner}" for port in own.ports),
             )
             if not changes and self.known.failures:
                 self.known = replace(self.known, failures=0, retry_at=0.0, message="")

@@ -275,6 +275,22 @@ def test_ports_answer_on_every_node_and_belong_to_one_service(fleet: SimulatedFl
     assert len(texts) == 3 and all("tcp . 8080 : goto" in text for text in texts)
 
 
+def test_a_port_stays_with_the_service_that_has_it_whatever_another_is_called(fleet: SimulatedFleet) -> None:
+    port = (Port(80, 8080),)
+    fleet.converge(stacks(web("web", ports=port, replicas=1)))
+    both = stacks(web("api", ports=port, replicas=1), web("web", ports=port, replicas=1), number=2)
+    decided = fleet.one_pass(both)
+    assert [(each.target, each.reason) for each in decided.blocked] == [("s/api", "PortTaken")]
+    assert "belongs to s/web already" in decided.blocked[0].detail
+    fleet.converge(both)
+    (there,) = {box.networks[0].ipv4_address for _, box in fleet.running() if "-web-" in box.name}
+    text = rules(fleet, _fresh(fleet, both))
+    (chain,) = re.findall(r"tcp \. 8080 : goto (\w+)", text)
+    assert re.findall(rf"chain {chain} .* dnat to ([0-9.]+):80;", text) == [there]
+    decided = fleet.one_pass(stacks(web("api", ports=port, replicas=1), number=3))
+    assert not decided.blocked, "it is free once its service is gone"
+
+
 def test_a_port_that_is_listened_on_is_not_taken_and_one_that_we_have_is_kept(fleet: SimulatedFleet) -> None:
     wanted = stacks(web(ports=(Port(80, 22),)))
     fleet.nodes["n2"].wiring = wiring(2, listening=("tcp/22",))

@@ -46,6 +46,15 @@ def test_a_tag_that_was_resolved_stays(there: dict[str, tuple[ObservedImage, ...
     assert resolved(ContainerSpec(TAG), there) == ([], OLD)
 
 
+def test_an_image_that_came_from_no_registry_stays_though_fewer_nodes_are_there_to_say_what_it_is() -> None:
+    """Podman gives what was only loaded a digest, docker none: while both are there, its id says which one it is."""
+    assert resolved(ContainerSpec(TAG), {"n1": image(OLD), "n2": image()}, before=None) == ([], ID)
+    assert resolved(ContainerSpec(TAG), {"n1": image(OLD)}, before=ID) == ([], ID)
+    other = (ObservedImage(TAG, f"sha256:{'2' * 64}", (NEW,)),)
+    assert resolved(ContainerSpec(TAG), {"n1": other}, before=ID) == ([], NEW)
+    assert resolved(ContainerSpec(TAG), {"n1": ()}, before=ID) == (["n1"], TAG)
+
+
 def test_a_tag_that_means_another_image_on_the_nodes_is_resolved_anew() -> None:
     assert resolved(ContainerSpec(TAG), {"n1": image(NEW)}) == ([], NEW)
 

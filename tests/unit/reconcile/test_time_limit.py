@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from shipyard.model.plan import Plan, Waiting
+from shipyard.model.plan import Blocked, Plan, Waiting
 from shipyard.model.progress import Ending, Unwatched
 from shipyard.reconcile import run
 from shipyard.reconcile.run import Wish
+
+
+SHORT = Wish(timeout=30)
 
 
 class Clock:
@@ -22,20 +25,31 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
-def ending(monkeypatch: pytest.MonkeyPatch, *, takes: float) -> Ending:
-    """Of a run of 30 s at most, whose pass takes so many seconds and leaves what is tried again 100 s later."""
+
+def ending(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    takes: float,
+    wish: Wish = SHORT,
+    again: float = 100,
+    paused: str = "",
+) -> Ending:
+    """Of a run whose pass takes so many seconds and leaves what is tried again later; perhaps with a paused update."""
     clock = Clock()
 
     def one_pass(*_: Any) -> Plan:
         clock.now += takes
-        return Plan(waiting=(Waiting("shop/web.1", "BackOff", "tried 3 times", clock.now + 100),))
+        blocked = (Blocked(paused, "UpdatePaused", "the update to revision 2 stopped"),) if paused else ()
+        return Plan(waiting=(Waiting("shop/web.1", "BackOff", "tried 3 times", clock.now + again),), blocked=blocked)
 
     monkeypatch.setattr(run, "clock", clock)
     monkeypatch.setattr(run, "one_pass", one_pass)
     session: Any = SimpleNamespace(now=clock.monotonic)
     keeper: Any = SimpleNamespace(waited=0.0)
-    return run.converge(session, keeper, Wish(timeout=30), Unwatched())
+    return run.converge(session, keeper, wish, Unwatched())
 
 
 def test_a_look_that_would_come_too_late_is_not_waited_for_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +60,16 @@ def test_a_look_that_would_come_too_late_is_not_waited_for_and_told(monkeypatch:
 def test_a_time_limit_that_ended_during_a_pass_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     found = ending(monkeypatch, takes=31)
     assert (found.timed_out, found.next_look) == (True, None)
+
+
+def test_under_cron_nobody_is_kept_out_while_there_is_only_time_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ending(monkeypatch, takes=1, again=10, wish=Wish(timeout=600, cron=True))
+    assert (found.timed_out, found.converged, found.passes) == (False, False, 3)
+    assert ending(monkeypatch, takes=1, again=10, wish=Wish(timeout=600)).passes > 50
+
+
+@pytest.mark.parametrize(("paused", "passes"), [("shop/web", 1), ("shop/api", 6)])
+def test_what_a_paused_update_left_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, paused: str, passes: int) -> None:
+    """A person has to decide: they should hear of it now, and not when the time limit ends."""
+    found = ending(monkeypatch, takes=1, again=10, wish=Wish(timeout=60), paused=paused)
+    assert (found.passes, found.converged, found.timed_out) == (passes, False, passes > 1)
