@@ -12,7 +12,6 @@ from shipyard.model.progress import Ending, Unwatched
 from shipyard.reconcile import run
 from shipyard.reconcile.run import Wish
 
-
 SHORT = Wish(timeout=30)
 
 
