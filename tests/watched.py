@@ -69,9 +69,9 @@ class WatchedFleet(SimulatedFleet):
                 del self.homes[slot, volume]
         on_trial = {each.name: self._made_so(each) | self._to_be_so(each) for each in services.values() if each.canary}
         decided = self.one_pass(stacks, killed_after=killed_after)
+        services = self.services_of(stacks)
         for name, slots in on_trial.items():
             self._check_canaries(services[name], slots, before, decided)
-        services = self.services_of(stacks)
         self._check_bounds(services, there)
         self._check_ready(services, before, decided)
         self.served = self.ready()
@@ -130,7 +130,7 @@ class WatchedFleet(SimulatedFleet):
         rollout = next((each for each in self.memory.rollouts if each.service == service.name), None)
         if rollout is None or rollout.state != "updating" or rollout.canary == JUDGED or service.canary is None:
             return
-        now = self._made_so(service)
+        now = {slot for slot in self._made_so(service) if slot <= service.replicas or service.mode == "global"}
         at_stake = {slot for name, slot in served if name == service.name and slot <= service.replicas} - old - now
         if at_stake and rollout.before and now - old and len(now) > service.canary.replicas:
             raise BrokenError(f"{service.name} has {sorted(now)} on trial, before {sorted(old)}: {in_short(decided)}")
@@ -142,17 +142,17 @@ class WatchedFleet(SimulatedFleet):
 
     def ready(self) -> set[Slot]:
         """Slots with a container that does its work, where somebody can see it."""
-        boxes = [box for node in self.nodes.values() if node.up for box in node.boxes.values()]
-        return {_slot(box) for box in boxes if _serves(box) and not box.label(labels.ROLE)} - self._broken(boxes)
+        boxes = [(node.name, box) for node in self.nodes.values() if node.up for box in node.boxes.values()]
+        return {_slot(box) for _, box in boxes if _serves(box) and not box.label(labels.ROLE)} - self._broken(boxes)
 
-    def _broken(self, boxes: Iterable[Container]) -> set[Slot]:
+    def _broken(self, boxes: Iterable[tuple[str, Container]]) -> set[Slot]:
         """Slots that do no work whatever their main container says: no answer, or something beside it is down."""
-        there: defaultdict[tuple[Slot, str], list[Container]] = defaultdict(list)
+        there: defaultdict[tuple[Slot, str, str], list[Container]] = defaultdict(list)
         deaf = {slot for slot, _ in self.failed}
-        for box in boxes:
-            there[_slot(box), labels.replica_name(box.name)].append(box)
-        well = {slot for (slot, _), parts in there.items() if self._whole(slot, parts)}
-        return {slot for slot, _ in there if slot[0] in self.deaf or slot in deaf or slot not in well}
+        for node, box in boxes:
+            there[_slot(box), node, labels.replica_name(box.name)].append(box)
+        well = {slot for (slot, *_), parts in there.items() if self._whole(slot, parts)}
+        return {slot for slot, *_ in there if slot[0] in self.deaf or slot in deaf or slot not in well}
 
     def _whole(self, slot: Slot, parts: Sequence[Container]) -> bool:
         """Whether the containers of one replica are all that its revision has, and none beside the main one is down.
@@ -221,6 +221,7 @@ class WatchedFleet(SimulatedFleet):
             if node.up or self._state(node.name) != NodeState.LOST  # what is only silent may be at work still
             if box.state is ContainerState.RUNNING and _slot(box) == slot
             if labels.replica_name(box.name) != name
+            if slot[0] in self.settled or node.name == action.node  # else a slot is not the same one elsewhere
         ]
         if len({labels.replica_name(box.name) for _, box in others}) > (slot[0] in self.patient):
             where = [name for name, _ in others]

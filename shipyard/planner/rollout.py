@@ -241,7 +241,7 @@ def _renewed(
     placement = turn.condition.placement
     number = stack.revision.number if updating or not turn.outdated else placement.revision
     if why:
-        volume = storage.pinned(world, stack, service, placement)
+        volume = storage.pinned(world, *((stack, service) if updating else (turn.stack, turn.service)), placement)
         if volume:
             detail = f"{why}, but its volume {volume} is there and does not move"
             world.wave.blocked.append(Blocked(turn.condition.target, "PinnedByVolume", detail))

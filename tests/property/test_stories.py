@@ -103,6 +103,14 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
             ("silent", 154888136),
             ("load", 190516484),
         ],
+        # one that is made as before moves off a tainted node, and belongs there by the volume it has in that revision
+        [
+            ("apply", 1063177605),
+            ("canary", 357842242),
+            ("silent", 593514442),
+            ("tainted", 1018681528),
+            ("apply", 939088465),
+        ],
     ],
 )
 def test_stories_that_once_broke_a_promise(events: list[tuple[str, int]]) -> None:
