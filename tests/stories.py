@@ -182,7 +182,8 @@ class Story:
         for scale in self.fleet.memory.scales:
             rule, reserved = self._rules[scale.service]  # as they are now: an update may have been taken back meanwhile
             serving = sum(name == scale.service for name, _ in self.fleet.ready())
-            if rule.cpu is None or serving != scale.wanted:
+            sharing = sum(_shares(box, scale.service) for _, box in self.fleet.running())
+            if rule.cpu is None or not serving == sharing == scale.wanted:  # a paused update may have left one beside
                 continue
             asked = self.loads.get(scale.service, 0.0) / (reserved * rule.cpu)
             fitting = min(max(math.ceil(asked - 1e-9), rule.least), rule.most)

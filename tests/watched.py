@@ -67,11 +67,11 @@ class WatchedFleet(SimulatedFleet):
             free = slot not in there or (slot[0] in self.settled and not services[slot[0]].container.mounts)
             if slot[0] not in self.settled or (free and not own):  # what has had no data meanwhile was free to go
                 del self.homes[slot, volume]
-        on_trial = {each.name: self._made_so(each) | self._to_be_so(each) for each in services.values() if each.canary}
+        on_trial = {each.name: (self._made_so(each), self._to_be_so(each)) for each in services.values() if each.canary}
         decided = self.one_pass(stacks, killed_after=killed_after)
         services = self.services_of(stacks)
-        for name, slots in on_trial.items():
-            self._check_canaries(services[name], slots, before, decided)
+        for name, (made, to_be) in on_trial.items():
+            self._check_canaries(services[name], made, to_be, before, decided)
         self._check_bounds(services, there)
         self._check_ready(services, before, decided)
         self.served = self.ready()
@@ -125,15 +125,22 @@ class WatchedFleet(SimulatedFleet):
                 slots |= {each.slot} if len(specs) == 1 else set()
         return slots
 
-    def _check_canaries(self, service: ServiceSpec, old: set[int], served: set[Slot], decided: Plan) -> None:
-        """While canaries are on trial and others serve, no more become as they are, whatever they are made anew for."""
+    def _check_canaries(
+        self, service: ServiceSpec, made: set[int], to_be: set[int], served: set[Slot], decided: Plan
+    ) -> None:
+        """While canaries are on trial and others serve, no more become as they are, whatever they are made anew for.
+
+        `made`, `to_be`: those that were so before, by their containers and by what was decided.
+        """
         rollout = next((each for each in self.memory.rollouts if each.service == service.name), None)
         if rollout is None or rollout.state != "updating" or rollout.canary == JUDGED or service.canary is None:
             return
         now = {slot for slot in self._made_so(service) if slot <= service.replicas or service.mode == "global"}
-        at_stake = {slot for name, slot in served if name == service.name and slot <= service.replicas} - old - now
-        if at_stake and rollout.before and now - old and len(now) > service.canary.replicas:
-            raise BrokenError(f"{service.name} has {sorted(now)} on trial, before {sorted(old)}: {in_short(decided)}")
+        at_stake = {slot for name, slot in served if name == service.name and slot <= service.replicas} - made - now
+        fresh = now - made - to_be
+        if at_stake and rollout.before and fresh and len(fresh) + len(now & to_be) > service.canary.replicas:
+            told = f"{sorted(now)} on trial, before {sorted(made)} and {sorted(to_be)}"
+            raise BrokenError(f"{service.name} has {told}: {in_short(decided)}")
 
     def _answered(self, attempt: Try) -> tuple[bool, str]:
         passes, each = attempt.slot[1] not in self.deaf, (attempt.slot[1:], attempt.name)

@@ -52,15 +52,17 @@ def backup(app: App, file: Path | None) -> None:
 def restore(app: App, file: Path) -> None:
     """Make a backup the store again.
 
-    What the store was stays beside it. Nodes that have seen newer passes refuse the restored store until
-    it is brought up to date with them.
+    What the store was stays beside it, and the restored one goes on from there: the next
+    pass makes the fleet what the backup says ('shipyard reconcile --check' shows it first).
+    Where the store was lost, nodes that have seen newer passes refuse the backup:
+    'shipyard state rebuild' reads the present state back from them.
     """
     from shipyard.store.store import Store
 
     if not app.confirm(f"Replace the store by {file}?"):
         raise UsageError("nothing was restored", hint="answer yes, or say --yes where there is no terminal")
     Store.restore(app.settings.database, app.cwd / file)
-    app.out.line(f"The store is {file} again.")
+    app.out.line(f"The store is {file} again. `shipyard reconcile --check` shows what the next pass would do.")
 
 
 @state.command(epilog="\b\nExample:\n  shipyard state rebuild -i inventory/hosts.yml")

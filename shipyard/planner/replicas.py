@@ -58,6 +58,7 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
     resting = resting or set()
     turns = rollout.roll(world, ledger, stack, service, placements, resting)
     held = ordered.held(service, [turn.condition for turn in turns])
+    spared = rollout.spared(world, stack, service, turns)
     for turn in turns:
         each = turn.condition
         if turn.slot in resting:
@@ -65,6 +66,9 @@ def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceS
         condition.forget_if_well(world, each)
         if turn.slot in held:
             world.wave.waiting.append(held[turn.slot])
+        elif turn.slot in spared:
+            detail = "waits for its turn to be replaced"
+            world.wave.waiting.append(Waiting(each.target, "RollingUpdate", detail))
         elif world.wave.may_act(each.placement.node):
             _act(world, ledger, turn.stack, turn.service, each)
 

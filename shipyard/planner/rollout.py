@@ -107,6 +107,35 @@ def _never_made(turn: Turn) -> bool:
     return each.kind == Kind.MISSING and each.placement.incarnation == 1 and each.current is None and not each.strays
 
 
+def spared(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequence[Turn]) -> set[int]:
+    """Slots that are to have other containers, and keep the one that serves for now: as many go at once as may.
+
+    Who follows an update, or moves, was counted when that was decided. A store that was restored from a backup decided
+    nothing: all that was made since would be replaced in one wave. And nobody decided about a replica whose newest
+    container failed while the one before it serves on.
+    """
+    policy = succession.policy_of(world, stack, service)
+    if not policy.parallelism:
+        return set()
+    going = [turn for turn in turns if turn.kind == Kind.MISSING and turn.serving and not _from_hurried(world, turn)]
+    failed = [turn for turn in turns if turn.kind == Kind.RECREATE and turn.serving]
+    if not going and (not failed or policy.order == "start-first"):
+        return set()
+    rollout = world.rollouts.get((stack.revision.stack, service.name))
+    active = rollout is not None and rollout.active
+    tolerated = rollout.failed if rollout is not None and active else ()
+    down = sum(_under_way(world, turn) and not turn.serving and turn.slot not in tolerated for turn in turns)
+    going.sort(key=lambda turn: -turn.slot if service.order == "ordered" else turn.slot)
+    kept = going[max(policy.parallelism - (0 if active else down), 0) :]
+    if policy.order == "stop-first":
+        kept += failed[max(policy.parallelism - down - len(going), 0) :]
+    return {turn.slot for turn in kept}
+
+
+def _from_hurried(world: World, turn: Turn) -> bool:
+    return any(_hurried(world, node) for node, _ in turn.condition.strays)
+
+
 def _goes_first(world: World, stack: DesiredStack, service: ServiceSpec, turn: Turn, why: str) -> bool:
     """Whether what serves of it still, while its newest container does not, has to go before the next one comes."""
     if succession.policy_of(world, stack, service).order != "start-first":

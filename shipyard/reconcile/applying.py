@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from shipyard.base.errors import ConfigError, FileError, FileErrors, Refused
+from shipyard.base.errors import ConfigError, FileError, FileErrors
 from shipyard.base.record import Struct, field, replace
 from shipyard.execute.run import execute
 from shipyard.execute.script import Fence
@@ -131,9 +131,9 @@ def prepare(session: Session, given: Given, wish: Wish, keeper: LeaseKeeper | No
     )
     situation = session.situation(membership, unresolved, wish.limit)
     situation = look(session, membership, situation, images=_asked(unresolved, wants))
-    _refuse_foreign(situation, keeper)
     pulled: dict[str, str] = {}
     if keeper is not None:
+        keeper.compare(situation.seen().values())
         situation, pulled = _pull(session, membership, situation, wants, keeper)
     known, notices = images.resolutions(situation, wants, pulled)
     resolved = [revising.followed(images.resolve(spec, known)) for spec in specs]
@@ -209,17 +209,6 @@ def _asked(stacks: Iterable[DesiredStack], wants: Iterable[images.Wanted]) -> di
     return asked
 
 
-def _refuse_foreign(situation: Situation, keeper: LeaseKeeper | None) -> None:
-    """A restored backup, or a laptop that slept: the node has seen a newer holder of the lease than this one."""
-    for node in situation.seen().values():
-        if keeper is not None and node.epoch > keeper.epoch:
-            raise Refused(
-                node.name,
-                f"has seen a newer holder of the lease (epoch {node.epoch}, this is {keeper.epoch})",
-                hint="is this store an old copy? `shipyard state rebuild` reads the present state back from the nodes",
-            )
-
-
 def _pull(
     session: Session, membership: Membership, situation: Situation, wants: Sequence[images.Wanted], keeper: LeaseKeeper
 ) -> tuple[Situation, dict[str, str]]:
@@ -233,6 +222,7 @@ def _pull(
     )
     dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items()}
     fence = Fence(situation.cluster, session.store.uuid, keeper.epoch)
+    keeper.acted = True
     outcomes: tuple[Outcome, ...] = execute(
         session.fleet(membership),
         wave,

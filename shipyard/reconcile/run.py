@@ -114,6 +114,7 @@ def one_pass(
     pass_id = session.store.begin_pass(kind=wish.kind, holder=whoami(), now=session.now())
     try:
         membership, situation = seen or situation_now(session, keeper, wish, progress, closely=closely)
+        keeper.compare(situation.seen().values())
         if seen is not None:  # what was looked up for it, under the names that the tags were resolved to
             situation = replace(situation, observed=tuple(stocked(session, answer) for answer in situation.observed))
         remember_nodes(session, membership, situation)
@@ -209,6 +210,7 @@ def _act(
     progress.on_start(wave)
     dialects = {name: by_name(node.facts.runtime) for name, node in situation.seen().items() if node.facts.runtime}
     fence = Fence(situation.cluster, session.store.uuid, keeper.epoch)
+    keeper.acted = True
     try:
         outcomes = execute(
             session.fleet(membership),

@@ -56,9 +56,11 @@ def renew(connection: Connection, lease: Lease, now: float) -> None:
     timekeeping.record(connection, now)
 
 
-def release(connection: Connection, lease: Lease) -> None:
-    """Given back; nothing happens when it was lost before."""
-    connection.execute(update(table).where(table.c.epoch == lease.epoch).values(holder=""))
+def release(connection: Connection, lease: Lease, *, unused: bool = False) -> None:
+    """Given back; nothing happens when it was lost before. `unused`: the next one has its epoch."""
+    changed = connection.execute(update(table).where(table.c.epoch == lease.epoch).values(holder=""))
+    if unused and changed.rowcount:
+        connection.execute(update(store).where(store.c.epoch == lease.epoch).values(epoch=lease.epoch - 1))
 
 
 def raise_epoch(connection: Connection, at_least: int) -> None:

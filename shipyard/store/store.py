@@ -148,10 +148,10 @@ class Store(Contents):
         with self._database.writing() as connection:
             lease.renew(connection, held, now)
 
-    def release(self, held: Lease) -> None:
-        """Given back; nothing happens when it was lost."""
+    def release(self, held: Lease, *, unused: bool = False) -> None:
+        """Given back; nothing happens when it was lost. `unused`: no node has heard of it; the next has its number."""
         with self._database.writing() as connection:
-            lease.release(connection, held)
+            lease.release(connection, held, unused=unused)
 
     def is_leased(self, now: float) -> bool:
         """Whether somebody, not surely dead, has the lease: only then is a pass without a result still at work."""

@@ -111,6 +111,8 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
             ("tainted", 1018681528),
             ("apply", 939088465),
         ],
+        # the newest of a replica fails, the one before it serves on, and others are down already
+        [("apply", 250284988), ("edit", 790922946), ("canary", 165775565), ("ill", 534317296)],
     ],
 )
 def test_stories_that_once_broke_a_promise(events: list[tuple[str, int]]) -> None:

@@ -287,6 +287,18 @@ def test_canaries_are_watched_before_the_others_follow(control: Control) -> None
     assert control.rollout().state == "completed"
 
 
+def test_after_a_restored_backup_replicas_go_back_one_after_the_other(control: Control) -> None:
+    """Nobody decided about them in this store: it knows nothing of the newer containers, which serve."""
+    deployed(control, replicas=4)
+    backup = control.fleet.memory
+    control.apply(service("app:2", replicas=4))
+    control.run()
+    control.fleet.memory, control.revisions = backup, control.revisions[:1]
+    while control.images() != {"app:1": 4}:
+        assert control.serving() >= 3
+        control.step()
+
+
 def test_replicas_that_are_added_while_canaries_are_on_trial_are_made_as_the_others_are(control: Control) -> None:
     deployed(control)
     control.apply(service("app:2", replicas=6, canary=Canary(1, 600), monitor=1))

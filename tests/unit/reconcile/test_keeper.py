@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from shipyard.base import clock
-from shipyard.base.errors import LeaseHeld
+from shipyard.base.errors import LeaseHeld, Refused
+from shipyard.model.observed import Facts, ObservedNode
 from shipyard.reconcile.keeper import LeaseKeeper
 from shipyard.store.lease import WATCHING
 from shipyard.store.store import Store
@@ -49,3 +50,28 @@ def test_whoever_else_is_at_work_is_not_waited_for(store: Store, holder: str, wa
 
     with pytest.raises(LeaseHeld, match="ann@bastion"), LeaseKeeper(store, wait=wait, on_wait=waits):
         pass
+
+
+def node(epoch: int) -> ObservedNode:
+    return ObservedNode("n1", Facts("id", "docker", ""), epoch=epoch)
+
+
+def test_an_old_copy_of_the_store_is_let_in_by_no_number_of_attempts(store: Store) -> None:
+    """The nodes saw three leases that it knows nothing of; or one, which has the number that comes next here."""
+    for ahead in (3, 1):
+        for _ in range(5):
+            with (
+                pytest.raises(Refused, match="has seen a newer holder") as refused,
+                LeaseKeeper(store) as keeper,
+            ):
+                first = keeper.epoch
+                keeper.compare([node(ahead)])
+            assert (first, "state rebuild" in (refused.value.hint or "")) == (1, True)
+    with LeaseKeeper(store) as keeper:
+        keeper.compare([node(0)])
+        keeper.acted = True
+        keeper.compare([node(keeper.epoch)])
+        with pytest.raises(Refused):
+            keeper.compare([node(keeper.epoch + 1)])
+    with LeaseKeeper(store) as later:
+        assert later.epoch == keeper.epoch + 1, "one that was used is not given back"
