@@ -73,8 +73,8 @@ def create(
         _go_home(world, ledger, stack, service, each, home)
         return
     unsure = loss.still_there(world, stack, service, each.placement)
-    if unsure is not None and (unsure.containers > 1 or policy_of(world, stack, service).order == "stop-first"):
-        world.wave.tell(unsure.said)
+    if (at_work := _at_work(world, stack, service, each, unsure)) is not None:
+        world.wave.tell(at_work)
         return
     node, spec = each.placement.node, each.spec
     if held := handover.taken(world, ledger, service, each.placement):
@@ -116,6 +116,15 @@ def create(
         needs = (*needs, world.wave.add(node, Phase.RUN, each.target, reason, detail, step, needs))
     if spec.ports:
         world.wave.publishing.setdefault(node, []).append((each.placement.key, spec.ports))
+
+
+def _at_work(
+    world: World, stack: DesiredStack, service: ServiceSpec, each: Condition, unsure: loss.Unsure | None
+) -> Waiting | Blocked | None:
+    """Why no container may be made beside others of the replica: some out of sight, or one under another name."""
+    if unsure is not None and (unsure.containers > 1 or policy_of(world, stack, service).order == "stop-first"):
+        return unsure.said
+    return storage.occupied(world, stack, each.spec, each.placement)
 
 
 def _go_home(

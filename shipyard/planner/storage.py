@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from shipyard.base.text import one_line
 from shipyard.model import labels
 from shipyard.model.container import ContainerSpec, Pairs
 from shipyard.model.memory import Home, KnownVolume, Placement
 from shipyard.model.plan import Blocked, CreateVolume, RemoveVolume
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec, VolumeSpec
+from shipyard.planner.anonymous import ALIVE
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 
@@ -137,6 +139,23 @@ def blocked(world: World, stack: DesiredStack, spec: ContainerSpec, node: str, t
         problem = _problem(world, stack, volume, name in there, known, said, node)
         if problem is not None:
             return Blocked(target, *problem)
+    return None
+
+
+def occupied(world: World, stack: DesiredStack, spec: ContainerSpec, placement: Placement) -> Blocked | None:
+    """Why no container may be made yet: the replica's own was renamed by hand, and may still write to its volume."""
+    volumes = [volume for name in used(spec) if (volume := stack.revision.spec.volume(name)) is not None]
+    for node, box in world.strangers if volumes else ():
+        said = tuple(box.label(name) for name in (labels.STACK, labels.SERVICE, labels.SLOT))
+        mine = said == (placement.stack, placement.service, str(placement.slot)) and box.state in ALIVE
+        within_reach = [volume for volume in volumes if node == placement.node or shared(volume)]
+        if mine and within_reach:
+            target = f"{placement.stack}/{placement.service}.{placement.slot}"
+            detail = (
+                f"the container {one_line(box.name, 80)} on {node} says that it is this replica, and may write to its "
+                f"volume {within_reach[0].name}: rename it to {world.name_of(placement)}, or remove it"
+            )
+            return Blocked(target, "VolumeInUse", detail)
     return None
 
 

@@ -254,3 +254,23 @@ def test_a_volume_of_its_own_is_found_again_by_its_name() -> None:
     fleet.converge(revised(many, number=4, volumes=(OWN,)))
     assert places(fleet)[2] == home
     assert sum(len(node.volumes) for node in fleet.nodes.values()) == 2
+
+
+@pytest.mark.parametrize("state", [ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.EXITED])
+def test_no_second_writer_is_begun_beside_one_that_was_renamed(state: ContainerState) -> None:
+    """Its name is no longer ours, so it is left alone; what it writes to is not given to another."""
+    fleet = SimulatedFleet(NODES)
+    fleet.converge(declared(DATA))
+    ((node, box),) = fleet.running()
+    boxes = fleet.nodes[node].boxes
+    boxes[box.id] = replace(box, name="s-db-1-old", state=state)
+    decided = fleet.one_pass(declared(DATA))
+    if state is ContainerState.EXITED:
+        assert made(decided, CreateContainer) == [node]
+        return
+    (blocked,) = decided.blocked
+    assert (blocked.target, blocked.reason, decided.waves) == ("s/db.1", "VolumeInUse", ())
+    assert f"rename it to {box.name}, or remove it" in blocked.detail
+    boxes[box.id] = replace(box, state=ContainerState.RUNNING)
+    decided = fleet.one_pass(declared(DATA))
+    assert (decided.blocked, decided.waves) == ((), ())
