@@ -176,10 +176,10 @@ def confirm_dead(app: App, node: str) -> None:
 @NODE
 @pass_app
 def repin(app: App, node: str) -> None:
-    """Take a node's container runtime and user as they are now.
+    """Take a node's container runtime, user and identity as they are now.
 
-    Both are pinned at first contact, since another runtime or user would see other containers.
+    They are pinned at first contact, since another runtime, user or machine would see other containers.
     """
     with opened(app) as fleet:
         fleet.repin(node)
-    app.out.line(f"{node}: runtime and user are taken anew at the next pass.")
+    app.out.line(f"{node}: runtime, user and identity are taken anew at the next pass.")

@@ -313,6 +313,7 @@ def _as_pinned(answer: Observation, node: Node) -> Observation:
 
 def _check_identity(session: Session, situation: Situation) -> None:
     names: dict[str, str] = {}
+    known = {node.node_id: node.name for node in situation.nodes if node.node_id}
     heads = session.store.heads()
     for node in situation.seen().values():
         if node.owner and node.owner != session.store.uuid:
@@ -334,6 +335,13 @@ def _check_identity(session: Session, situation: Situation) -> None:
             raise ShipyardError(
                 f"{names[identity]} and {node.name} are one and the same node (node id {identity})",
                 hint="leave one of the two names in the inventory",
+            )
+        was = known.get(identity, node.name)
+        if was != node.name:
+            raise ShipyardError(
+                f"{node.name} answers as {was}, by its node id ({identity}): were their addresses exchanged?",
+                hint="put their addresses right in the inventory; where the machines were really exchanged, "
+                f"`shipyard nodes repin {was}` and `shipyard nodes repin {node.name}` accept it",
             )
         if identity:
             names[identity] = node.name

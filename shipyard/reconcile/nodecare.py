@@ -190,6 +190,6 @@ def remove(session: Session, name: str) -> None:
 
 
 def repin(session: Session, name: str) -> None:
-    """Take the node's runtime and user as they are at the next contact."""
+    """Take the node's runtime, user and id as they are at the next contact."""
     record = known_node(session, name)
-    session.store.save_nodes((replace(record, node=replace(record.node, runtime=None, user=None)),))
+    session.store.save_nodes((replace(record, node=replace(record.node, runtime=None, user=None, node_id=None)),))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shipyard.base.errors import ConfigError
+from shipyard.base.errors import ConfigError, ShipyardError
 from shipyard.base.record import replace
 from shipyard.files.inventory import load
 from shipyard.model.memory import Memory
@@ -101,6 +101,25 @@ def test_all_nodes_are_looked_at_closely_unless_some_are_named(monkeypatch: pyte
 
 def test_a_second_question_of_one_look_is_not_about_known_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.containers for each in asked(monkeypatch, frozenset(), first=False)] == [(), ()]
+
+
+def test_a_node_that_answers_as_another_is_told_before_anything_is_done() -> None:
+    """Two addresses exchanged in the inventory: what runs on each would be taken for rubbish of the other."""
+    session: Any = SimpleNamespace(store=SimpleNamespace(heads=lambda: (), uuid="u"), cluster_chosen=True)
+    nodes = (Node("n1", node_id="id-1"), Node("n2", node_id="id-2"), Node("n3"))
+
+    def check(**ids: str) -> None:
+        there = tuple(ObservedNode(name, Facts(identity, "docker", "")) for name, identity in ids.items())
+        situation = Situation(cluster="c1", now=0.0, nodes=nodes, observed=there)
+        looking._check_identity(session, situation)
+
+    check(n1="id-1", n2="id-2", n3="id-3")
+    check(n1="id-9")  # installed anew
+    with pytest.raises(ShipyardError, match=r"n1 answers as n2, by its node id \(id-2\)") as caught:
+        check(n1="id-2", n2="id-1")
+    assert "repin n2` and `shipyard nodes repin n1`" in (caught.value.hint or "")
+    with pytest.raises(ShipyardError, match="n3 answers as n1"):
+        check(n3="id-1")
 
 
 def test_a_limit_is_a_pattern_or_a_file_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
