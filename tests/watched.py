@@ -135,10 +135,14 @@ class WatchedFleet(SimulatedFleet):
         rollout = next((each for each in self.memory.rollouts if each.service == service.name), None)
         if rollout is None or rollout.state != "updating" or rollout.canary == JUDGED or service.canary is None:
             return
+        earlier = self.revisions.get((rollout.stack, rollout.before))
+        good = earlier.spec.service(service.name) if earlier is not None else None
+        if good is None or spec_hash(good.container) == spec_hash(service.container):
+            return  # nothing new is tried
         now = {slot for slot in self._made_so(service) if slot <= service.replicas or service.mode == "global"}
         at_stake = {slot for name, slot in served if name == service.name and slot <= service.replicas} - made - now
         fresh = now - made - to_be
-        if at_stake and rollout.before and fresh and len(fresh) + len(now & to_be) > service.canary.replicas:
+        if at_stake and fresh and len(fresh) + len(now & to_be) > service.canary.replicas:
             told = f"{sorted(now)} on trial, before {sorted(made)} and {sorted(to_be)}"
             raise BrokenError(f"{service.name} has {told}: {in_short(decided)}")
 

@@ -67,8 +67,8 @@ def roll(
         if why and not room.may_move(costs=costs):
             room.wait(turn)
             continue
-        if not why and not room.may_replace(turn):
-            continue
+        if not why and (not room.may_replace(turn) or (room.on_trial and turn.kind == Kind.UNSEEN)):
+            continue  # nobody would see how a canary there fares
         if not why and room.updating and _port_taken(world, ledger, service, turn):
             continue
         hurried = why and _hurried(world, turn.condition.placement.node)
@@ -161,7 +161,10 @@ def _hurried(world: World, node: str) -> bool:
 
 
 class Room:
-    """How many replicas may still be replaced in this wave. `updating`: whether the update goes on at all."""
+    """How many replicas may still be replaced in this wave.
+
+    `updating`: whether the update goes on at all. `on_trial`: whether its canaries are not judged yet.
+    """
 
     def __init__(
         self, world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout | None
@@ -169,6 +172,7 @@ class Room:
         self._world, self._rollout = world, rollout
         held = any(hold.stack == stack.revision.stack for hold in world.situation.memory.holds)
         self.updating = rollout is not None and rollout.active and not held
+        self.on_trial = rollout is not None and judging.on_trial(service, rollout)
         policy = succession.policy_of(world, stack, service)
         tolerated = rollout.failed if rollout is not None and rollout.active else ()
         busy = sum(_under_way(world, turn) and turn.slot not in tolerated for turn in turns)
