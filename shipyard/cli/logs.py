@@ -91,6 +91,9 @@ def logs(
     with opened(app) as fleet:
         status, code = observed(fleet)
         found = select(status, target, container)
+        if code:
+            silent = ", ".join(node.name for node in status.nodes if node.containers is None and node.reason)
+            app.out.error(f"not reached, and left out: {silent}")
         return show(app, fleet, found, follow=follow, tail=tail, since=since, timestamps=timestamps) or code
 
 

@@ -90,7 +90,7 @@ def inspect(app: App, name: str) -> None:
 def check(app: App, name: str | None) -> int:
     """Try every connection that should succeed, and some that should not, from inside the containers.
 
-    Exits with 2 when one is not as it should be.
+    Exits with 2 when one is not as it should be, and with 4 where a node could not be reached.
     """
     with opened(app) as fleet:
         if name is not None:
@@ -100,7 +100,8 @@ def check(app: App, name: str | None) -> int:
         app.out.data([_reach_json(each) for each in reaches])
     else:
         _show(app, reaches)
-    return 2 if any(each.wrong and each.succeeded is not None for each in reaches) else 0
+    wrong = any(each.wrong and each.succeeded is not None for each in reaches)
+    return (2 if wrong else 0) + (4 if any(each.silent for each in reaches) else 0)
 
 
 def _show(app: App, reaches: Sequence[Reach]) -> None:
@@ -119,7 +120,8 @@ def _show(app: App, reaches: Sequence[Reach]) -> None:
     if wrong:
         lines.append(((f"{len(wrong)} of {tried} connections are not as they should be.", "bold red"),))
     else:
-        lines.append(((f"All {tried} connections are as they should be.", "bold"),))
+        those = "connections" if tried == len(reaches) else "connections that could be tried"
+        lines.append(((f"All {tried} {those} are as they should be.", "bold"),))
     app.out.lines(lines)
 
 

@@ -314,6 +314,10 @@ def verdict(status: FleetStatus) -> list[Line]:
             when = f" Last pass ({last.id}, begun {ago(last.started, status.now)}): {cell(last.result)}."
         else:
             when = f" Last pass ({last.id}, {ago(last.finished, status.now)}): {cell(last.result)}."
+    silent = [node.name for node in status.nodes if node.containers is None and node.reason]
+    if status.converged and silent:
+        names = f"{', '.join(silent[:3])}{' …' if len(silent) > 3 else ''}"
+        return [((f"Where nodes answer, the fleet is as declared; not reached: {names}.", "bold yellow"), when)]
     if status.converged:
         return [(("The fleet is as declared.", "bold green"), when)]
     counts = ((status.changes, "to do"), (len(status.blocked), "blocked"), (len(status.waiting), "waiting"))

@@ -51,7 +51,8 @@ class NetworkView(Struct, frozen=True):
 class Reach(Struct, frozen=True):
     """One connection that was tried. `client`, `target`: `stack/service`. `expected`: whether it should succeed.
 
-    `succeeded` None: it could not be tried, for the reason in `words`.
+    `succeeded` None: it could not be tried, for the reason in `words`. `silent`: for all of a node from which nothing
+    was, since it could not be reached.
     """
 
     network: str
@@ -63,6 +64,7 @@ class Reach(Struct, frozen=True):
     expected: bool
     succeeded: bool | None
     words: str = ""
+    silent: bool = False
 
     @property
     def wrong(self) -> bool:

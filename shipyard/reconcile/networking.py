@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shipyard.base.record import replace
 from shipyard.model.netview import NetworkView, Reach
+from shipyard.model.observed import Silent
 from shipyard.model.situation import Situation
 from shipyard.observe import reaching
 from shipyard.planner import plan
@@ -52,7 +53,12 @@ def check(session: Session, network: str | None = None) -> tuple[Reach, ...]:
         if port and pair.replica.node in runtimes:
             tries.setdefault(pair.replica.node, []).append((number, pair.replica.container, pair.address, port))
     results = reaching.attempts(fleet, tries, runtimes)
-    return tuple(_with(reach, results.get(number)) for number, reach in enumerate(reaches))
+    silent = [
+        Reach(network or "", "-", "-", each.name, "-", 0, True, None, each.message, silent=True)
+        for each in situation.observed
+        if wanted and isinstance(each, Silent) and not each.connected
+    ]
+    return (*(_with(reach, results.get(number)) for number, reach in enumerate(reaches)), *silent)
 
 
 def _with(reach: Reach, result: tuple[bool | None, str] | None) -> Reach:
