@@ -67,7 +67,11 @@ class WatchedFleet(SimulatedFleet):
             free = slot not in there or (slot[0] in self.settled and not services[slot[0]].container.mounts)
             if slot[0] not in self.settled or (free and not own):  # what has had no data meanwhile was free to go
                 del self.homes[slot, volume]
-        on_trial = {each.name: (self._made_so(each), self._to_be_so(each)) for each in services.values() if each.canary}
+        on_trial = {
+            each.name: (self._made_so(each), self._to_be_so(each) | self._taken_up(each.name, there))
+            for each in services.values()
+            if each.canary
+        }
         decided = self.one_pass(stacks, killed_after=killed_after)
         services = self.services_of(stacks)
         for name, (made, to_be) in on_trial.items():
@@ -124,6 +128,11 @@ class WatchedFleet(SimulatedFleet):
                 specs = {spec_hash(one.container_for(each.node, each.slot)) for one in (made, service)}
                 slots |= {each.slot} if len(specs) == 1 else set()
         return slots
+
+    def _taken_up(self, service: str, there: set[Slot]) -> set[int]:
+        """Slots without a place that have a container: what was dropped on a silent node is taken back."""
+        boxes = (box for node in self.nodes.values() for box in node.boxes.values())
+        return {_slot(box)[1] for box in boxes if _slot(box)[0] == service and _slot(box) not in there}
 
     def _check_canaries(
         self, service: ServiceSpec, made: set[int], to_be: set[int], served: set[Slot], decided: Plan

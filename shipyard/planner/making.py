@@ -32,6 +32,7 @@ from shipyard.planner import (
     handover,
     loss,
     placing,
+    restarts,
     slots,
     storage,
     wiring,
@@ -43,6 +44,9 @@ from shipyard.planner.scheduling import Ledger
 from shipyard.planner.succession import both_at_once, policy_of
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
+
+STEADY = 60.0
+"""Seconds of running after which a container's restarts are no longer held against it beside another one."""
 
 
 def create(
@@ -167,10 +171,15 @@ def _spare(
 def _longest_serving(each: Condition, strays: Sequence[tuple[str, Container]]) -> tuple[str, Container] | None:
     """Of those that could go on beside a new container, the only one that does.
 
-    There are several where an update is overtaken by the next: what came last has proven nothing yet.
+    There are several where an update is overtaken by the next: what came last has proven nothing yet. One that the
+    runtime restarted often, and just now, only seems to serve.
     """
-    serving = [stray for stray in strays if each.serves(stray[1])]
-    return max(serving, key=lambda stray: (stray[1].age or 0.0, stray[1].id), default=None)
+
+    def worth(stray: tuple[str, Container]) -> tuple[bool, float, str]:
+        age, box = stray[1].age or 0.0, stray[1]
+        return box.restarts <= restarts.TOLERATED or age >= STEADY, age, box.id
+
+    return max((stray for stray in strays if each.serves(stray[1])), key=worth, default=None)
 
 
 def _make_room(

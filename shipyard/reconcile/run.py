@@ -258,18 +258,23 @@ def converge(
     """
     began = clock.monotonic()
     deadline = began + wish.timeout - keeper.waited
-    tally, idle = Tally(), 0
+    tally, idle, fruitless = Tally(), 0, 0
     while True:
         tally.passes += 1
         progress.on_pass(tally.passes)
+        before = tally.changed
         decided = one_pass(session, keeper, wish, progress, tally, seen)
         seen = None
         left = deadline - clock.monotonic()
         if wish.once:
             return _finish(progress, tally, decided, wish, timed_out=False)
         if (decided.waves or decided.rollbacks) and left > 0:
-            idle = 0
-            clock.sleep(draining.settling(decided))
+            idle, fruitless = 0, 0 if tally.changed > before or decided.rollbacks else fruitless + 1
+            if wish.cron and fruitless and clock.monotonic() - began > PATIENCE:
+                return _finish(progress, tally, decided, wish, timed_out=True)
+            # a node whose disk is full, say, fails at once, and at each try
+            rest = POLL[min(fruitless, len(POLL)) - 1] if fruitless else 0.0
+            clock.sleep(max(draining.settling(decided), min(rest, left)))
             continue
         timed = _ended_by_time(decided)
         if decided.waves or not timed:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shipyard.model.plan import Blocked, Plan, Waiting
+from shipyard.model.plan import Action, Blocked, Outcome, Plan, PullImage, Status, Waiting
 from shipyard.model.progress import Ending, Unwatched
 from shipyard.reconcile import run
 from shipyard.reconcile.run import Wish
@@ -72,3 +72,23 @@ def test_what_a_paused_update_left_is_not_waited_for(monkeypatch: pytest.MonkeyP
     """A person has to decide: they should hear of it now, and not when the time limit ends."""
     found = ending(monkeypatch, takes=1, again=10, wish=Wish(timeout=60), paused=paused)
     assert (found.passes, found.converged, found.timed_out) == (passes, False, passes > 1)
+
+
+def test_what_fails_at_each_try_is_not_tried_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node whose disk is full: nothing has a back-off of its own that could be waited for."""
+    clock = Clock()
+    pull = Action(1, "n1", "app:1", "Missing", "", PullImage("app:1"))
+
+    def one_pass(*given: Any) -> Plan:
+        given[4].count((Outcome(pull, Status.FAILED),))
+        return Plan(waves=((pull,),))
+
+    monkeypatch.setattr(run, "clock", clock)
+    monkeypatch.setattr(run, "one_pass", one_pass)
+    session: Any = SimpleNamespace(now=clock.monotonic)
+    keeper: Any = SimpleNamespace(waited=0.0)
+    found = run.converge(session, keeper, Wish(timeout=60), Unwatched())
+    assert (found.timed_out, found.converged) == (True, False)
+    assert 10 < found.passes < 20
+    again = run.converge(session, keeper, Wish(timeout=600, cron=True), Unwatched())
+    assert (again.timed_out, again.converged, again.passes < 15) == (True, False, True)
