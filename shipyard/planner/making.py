@@ -144,7 +144,8 @@ def _go_home(
     ledger.remove(before, service)
     if full := placing.why_no_room(world, ledger, stack, service, home.node):
         ledger.add(before, service)
-        detail = f"its data (volume {home.volume}) is on {full}; begin anew with --accept-empty {home.volume}"
+        anew = f"`shipyard reconcile --accept-empty {home.volume}`"
+        detail = f"its data (volume {home.volume}) is on {full}; begin anew: {anew}"
         world.wave.blocked.append(Blocked(each.target, "Unschedulable", detail))
         return
     slots.leave(world, before, decided=True)

@@ -177,7 +177,7 @@ def _problem(
         return (
             "VolumeLost",
             f"the volume {name} is gone from {node}; its data with it. Bring it back, "
-            f"or begin anew with --accept-empty {name}",
+            f"or begin anew: `shipyard reconcile --accept-empty {name}`",
         )
     return None
 

@@ -67,7 +67,8 @@ class Declared(Struct, Generic[T]):
         if key in self.broken:
             return None
         near = difflib.get_close_matches(key, self.specs, n=1)
-        hint = f"did you mean {near[0]}?" if near else f'declare it beside services: "{self.kind}s: {{{key}: }}"'
+        said = f"{{file: ./{key}}}" if self.kind in ("config", "secret") else ""
+        hint = f"did you mean {near[0]}?" if near else f'declare it beside services: "{self.kind}s: {{{key}: {said}}}"'
         raise value.error(f"refers to the {self.kind} {key!r}, which is not declared", hint=hint)
 
     def in_use(self) -> tuple[T, ...]:
