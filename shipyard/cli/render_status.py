@@ -318,6 +318,9 @@ def verdict(status: FleetStatus) -> list[Line]:
     if status.converged and silent:
         names = f"{', '.join(silent[:3])}{' …' if len(silent) > 3 else ''}"
         return [((f"Where nodes answer, the fleet is as declared; not reached: {names}.", "bold yellow"), when)]
+    if status.converged and not status.stacks and last is None:
+        lost = "if the store was lost, `shipyard state rebuild` reads it back from the nodes"
+        return [(("Nothing is declared, as far as this store knows", "bold"), f"; {lost}.")]
     if status.converged:
         return [(("The fleet is as declared.", "bold green"), when)]
     counts = ((status.changes, "to do"), (len(status.blocked), "blocked"), (len(status.waiting), "waiting"))

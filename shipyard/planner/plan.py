@@ -141,6 +141,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     wiring.tidy(world)
     kept.keep(world)
     wire.wire(world)
+    storage.report_changed(world)
     storage.remove_named(world)
     filing.tidy(world)
     leftovers.keep_revisions(world)

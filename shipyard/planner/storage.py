@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from shipyard.base.text import one_line
 from shipyard.model import labels
-from shipyard.model.container import ContainerSpec, Pairs
+from shipyard.model.canonical import digest, dumps
+from shipyard.model.container import ContainerSpec
 from shipyard.model.memory import Home, KnownVolume, Placement
-from shipyard.model.plan import Blocked, CreateVolume, RemoveVolume
+from shipyard.model.plan import Blocked, CreateVolume, Notice, RemoveVolume
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec, VolumeSpec
 from shipyard.planner.anonymous import ALIVE
@@ -186,15 +187,38 @@ def _create(world: World, stack: DesiredStack, volume: VolumeSpec, node: str) ->
     key = (node, CreateVolume, volume.name)
     if key in world.wave.once:
         return world.wave.once[key]
-    said: Pairs = tuple(
-        sorted(
-            {**dict(volume.labels), labels.CLUSTER: world.situation.cluster, labels.STACK: stack.revision.stack}.items()
-        )
-    )
-    step = CreateVolume(volume, said)
+    ours = {
+        labels.CLUSTER: world.situation.cluster,
+        labels.STACK: stack.revision.stack,
+        labels.SPEC: volume_hash(volume),
+    }
+    step = CreateVolume(volume, tuple(sorted({**dict(volume.labels), **ours}.items())))
     draft = world.wave.add(node, Phase.PREPARE, volume.name, "Missing", f"no volume {volume.name} on {node}", step)
     world.wave.once[key] = draft
     return draft
+
+
+def volume_hash(volume: VolumeSpec) -> str:
+    """Of what a volume is made with: the value of its `shipyard.spec` label."""
+    return digest(dumps((volume.driver, volume.driver_opts, volume.labels)))[:16]
+
+
+def report_changed(world: World) -> None:
+    """Volumes stay as they were made, whatever the file says later: their data counts for more. That is said."""
+    for node in sorted(world.seen):
+        for there in world.seen[node].volumes:
+            said = dict(there.labels)
+            stack = world.stack(said.get(labels.STACK, ""))
+            if said.get(labels.CLUSTER) != world.situation.cluster or stack is None or stack.removing:
+                continue
+            volume = stack.revision.spec.volume(there.name)
+            made = said.get(labels.SPEC)
+            if volume is not None and not volume.external and made is not None and made != volume_hash(volume):
+                detail = (
+                    f"on {node} was made with another driver, other options or labels, and stays as it is; one that is "
+                    f"as declared is made once it has been removed there, with its data"
+                )
+                world.wave.notices.append(Notice(there.name, "VolumeDiffers", detail))
 
 
 def remove_named(world: World) -> None:

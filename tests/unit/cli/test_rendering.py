@@ -267,7 +267,7 @@ def test_when_there_is_colour(environ: dict[str, str], terminal: bool, coloured:
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        (FleetStatus(True, None), "The fleet is as declared."),
+        (FleetStatus(True, None), "if the store was lost, `shipyard state rebuild` reads it back from the nodes."),
         (
             FleetStatus(True, PassSummary(7, 90.0, 95.0, "converged"), now=100.0),
             "The fleet is as declared. Last pass (7, 5 s ago): converged.",

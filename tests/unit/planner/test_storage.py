@@ -274,3 +274,15 @@ def test_no_second_writer_is_begun_beside_one_that_was_renamed(state: ContainerS
     boxes[box.id] = replace(box, state=ContainerState.RUNNING)
     decided = fleet.one_pass(declared(DATA))
     assert (decided.blocked, decided.waves) == ((), ())
+
+
+def test_a_volume_that_is_declared_otherwise_now_stays_and_that_is_said() -> None:
+    fleet = SimulatedFleet(NODES)
+    fleet.converge(declared(DATA))
+    ((node, _),) = fleet.running()
+    assert fleet.one_pass(declared(DATA)).notices == ()
+    changed = replace(DATA, driver_opts=(("device", "tmpfs"), ("type", "tmpfs")))
+    decided = fleet.one_pass(declared(changed))
+    (notice,) = decided.notices
+    assert (notice.target, notice.reason, made(decided, CreateVolume)) == ("s_data", "VolumeDiffers", [])
+    assert f"on {node} was made with" in notice.detail
