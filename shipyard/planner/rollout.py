@@ -118,7 +118,7 @@ def spared(world: World, stack: DesiredStack, service: ServiceSpec, turns: Seque
     if not policy.parallelism:
         return set()
     going = [turn for turn in turns if turn.kind == Kind.MISSING and turn.serving and not _from_hurried(world, turn)]
-    failed = [turn for turn in turns if turn.kind == Kind.RECREATE and turn.serving]
+    failed = [turn for turn in turns if turn.kind == Kind.RECREATE and turn.serving and not _itself_serves(turn)]
     if not going and (not failed or policy.order == "start-first"):
         return set()
     rollout = world.rollouts.get((stack.revision.stack, service.name))
@@ -130,6 +130,12 @@ def spared(world: World, stack: DesiredStack, service: ServiceSpec, turns: Seque
     if policy.order == "stop-first":
         kept += failed[max(policy.parallelism - down - len(going), 0) :]
     return {turn.slot for turn in kept}
+
+
+def _itself_serves(turn: Turn) -> bool:
+    """Whether its newest container does: what is wrong with that is no failure, but its network, say."""
+    box = turn.condition.current
+    return box is not None and turn.condition.serves(box)
 
 
 def _from_hurried(world: World, turn: Turn) -> bool:
