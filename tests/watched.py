@@ -146,8 +146,8 @@ class WatchedFleet(SimulatedFleet):
             return
         earlier = self.revisions.get((rollout.stack, rollout.before))
         good = earlier.spec.service(service.name) if earlier is not None else None
-        if good is None or spec_hash(good.container) == spec_hash(service.container):
-            return  # nothing new is tried
+        if good is None or good.container.ports or spec_hash(good.container) == spec_hash(service.container):
+            return  # what had ports may not fit where newer ones do; and the same is nothing new to be tried
         now = {slot for slot in self._made_so(service) if slot <= service.replicas or service.mode == "global"}
         at_stake = {slot for name, slot in served if name == service.name and slot <= service.replicas} - made - now
         fresh = now - made - to_be

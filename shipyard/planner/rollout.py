@@ -76,7 +76,8 @@ def roll(
         if last and not room.may_give_up():
             room.wait(turn)
             continue
-        fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating and room.may_try)
+        stays_old = room.on_trial and not room.may_try and _goes_anywhere(turn.service)
+        fresh = _renewed(world, ledger, stack, service, turn, why, updating=room.updating and not stays_old)
         if fresh is not None:
             counted = _under_way(world, turn)
             turns[index] = turn_of(world, stack, service, fresh)
@@ -97,9 +98,14 @@ def _hold_back(world: World, stack: DesiredStack, service: ServiceSpec, turns: l
     spare = service.canary.replicas - sum(not turn.outdated for turn in turns) + len(added)
     for index in added[max(spare, 0) :]:
         placement = turns[index].condition.placement
-        if old is not None and old.has_values(placement.node):
+        if old is not None and _goes_anywhere(old) and old.has_values(placement.node):
             held = slots.retargeted(world, placement, rollout.before)
             turns[index] = turn_of(world, stack, service, held)
+
+
+def _goes_anywhere(old: ServiceSpec) -> bool:
+    """Whether replicas as they were fit wherever newer ones do: places are found by what is declared now."""
+    return all(port.published is None for each in old.containers() for port in each.ports)
 
 
 def _never_made(turn: Turn) -> bool:

@@ -113,6 +113,8 @@ def test_what_came_back_crashing_counts_as_down_while_an_update_is_on_its_way() 
         ],
         # the newest of a replica fails, the one before it serves on, and others are down already
         [("apply", 250284988), ("edit", 790922946), ("canary", 165775565), ("ill", 534317296)],
+        # what leaves a drained node in the midst of an update, made as before, would want a port that another has there
+        [("apply", 640525947), ("drained soon", 571285280), ("rebooted", 466965639), ("apply", 301493538)],
     ],
 )
 def test_stories_that_once_broke_a_promise(events: list[tuple[str, int]]) -> None:
