@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -104,6 +105,10 @@ def theirs(paths: list[Path], environ: dict[str, str]) -> Any:
     command = [str(COMPOSE), *(word for path in paths for word in ("-f", str(path))), "--profile", "*"]
     command += ["config", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+    # a truth value, a number or nothing behind `!override` is a text to Compose, and refused where it has to be none
+    said = "".join(path.read_text() for path in paths)
+    assume("!override" not in said or not re.search(r"must be an? (boolean|number|integer)", done.stderr))
+    assume(not re.search(r"^ *(command|entrypoint): !override *$", said, re.MULTILINE))
     return json.loads(done.stdout) if done.returncode == 0 else f"refused: {done.stderr}"
 
 
