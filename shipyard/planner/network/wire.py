@@ -54,7 +54,7 @@ def wire(world: World) -> None:
     common = Rules(_common(world, ready, state))
     ports = ingress.ports(world, ready)
     gone = tuple(sorted(_addresses(world.net.endpoints) - _addresses(ready)))
-    dropped, acting = True, []
+    dropped = True
     for node in sorted(world.seen):
         wiring = world.seen[node].wiring
         if wiring is None or not (node in state.members or node in world.net.wired):
@@ -64,10 +64,8 @@ def wire(world: World) -> None:
             own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node), six)
             dropped &= _Node(world, state, node, wiring).plan(common, own, gone)
             hostfiles.write(world, state, node, wiring, found)
-            acting.append(node)
+            _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
-    for node in acting:  # once it is known what is removed in this wave, and what has to wait
-        _keep_bridges(world, state, node)
     world.net.endpoints = ready
 
 
