@@ -13,6 +13,7 @@ import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 from paramiko.message import Message
 
+from shipyard.base import clock
 from shipyard.base.errors import NotObserved, TimedOut, Unreachable
 from shipyard.base.text import one_line
 from shipyard.model.inventory import Connection
@@ -194,15 +195,20 @@ class ChannelProcess:
 
     def read(self, timeout: float) -> Chunk:
         """What arrived since; waits for something."""
-        self._bell.wait(min(timeout, _LONGEST_WAIT))
-        self._bell.silence()
-        ended = bool(self._channel.eof_received or self._channel.closed)  # before reading: no data comes after it
-        stdout, stderr = bytearray(), bytearray()
-        while self._channel.recv_ready():
-            stdout += self._channel.recv(65536)
-        while self._channel.recv_stderr_ready():
-            stderr += self._channel.recv_stderr(65536)
-        return Chunk(bytes(stdout), bytes(stderr), ended)
+        until = clock.monotonic() + min(timeout, _LONGEST_WAIT)
+        while True:
+            left = until - clock.monotonic()
+            self._bell.wait(max(0.0, left))
+            self._bell.silence()
+            ended = bool(self._channel.eof_received or self._channel.closed)  # before reading: no data comes after it
+            stdout, stderr = bytearray(), bytearray()
+            while self._channel.recv_ready():
+                stdout += self._channel.recv(65536)
+            while self._channel.recv_stderr_ready():
+                stderr += self._channel.recv_stderr(65536)
+            # The bell may ring for what the last call took along already: nothing there is no silence yet.
+            if stdout or stderr or ended or left <= 0:
+                return Chunk(bytes(stdout), bytes(stderr), ended)
 
     def status(self, timeout: float) -> int | None:
         """None also when the channel ended without one: the connection broke."""

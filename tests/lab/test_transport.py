@@ -467,6 +467,15 @@ def test_both_outputs_at_once_do_not_block(place: Place) -> None:
     assert (len(done.stdout), len(done.stderr)) == (3_000_000, 3_000_000)
 
 
+def test_an_answer_is_whole_though_its_command_ended_before_it(place: Place) -> None:
+    """What a command left behind writes on, piece by piece: it is no silence as long as something comes."""
+    script = b"{ for piece in $(seq 20000); do echo $piece; done; echo end; } & exit 3"
+    with place.fleet() as fleet:
+        for _ in range(10):
+            done = fleet.open("node1").run(script, timeout=30)
+            assert (done.stdout[-10:], done.status) == (b"20000\nend\n", 3)
+
+
 def test_a_connection_cut_in_the_answer_is_truncated_and_one_that_goes_silent_times_out(place: Place) -> None:
     cable = Cable(place.sshd.port)
     place.trust(place.sshd.known(name=f"[127.0.0.1]:{cable.port}"))
