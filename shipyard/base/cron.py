@@ -39,7 +39,7 @@ def problem(expression: str, timezone: str = "UTC") -> str:
     try:
         next(CronSim(fields, datetime(2024, 1, 1)))
     except CronSimError as error:
-        return f"{str(error).lower()} (the fields are {FIELDS})"
+        return f"{str(error).lower()} in {expression!r} (the fields are {FIELDS})"
     except StopIteration:
         return "never comes"
     return ""

@@ -108,6 +108,13 @@ def _body(revision: Revision, known: set[str], before: Mapping[str, set[str]]) -
         there = before.get(service["name"], set())
         shown = {value: _AS_IT_WAS if value in there else _CHANGED for value in values[service["name"]]}
         service.update(_masked(service, shown))
+    everywhere = {
+        value: _AS_IT_WAS if any(value in there for there in before.values()) else _CHANGED
+        for mine in values.values()
+        for value in mine
+    }
+    for shown_config, config in zip(data.get("configs", ()), revision.spec.configs, strict=True):
+        shown_config["content"] = _masked(_readable(config.content), everywhere)
     for kind in ("services", "networks", "volumes", "configs", "secrets"):
         if kind in data:
             data[kind] = {each["name"]: each for each in data[kind]}
@@ -115,6 +122,14 @@ def _body(revision: Revision, known: set[str], before: Mapping[str, set[str]]) -
     for digest in {secret.digest for secret in revision.spec.secrets if secret.digest}:
         text = text.replace(f'"{digest}"', f'"{_AS_IT_WAS if digest in known else _CHANGED}"')
     return text.splitlines()
+
+
+def _readable(content: bytes) -> list[str] | str:
+    """A config's lines, so that a difference names those that changed; of what is no text, its length."""
+    try:
+        return content.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        return f"{len(content)} bytes that are no text"
 
 
 def _values(revision: Revision) -> dict[str, set[str]]:

@@ -110,7 +110,7 @@ def load_all(
     try:
         loader = LOADERS[dialect](text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _unreadable(error, file) from error
+        raise _unreadable(error, file, text) from error
     documents = []
     try:
         while loader.check_node():
@@ -121,7 +121,7 @@ def load_all(
             builder = _Builder(loader, marks, tags, thin, (other, LOADERS["1.1" if dialect == "1.2" else "1.2"]("")))
             documents.append(Document(builder.value(root, ()), marks))
     except (yaml.YAMLError, ValueError) as error:
-        raise _unreadable(error, file) from error
+        raise _unreadable(error, file, text) from error
     finally:
         loader.dispose()
     return documents
@@ -142,17 +142,28 @@ def load_one(
     return documents[0] if documents else Document(None, Marks(file))
 
 
-def _unreadable(error: Exception, file: str) -> FileError:
+def _unreadable(error: Exception, file: str, text: str | bytes) -> FileError:
     mark = getattr(error, "problem_mark", None)
+    place = None if mark is None else (mark.line + 1, mark.column + 1)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     context = getattr(error, "context", None)
-    text = f"can't be read as YAML: {problem}" + (f" ({context})" if context else "")
-    return FileError(
-        printable(text),
-        file=file,
-        line=mark.line + 1 if mark is not None else None,
-        column=mark.column + 1 if mark is not None else None,
-    )
+    foreign = _not_utf8(text) if place is None else None
+    if foreign is not None:
+        problem, *place = foreign
+    line, column = place or (None, None)
+    words = f"can't be read as YAML: {problem}" + (f" ({context})" if context and foreign is None else "")
+    return FileError(printable(words), file=file, line=line, column=column)
+
+
+def _not_utf8(text: str | bytes) -> tuple[str, int, int] | None:
+    """What is wrong with the first byte that is no UTF-8, its line and its column; None where all are."""
+    try:
+        _ = text if isinstance(text, str) else text.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        before = wrong.object[: wrong.start].split(b"\n")
+        words = f"byte 0x{wrong.object[wrong.start]:02x} is not UTF-8, as which it should be saved"
+        return words, len(before), len(before[-1].decode("utf-8")) + 1
+    return None
 
 
 class _Builder:

@@ -15,7 +15,7 @@ from shipyard.model.spec import ServiceSpec
 from shipyard.planner.constraints import allows
 from shipyard.planner.scheduling.capacity import Used, shortage
 from shipyard.planner.scheduling.explain import Refusal, being, having
-from shipyard.planner.scheduling.ledger import Ledger, Load, published
+from shipyard.planner.scheduling.ledger import Ledger, Load, clash, published
 from shipyard.planner.scheduling.taints import FORBIDDING, untolerated
 from shipyard.planner.world import World
 
@@ -124,12 +124,6 @@ def ports(wanted: list[Port], taken: dict[Port, str], mine: str = "") -> Refusal
                 words = f"port {port.published}/{port.protocol} to {owner}"
                 return Refusal(f"gives {words}", f"give {words}")
     return None
-
-
-def clash(one: Port, other: Port) -> bool:
-    """Whether two containers on one node can't both publish these."""
-    same = one.published == other.published and one.protocol == other.protocol
-    return same and (one.address is None or other.address is None or one.address == other.address)
 
 
 def ports_of(ledger: Ledger, stack: str, service: ServiceSpec, node: str) -> list[Port]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from shipyard.model.container import Port
@@ -118,6 +118,26 @@ class Ledger:
         for key in world.placements.services():
             entry = self.services.get(key)
             self._add_all(key, entry[1] if entry else None, world.placements.now_of(*key).values())
+        self._leave_answered_ports()
+
+    def _leave_answered_ports(self) -> None:
+        """Ports on which nodes answer for services that are declared: a container there would take them away."""
+        for node, wired in self._world.net.wired.items():
+            if node in self._world.nodes:
+                ports = self.on(node).ports
+                for port, owner in self._answered(wired.owners):
+                    if not any(clash(port, other) for other in ports):
+                        ports[port] = owner
+
+    def _answered(self, owners: Collection[str]) -> Iterator[tuple[Port, str]]:
+        """`owners`: as in Wired."""
+        for said in owners:
+            where, _, owner = said.partition(" ")
+            stack, _, name = owner.partition("/")
+            _, service = self.services.get((stack, name), (None, None))
+            for port in service.ingress if service is not None else ():
+                if f"{port.protocol}/{port.published}" == where:
+                    yield port, owner
 
     def on(self, node: str) -> Load:
         """The load of this node."""
@@ -265,6 +285,12 @@ def neighbour(stack: str, rule: Neighbour) -> ServiceKey:
     """The service that a rule of a service of this stack means."""
     named, slash, name = rule.service.partition("/")
     return (named, name) if slash else (stack, named)
+
+
+def clash(one: Port, other: Port) -> bool:
+    """Whether two containers on one node can't both publish these."""
+    same = one.published == other.published and one.protocol == other.protocol
+    return same and (one.address is None or other.address is None or one.address == other.address)
 
 
 def published(service: ServiceSpec, node: str) -> list[Port]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from shipyard.cli.history import changed_lines
 from shipyard.model.container import ContainerSpec
-from shipyard.model.spec import Revision, ServiceSpec, StackSpec
+from shipyard.model.spec import ConfigSpec, Revision, ServiceSpec, StackSpec
 
 
 def revision(number: int, *services: ServiceSpec) -> Revision:
@@ -48,3 +50,20 @@ def test_a_short_one_leaves_other_words_whole() -> None:
     said = diff(service("b"), service("d", mode="double"))
     assert '+            "double"' in said
     assert '"db:1"' in said
+
+
+def test_a_changed_config_is_shown_by_its_lines_and_without_secrets() -> None:
+    def made(number: int, content: bytes) -> Revision:
+        config = ConfigSpec("site", "site", content, hashlib.sha256(content).hexdigest())
+        spec = StackSpec("shop", (service("canary-1"),), configs=(config,))
+        return Revision("shop", number, spec, "", 1.0, "alice@laptop")
+
+    older, newer = b"listen 80;\npassword canary-1;\n", b"listen 81;\npassword canary-1;\n"
+    said = "\n".join(changed_lines(made(1, older), made(2, newer)))
+    assert '-        "listen 80;"' in said
+    assert '+        "listen 81;"' in said
+    assert '"password (as it was);"' in said
+    assert "canary" not in said
+    assert '+      "content": "2 bytes that are no text"' in "\n".join(
+        changed_lines(made(1, older), made(2, b"\xff\xfe"))
+    )

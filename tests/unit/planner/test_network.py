@@ -291,6 +291,19 @@ def test_a_port_stays_with_the_service_that_has_it_whatever_another_is_called(fl
     assert not decided.blocked, "it is free once its service is gone"
 
 
+def test_a_port_that_answers_is_not_taken_away_by_a_container_that_wants_it_of_its_node(fleet: SimulatedFleet) -> None:
+    mine = web("web", ports=(Port(80, 8080),), replicas=1)
+    fleet.converge(stacks(mine))
+    host = replace(
+        mine, name="api", container=replace(mine.container, ports=(Port(80, 8080, mode="host"),)), ingress=()
+    )
+    decided = fleet.one_pass(stacks(mine, host, number=2))
+    assert [each.target for each in decided.blocked] == ["s/api.1"]
+    assert "3 give port 8080/tcp to s/web" in decided.blocked[0].detail
+    (made,) = steps(fleet.one_pass(stacks(host, number=3)), CreateContainer)
+    assert "-api-" in made.name, "it is free once its service is gone"
+
+
 def test_a_port_that_is_listened_on_is_not_taken_and_one_that_we_have_is_kept(fleet: SimulatedFleet) -> None:
     wanted = stacks(web(ports=(Port(80, 22),)))
     fleet.nodes["n2"].wiring = wiring(2, listening=("tcp/22",))
