@@ -57,6 +57,12 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+_UNDER_WAY = (
+    "\n  hint: what was sent to nodes may still be done there; the same command again goes on from what it finds"
+)
+"""Said where a wave was interrupted, which click makes an Abort."""
+
+
 def run(args: Sequence[str], app: App | None = None) -> int:
     """Run one command line; returns the exit code. Errors are printed, never raised."""
     app = App() if app is None else app
@@ -79,8 +85,8 @@ def _guarded(args: Sequence[str], app: App) -> int:
     except ShipyardError as error:
         _show(error, app)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        app.out.error("interrupted")
+    except (KeyboardInterrupt, click.Abort) as stopped:
+        app.out.error("interrupted" + (_UNDER_WAY if hasattr(stopped.__cause__ or stopped, "outcomes") else ""))
         return INTERRUPTED
     except ReaderGoneError:
         discard(sys.stdout)

@@ -267,7 +267,7 @@ def _of_container(world: World, placement: Placement, spec: ContainerSpec, box: 
         case ContainerState.CREATED if box.age is None:
             return Kind.RECREATE, "NeverStarted", _last_words(box) or "made, but never started"
         case ContainerState.DEAD | ContainerState.REMOVING:
-            return Kind.RECREATE, "Dead", f"the runtime calls it {box.state}"
+            return Kind.RECREATE, "Dead", box.error or f"the runtime calls it {box.state}"
         case ContainerState.CREATED | ContainerState.EXITED:
             return _of_ended(world, placement, policy, box)
 

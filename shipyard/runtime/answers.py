@@ -79,7 +79,7 @@ def read(body: bytes, clock: float) -> Answer:
             asked.append(line.removeprefix("asked "))
         elif re.fullmatch(r"ended [0-9]{1,3}", line):
             status = int(line.removeprefix("ended "))
-        elif line.strip() and not line.startswith("health "):
+        elif line.strip() and not line.startswith(("health ", "pid ")):
             words.append(line)
     if not body.strip():
         return Answer()

@@ -10,7 +10,7 @@ from typing import Any
 
 from shipyard.base import shell
 from shipyard.base.record import replace
-from shipyard.model.observed import Container, Health, ObservedNetwork, ObservedVolume
+from shipyard.model.observed import Container, ContainerState, Health, ObservedNetwork, ObservedVolume
 from shipyard.runtime import answers, probing, strictjson, usage
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
 
@@ -36,6 +36,7 @@ _DUE = (
     '{{if eq $s "running"}}{{if $h}}\nhealth {{.ID}} {{with .Config.Healthcheck}}{{printf "%d" .Interval}}{{end}}'
     " {{.StaticDir}}{{end}}{{end}}"
 )
+_PIDS = '{{if eq $s "running"}}\npid {{.State.Pid}} {{.State.ConmonPid}} {{.ID}}{{end}}'
 _IMAGE = '["i",{{json .ID}},{{json .RepoDigests}}]'
 
 _NETWORK = '{{.Name}} {{json .}} {{json (index .Network.Labels "shipyard.cluster")}}'
@@ -103,11 +104,46 @@ esac
 """
 """A check is due when its interval has passed since podman last wrote down how one ended, as a timer would have it."""
 
+_GONE = r"""
+sy_rt_without_processes() {
+  sy_rt_ifs=$IFS
+  IFS='
+'
+  set -f
+  for sy_rt_line in $1; do
+    case $sy_rt_line in
+      'pid '[1-9]*)
+        sy_rt_pids=${sy_rt_line#pid }
+        sy_rt_pids=${sy_rt_pids% *}
+        [ -d "/proc/${sy_rt_pids% *}" ] || [ -d "/proc/${sy_rt_pids#* }" ] || printf '%s\n' "$sy_rt_line"
+        ;;
+    esac
+  done
+  set +f
+  IFS=$sy_rt_ifs
+}
+sy_rt_gone() {
+  sy_rt_first=$(sy_rt_without_processes "$sy_rt_said")
+  [ -n "$sy_rt_first" ] || return 0
+  sy_rt_boxes=$(printf '%s\n' "$sy_rt_first" | sed 's/.* //')
+  sy_rt_again=$(podman inspect --format "$sy_rt_template" -- $sy_rt_boxes 2>/dev/null)
+  sy_rt_without_processes "$sy_rt_again" | while read -r sy_rt_line; do
+    case $sy_rt_first in *"$sy_rt_line"*) printf 'gone %s\n' "${sy_rt_line##* }" ;; esac
+  done
+}
+[ ! -d /proc/self ] || section gone sy_rt_gone
+"""
+"""Podman calls a container running until conmon writes down how it ended: for ever, where both were killed.
+
+One that just ended has neither process: podman is asked a second time, and only what it says of the same two counts.
+Where others' processes can't be seen (hidepid) conmon is one's own.
+"""
+
 
 def text(request: ProbeRequest) -> str:
     """The probe's shell text."""
     template = '{{if eq (len (split (printf "%T" .) "Container")) 2}}' + _CONTAINER
-    template += (_DUE if request.health else "") + "{{else}}" + _IMAGE + "{{end}}"
+    template += (_DUE if request.health else "") + _PIDS + "{{else}}" + _IMAGE + "{{end}}"
     template = template.replace("@RESTARTED@", _RESTARTED if request.restarted else "")
     health = _HEALTH.replace("@SECONDS@", str(request.health_timeout)).replace("@AT_ONCE@", str(AT_ONCE))
     version = "podman --version; " if request.version else ""
@@ -124,6 +160,7 @@ def text(request: ProbeRequest) -> str:
             "section volumes sy_rt_volumes" if request.volumes or request.stray_volumes else "section volumes true",
             probing.guessing("podman", template, request, probing.inspect("podman", template, request)),
             health if request.health else "",
+            _GONE,
             probing.logs("podman"),
             usage.podman() if request.usage else "",
         )
@@ -146,6 +183,8 @@ def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:
     containers = found.containers
     if "health" in sections:
         containers = _checked(containers, sections["health"], clock)
+    if "gone" in sections:
+        containers = _without_gone(containers, sections["gone"])
     networks = (_network(line) for line in answers.lines(answers.section(sections, "networks")))
     volumes = (_volume(line) for line in answers.lines(answers.section(sections, "volumes")))
     return RuntimeState(
@@ -166,6 +205,16 @@ def _checked(before: tuple[Container, ...], body: bytes, clock: float) -> tuple[
     after = {box.id: box for box in answers.read(rest, clock).containers}
     boxes = (after.get(box.id, box) for box in before)
     return tuple(replace(box, health=Health.UNHEALTHY) if box.id in hung else box for box in boxes)
+
+
+def _without_gone(before: tuple[Container, ...], body: bytes) -> tuple[Container, ...]:
+    gone = {line.removeprefix("gone ") for line in answers.lines(body)}
+    return tuple(
+        replace(box, state=ContainerState.DEAD, error="its processes are gone, though podman calls it running")
+        if box.id in gone and box.state == ContainerState.RUNNING
+        else box
+        for box in before
+    )
 
 
 def _network(line: str) -> ObservedNetwork:

@@ -133,6 +133,7 @@ def _in_the_middle_of_an_apply(fleet: Fleet, sent: signal.Signals) -> None:
     assert applying.returncode == 130, (out, err)
     assert "Traceback" not in out + err
     assert "interrupted" in err
+    assert "the same command again goes on" in err
     assert holder(fleet) == ""
     fleet.shipyard("reconcile").expect(0)
     assert len(ids(fleet)) == 3
