@@ -144,15 +144,19 @@ def load_one(
 
 def _unreadable(error: Exception, file: str, text: str | bytes) -> FileError:
     mark = getattr(error, "problem_mark", None)
-    place = None if mark is None else (mark.line + 1, mark.column + 1)
+    foreign = _not_utf8(text) if mark is None else None
+    if foreign is not None:
+        words, line, column = foreign
+        return FileError(f"can't be read as YAML: {words}", file=file, line=line, column=column)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     context = getattr(error, "context", None)
-    foreign = _not_utf8(text) if place is None else None
-    if foreign is not None:
-        problem, *place = foreign
-    line, column = place or (None, None)
-    words = f"can't be read as YAML: {problem}" + (f" ({context})" if context and foreign is None else "")
-    return FileError(printable(words), file=file, line=line, column=column)
+    words = f"can't be read as YAML: {problem}" + (f" ({context})" if context else "")
+    return FileError(
+        printable(words),
+        file=file,
+        line=mark.line + 1 if mark is not None else None,
+        column=mark.column + 1 if mark is not None else None,
+    )
 
 
 def _not_utf8(text: str | bytes) -> tuple[str, int, int] | None:

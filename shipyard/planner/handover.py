@@ -13,7 +13,7 @@ from shipyard.model.observed import Container
 from shipyard.model.plan import RemoveContainer
 from shipyard.model.spec import ServiceSpec
 from shipyard.planner.scheduling import Ledger
-from shipyard.planner.scheduling.filters import clash
+from shipyard.planner.scheduling.ledger import clash
 from shipyard.planner.world import World
 
 

@@ -42,6 +42,33 @@ SHOP = """
     back: {driver: DRIVER, internal: true}
 """
 
+CROSSED = """
+- hosts: lab
+  stack: shop
+  services:
+    client:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      init: true
+      stop_grace_period: 0s
+      networks: [one, two, three]
+      deploy: {mode: global}
+    web-one: &web
+      image: shipyard.test/busybox:1
+      command: [httpd, -f, -p, "8080", -h, /]
+      init: true
+      stop_grace_period: 0s
+      networks: [one]
+      deploy: {mode: global}
+    web-two: {<<: *web, networks: [two]}
+    web-three: {<<: *web, networks: [three]}
+  networks:
+    one: {driver: vxlan}
+    two: {driver: routed}
+    three: {driver: wireguard}
+"""
+"""Clients on networks of three drivers, and servers on one of them each."""
+
 
 def shop(driver: str = "vxlan") -> str:
     """The playbook, with this driver."""
@@ -161,6 +188,29 @@ def only_clients_connect(fleet: Fleet) -> set[str]:
                 asks.append(Ask(*who, f"http://{address}:8080/name", (server,) if may else ()))
     assert not (wrong := amiss(fleet, asks)), "\n".join(wrong)
     return set(serving)
+
+
+def only_who_is_on_both_crosses(fleet: Fleet) -> None:
+    """Where `CROSSED` runs, each client gets to each server of each network, and no server to those of the others."""
+    asks = []
+    addresses: dict[str, dict[str, tuple[str, str]]] = {}  # of each service by node: container and address
+    for name in ("one", "two", "three"):
+        addresses[name] = _on_each(fleet, f"shop_{name}", f"shop/web-{name}")
+    for node, (client, _) in _on_each(fleet, "shop_one", "shop/client").items():
+        for there in addresses.values():
+            for server, address in there.values():
+                asks.append(Ask(node, client, f"http://{address}:8080/etc/hostname", (server,)))
+    for name, there in addresses.items():
+        for node, (box, _) in there.items():
+            others = [found for other, found in addresses.items() if other != name]
+            for _, address in (each for found in others for at, each in found.items() if at != node):
+                asks.append(Ask(node, box, f"http://{address}:8080/etc/hostname", why="in another network"))
+    assert not (wrong := amiss(fleet, asks)), "\n".join(wrong)
+
+
+def _on_each(fleet: Fleet, name: str, service: str) -> dict[str, tuple[str, str]]:
+    found = replicas_of(network(fleet, name)["services"], service)
+    return {each["node"]: (each["container"], each["address"]) for each in found}
 
 
 def planned_and_mended(fleet: Fleet, file: str = "shop.yml", *, passes: int = 1) -> tuple[list[str], str]:

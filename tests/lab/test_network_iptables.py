@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.fleet import Fleet
 from tests.lab.networked import (
+    CROSSED,
     Ask,
     always_asked,
     amiss,
@@ -19,6 +20,7 @@ from tests.lab.networked import (
     network,
     of_link,
     only_clients_connect,
+    only_who_is_on_both_crosses,
     replicas_of,
     shop,
     spread,
@@ -57,6 +59,9 @@ def test_services_are_reached_and_kept_apart_as_with_nft_damage_is_mended_and_rm
     bare.write("shop.yml", guarded_shop(allow=""))
     bare.shipyard("apply", "shop.yml").expect(0)
     _nothing_is_left_of_who_may_connect(bare)
+    bare.write("shop.yml", CROSSED)
+    bare.shipyard("apply", "shop.yml").expect(0)
+    only_who_is_on_both_crosses(bare)
     bare.shipyard("rm", "shop", "--yes").expect(0)
     assert not any(saved(bare, node) for node in bare.names)
 

@@ -79,6 +79,16 @@ class Beside(Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
+class Crossing(Struct, frozen=True):
+    """What goes to these blocks, of other nodes, and from which address: of the same container, by the one it has.
+
+    Between networks of different drivers: each goes by a device of its own, and so must what answers.
+    """
+
+    blocks: tuple[str, ...]
+    sources: tuple[tuple[str, str], ...]
+
+
 class Tunnel(Struct, frozen=True):
     """How nodes talk by VXLAN: its port and identity, and the addresses that they have for each other, sorted."""
 
@@ -108,15 +118,16 @@ class Common(Struct, frozen=True):
 
 
 class Own(Struct, frozen=True):
-    """What is this node's alone. `bridges`: blocks of its own; `devices`: by which packets go to other nodes.
+    """What is this node's alone. `blocks`: of its own; `devices`: by which packets go to other nodes.
 
-    `six`: it is on a network with IPv6.
+    `six`: it is on a network with IPv6. `crossings`: of its containers, from network to network.
     """
 
     ports: tuple[NodePort, ...]
     blocks: tuple[str, ...]
     devices: tuple[str, ...]
     six: bool = False
+    crossings: tuple[Crossing, ...] = ()
 
 
 def text(common: Mapping[str, str], own: Own) -> str:
@@ -259,6 +270,9 @@ def _postrouting(own: Own, within: str) -> Iterator[str]:
         away = f"oifname {_set(own.devices, quoted=True)}"
         yield f"    ct status dnat ip saddr != {within} ip daddr {within} {away} masquerade\n"
     yield f"    ip saddr 127.0.0.0/8 ip daddr {within} masquerade\n"
+    for each in own.crossings:
+        sources = ", ".join(f"{address} : {source}" for address, source in each.sources)
+        yield f"    ip daddr {_set(each.blocks)} snat to ip saddr map {{ {sources} }}\n"
     yield f"    ip saddr {within} ip daddr {within} snat to ip saddr\n"
     yield "  }\n"
 

@@ -226,6 +226,11 @@ def _nat(table: _Table, common: Common, own: Own) -> _Table:
     for device in own.devices:
         table.add("from", f"! -s {within} -d {within} -o {device}", _TRANSLATED, target="MASQUERADE")
     table.add("from", f"-s 127.0.0.0/8 -d {within}", target="MASQUERADE")
+    for number, crossing in enumerate(own.crossings):
+        for block in crossing.blocks:
+            table.add("from", f"-d {block}", then=f"as-{number}")
+        for address, source in crossing.sources:
+            table.add(f"as-{number}", f"-s {address}", target=f"SNAT --to-source {source}")
     # nobody after this one gives it another source
     table.add("from", f"-s {within} -d {within}", target="ACCEPT")
     return table

@@ -53,6 +53,7 @@ def wire(world: World) -> None:
     state = _mesh(world)
     common = Rules(_common(world, ready, state))
     ports = ingress.ports(world, ready)
+    crossings = several.crossings(world, state.drivers, state.blocks)
     gone = tuple(sorted(_addresses(world.net.endpoints) - _addresses(ready)))
     dropped = True
     for node in sorted(world.seen):
@@ -61,7 +62,8 @@ def wire(world: World) -> None:
             continue
         if world.wave.may_act(node):
             six = bool(state.dual_on(node))
-            own = rules.Own(ports.get(node, ()), _own_blocks(state, node), _devices(state, node), six)
+            mine, devices = _own_blocks(state, node), _devices(state, node)
+            own = rules.Own(ports.get(node, ()), mine, devices, six, crossings.get(node, ()))
             dropped &= _Node(world, state, node, wiring).plan(common, own, gone)
             hostfiles.write(world, state, node, wiring, found)
             _keep_bridges(world, state, node)

@@ -13,8 +13,9 @@ from shipyard.model.plan import CreateContainer, LoadRules, Plan
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import AllowFrom, NetworkSpec, Revision, ServiceSpec, StackSpec
 from shipyard.model.wire import IPTABLES, LocalAddress, ObservedWiring
+from shipyard.planner.network import rules as nft
 from shipyard.planner.network import tables
-from shipyard.planner.network.rules import Backends, Common, Guard, Network, NodePort, Own
+from shipyard.planner.network.rules import Backends, Common, Crossing, Guard, Network, NodePort, Own
 from tests.simulated import SimulatedFleet
 
 OWN = Own(
@@ -42,6 +43,19 @@ def rules(text: str, chain: str) -> list[str]:
     """Those of one chain, without its name."""
     begin = f"-A SY-ab12cd-{chain} "
     return [line.removeprefix(begin) for line in text.splitlines() if line.startswith(begin)]
+
+
+def test_what_crosses_to_a_network_of_another_driver_has_its_containers_own_address_there() -> None:
+    crossing = Crossing(("10.209.0.192/26",), (("10.209.0.2", "10.209.0.130"),))
+    own = replace(OWN, crossings=(crossing,))
+    text = tables.text(common(), own)
+    assert rules(text, "as-0") == ["-s 10.209.0.2 -j SNAT --to-source 10.209.0.130"]
+    hooked = rules(text, "from")
+    kept = "-s 10.208.0.0/12 -d 10.208.0.0/12 -j ACCEPT"
+    assert hooked.index("-d 10.209.0.192/26 -j SY-ab12cd-as-0") < hooked.index(kept)
+    lines = nft.text(nft.shared(common()), own).splitlines()
+    line = "    ip daddr 10.209.0.192/26 snat to ip saddr map { 10.209.0.2 : 10.209.0.130 }"
+    assert lines.index(line) < lines.index("    ip saddr 10.208.0.0/12 ip daddr 10.208.0.0/12 snat to ip saddr")
 
 
 def test_each_replica_is_as_likely_as_the_others() -> None:
