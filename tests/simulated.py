@@ -108,6 +108,7 @@ class SimulatedNode:
     wiring: ObservedWiring | None = None
     open_connections: dict[str, int] = field(default_factory=dict)
     datagrams: set[str] = field(default_factory=set)
+    runtime: str = "docker"
 
     def known(self) -> Node:
         """With what people decided about it."""
@@ -124,7 +125,7 @@ class SimulatedNode:
             return Silent(self.name, connected=False, kind="Unreachable", message="no route to host")
         return ObservedNode(
             self.name,
-            Facts(node_id=self.machine or self.name, cpus=4, memory=8 * 2**30, runtime="docker", user="root"),
+            Facts(node_id=self.machine or self.name, cpus=4, memory=8 * 2**30, runtime=self.runtime, user="root"),
             containers=tuple(self.boxes.values()),
             networks=tuple(self.networks.values()),
             volumes=tuple(self.volumes.values()),

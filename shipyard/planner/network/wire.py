@@ -37,6 +37,7 @@ from shipyard.planner.network.tables import Rules
 from shipyard.planner.wave import Draft, Phase
 from shipyard.planner.world import World
 
+_EMPTIED = "Emptied"
 ALL_GONE = 20
 """Lines that a node tells at most: where all of these are gone, it says nothing to name them."""
 
@@ -68,6 +69,7 @@ def wire(world: World) -> None:
             hostfiles.write(world, state, node, wiring, found)
             _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
+    _leave_bridges(world)
     world.net.endpoints = ready
 
 
@@ -216,9 +218,15 @@ def _keep_bridges(world: World, state: Mesh, node: str) -> None:
     for item in state.items(node, _bridges(world, state, node)):
         if item.kind in ("bridge", "bridge6") and item.key in emptied:
             detail = f"{item.key} is empty for a moment on {node}"
-            draft = _routine(world.wave.add(node, Phase.WIRE, TARGET, "Emptied", detail, EnsureItem(item)))
+            draft = _routine(world.wave.add(node, Phase.WIRE, TARGET, _EMPTIED, detail, EnsureItem(item)))
             for draft_of in made:
                 draft_of.needs = (*draft_of.needs, draft)
+
+
+def _leave_bridges(world: World) -> None:
+    """None is empty for a moment where what would empty it has to wait: that step would be planned again and again."""
+    needed = {id(need) for draft in world.wave.drafts for need in draft.needs}
+    world.wave.drafts = [draft for draft in world.wave.drafts if draft.reason != _EMPTIED or id(draft) in needed]
 
 
 def _made_with(world: World, node: str, item: Item) -> tuple[Draft, ...]:

@@ -265,6 +265,26 @@ def test_connections_that_do_not_end_hold_nobody_up_longer_than_the_grace(fleet:
     assert steps(fleet.one_pass(fewer), RemoveContainer)
 
 
+def test_a_bridge_is_not_put_right_again_and_again_where_what_would_empty_it_has_to_wait(fleet: SimulatedFleet) -> None:
+    for node in fleet.nodes.values():
+        node.runtime = "podman"
+    mine = web(replicas=1)
+    fleet.converge(stacks(mine))
+    ((node, _),) = fleet.running()
+    wired = (replace(each, wanted="", retry_at=fleet.now + 60) for each in fleet.memory.wired if each.node == node)
+    others = (each for each in fleet.memory.wired if each.node != node)
+    fleet.memory = replace(fleet.memory, wired=(*wired, *others))
+    newer = stacks(replace(mine, container=replace(mine.container, command=("other",))), number=2)
+    fleet.one_pass(newer)
+    waiting = fleet.one_pass(newer)
+    assert [each.reason for each in waiting.waiting] == ["BackOff"]
+    assert not waiting.actions
+    fleet.sleep(61)
+    passes = [fleet.one_pass(newer) for _ in range(3) if not fleet.sleep(5)]
+    (replaced,) = (decided for decided in passes if steps(decided, RemoveContainer))
+    assert [step.item.kind for step in steps(replaced, EnsureItem)] == ["bridge"]
+
+
 def test_ports_answer_on_every_node_and_belong_to_one_service(fleet: SimulatedFleet) -> None:
     port = (Port(80, 8080),)
     decided = fleet.one_pass(stacks(web("api", ports=port, replicas=1), web("web", ports=port, replicas=1)))
