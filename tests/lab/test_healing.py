@@ -39,6 +39,7 @@ def test_what_befalls_containers_and_whole_nodes_is_mended(fleet: Fleet) -> None
     fleet.write("shop.yml", MEDDLED)
     fleet.shipyard("apply", "shop.yml").expect(0)
     _containers_killed_removed_stopped_and_paused_come_back(fleet)
+    _one_whose_processes_were_all_killed_is_replaced_though_podman_calls_it_running(fleet)
     _nodes_that_crash_come_back_with_their_containers(fleet)
 
 
@@ -55,6 +56,17 @@ def _containers_killed_removed_stopped_and_paused_come_back(fleet: Fleet) -> Non
     assert anew == {box for name, box in before.items() if "-remove-" in name}, "only these need a new container"
 
 
+def _one_whose_processes_were_all_killed_is_replaced_though_podman_calls_it_running(fleet: Fleet) -> None:
+    (node, *_) = [name for name in fleet.names if fleet.runtime(name) == "podman"]
+    before = ids(fleet)
+    box = next(each["container"] for each in replicas(fleet).values() if each["node"] == node)
+    pids = fleet.runtime_cli(node, "inspect", "-f", "{{.State.ConmonPid}} {{.State.Pid}}", box)
+    fleet.run(node, "kill", "-KILL", *pids.split())
+    assert fleet.runtime_cli(node, "inspect", "-f", "{{.State.Status}}", box).strip() == "running"
+    assert "its processes are gone" in heal(fleet)
+    assert len(set(before.values()) - set(ids(fleet).values())) == 1
+
+
 def _nodes_that_crash_come_back_with_their_containers(fleet: Fleet) -> None:
     for node in fleet.names:
         fleet.lab.kill(node)
@@ -62,20 +74,6 @@ def _nodes_that_crash_come_back_with_their_containers(fleet: Fleet) -> None:
     heal(fleet)
     assert len(ids(fleet)) == len(MEDDLING) * len(fleet.names)
     assert set(states(fleet).values()) == {"running"}
-
-
-def test_a_container_whose_processes_were_all_killed_is_replaced_though_podman_calls_it_running(fleet: Fleet) -> None:
-    (node, *_) = [name for name in fleet.names if fleet.runtime(name) == "podman"]
-    fleet.write("shop.yml", MEDDLED)
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    before = ids(fleet)
-    box = next(each["container"] for each in replicas(fleet).values() if each["node"] == node)
-    pids = fleet.runtime_cli(node, "inspect", "-f", "{{.State.ConmonPid}} {{.State.Pid}}", box)
-    fleet.run(node, "kill", "-KILL", *pids.split())
-    assert fleet.runtime_cli(node, "inspect", "-f", "{{.State.Status}}", box).strip() == "running"
-    assert "its processes are gone" in heal(fleet)
-    after = ids(fleet)
-    assert len(set(before.values()) - set(after.values())) == 1
 
 
 def test_what_befalls_networks_is_mended_under_running_containers(fleet: Fleet) -> None:

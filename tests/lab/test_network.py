@@ -15,7 +15,6 @@ import pytest
 
 from tests.lab.fleet import Fleet
 from tests.lab.networked import (
-    CROSSED,
     Ask,
     always_asked,
     amiss,
@@ -27,7 +26,6 @@ from tests.lab.networked import (
     names,
     network,
     only_clients_connect,
-    only_who_is_on_both_crosses,
     shop,
     spread,
 )
@@ -67,14 +65,6 @@ def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet:
         for node in fleet.names:
             private = fleet.run(node, "sh", "-c", "cat /var/lib/shipyard/*/net/private").encode().strip()
             assert len(private) == 44 and private not in kept, "a private key leaves its node"
-
-
-def test_who_is_on_networks_of_several_drivers_reaches_all_of_them_and_nobody_else_crosses(fleet: Fleet) -> None:
-    """A container goes out by one of its addresses, whatever network that leads to and by whatever device."""
-    fleet.write("shop.yml", CROSSED)
-    fleet.shipyard("apply", "shop.yml").expect(0)
-    only_who_is_on_both_crosses(fleet)
-    fleet.shipyard("network", "check").expect(0)
 
 
 def test_without_a_driver_it_spans_several_nodes_and_what_one_node_had_stays_until_it_is_asked_for(

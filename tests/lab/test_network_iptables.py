@@ -61,7 +61,7 @@ def test_services_are_reached_and_kept_apart_as_with_nft_damage_is_mended_and_rm
     _nothing_is_left_of_who_may_connect(bare)
     bare.write("shop.yml", CROSSED)
     bare.shipyard("apply", "shop.yml").expect(0)
-    only_who_is_on_both_crosses(bare)
+    only_who_is_on_both_crosses(bare)  # from node1 by nft
     bare.shipyard("rm", "shop", "--yes").expect(0)
     assert not any(saved(bare, node) for node in bare.names)
 
