@@ -125,6 +125,7 @@ sy_rt_without_processes() {
 sy_rt_gone() {
   sy_rt_first=$(sy_rt_without_processes "$sy_rt_said")
   [ -n "$sy_rt_first" ] || return 0
+  [ "$(podman info --format '{{.Host.ServiceIsRemote}}' 2>/dev/null)" = false ] || return 0
   sy_rt_boxes=$(printf '%s\n' "$sy_rt_first" | sed 's/.* //')
   sy_rt_again=$(podman inspect --format "$sy_rt_template" -- $sy_rt_boxes 2>/dev/null)
   sy_rt_without_processes "$sy_rt_again" | while read -r sy_rt_line; do
@@ -136,7 +137,7 @@ sy_rt_gone() {
 """Podman calls a container running until conmon writes down how it ended: for ever, where both were killed.
 
 One that just ended has neither process: podman is asked a second time, and only what it says of the same two counts.
-Where others' processes can't be seen (hidepid) conmon is one's own.
+Where others' processes can't be seen (hidepid) conmon is one's own; those of a podman elsewhere can't be seen at all.
 """
 
 
