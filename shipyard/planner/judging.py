@@ -129,7 +129,7 @@ def _watched(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout:
             failed.add(turn.slot)
             good.discard(turn.slot)
             watched.pop(turn.slot, None)
-            message = message if rollout.undone else words
+            message = (message if rollout.undone else "") or words
         elif turn.kind == Kind.READY and turn.slot not in watched:
             watched[turn.slot], last = _since(world, turn, rollout), world.now
         elif turn.kind not in (Kind.READY, Kind.UNSEEN):

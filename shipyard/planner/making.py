@@ -68,11 +68,8 @@ def create(
         lost = storage.blocked(world, stack, each.spec, each.placement.node, each.target) if home is None else None
         world.wave.tell(lost or wait)
         return
-    if not each.strays and each.placement.incarnation == 1:
-        unmet = dependencies.unmet(world, stack, service, update=False)
-        if unmet is not None:
-            unmet.tell(world, each.target)
-            return
+    if _waits_for_others(world, stack, service, each):
+        return
     if home is not None:
         _go_home(world, ledger, stack, service, each, home)
         return
@@ -209,6 +206,15 @@ def _make_room(
             stop = StopContainer(box.id, box.name, each.spec.stop_grace_period)
             drafts.append(world.wave.add(where, Phase.REMOVE, each.target, reason, detail, stop, (*needs, *drafts)))
     return tuple(drafts)
+
+
+def _waits_for_others(world: World, stack: DesiredStack, service: ServiceSpec, each: Condition) -> bool:
+    """Whether it is to start for the first time, also where it was moved before it came up, and may not yet."""
+    first = each.placement.incarnation == 1 or (stack.revision.stack, service.name) not in world.rollouts
+    unmet = dependencies.unmet(world, stack, service, update=False) if first and not each.strays else None
+    if unmet is not None:
+        unmet.tell(world, each.target)
+    return unmet is not None
 
 
 def _returned(world: World, each: Condition) -> Waiting | None:

@@ -30,7 +30,7 @@ from shipyard.model.situation import DesiredStack, Situation
 from shipyard.model.spec import NetworkSpec, Revision, ServiceSpec
 from shipyard.planner import groups
 from shipyard.planner.network.book import NetBook, open_book
-from shipyard.planner.network.spanning import spans
+from shipyard.planner.network.spanning import followed, left_over, spans
 from shipyard.planner.nodebook import NodeBook, book
 from shipyard.planner.nodes import Judgement
 from shipyard.planner.placements import BySlot, Placements, ServiceKey
@@ -108,6 +108,7 @@ class World(Struct):
     homes: dict[SlotKey, tuple[Home, ...]] = field(default_factory=dict)
     _stocks: dict[str, Stock] = field(default_factory=dict)
     _spanning: dict[str, tuple[DesiredStack, NetworkSpec]] | None = None
+    _still_on: dict[ServiceKey, set[str]] | None = None
     _made: dict[tuple[str, str], str] = field(default_factory=dict)
     members: frozenset[str] | None = None
     inspect: set[str] = field(default_factory=set)
@@ -127,15 +128,30 @@ class World(Struct):
 
     @property
     def spanning(self) -> dict[str, tuple[DesiredStack, NetworkSpec]]:
-        """Networks that are one on all nodes, by full name, with the stack that declares each."""
+        """Networks that are one on all nodes, by full name, with the stack that declares each, or did until replicas
+        that follow an older revision are gone."""
         if self._spanning is None:
             self._spanning = {
                 network.name: (stack, network)
-                for stack in self.situation.stacks
-                for network in stack.revision.spec.networks
-                if spans(network)
+                for name, network in left_over(self.situation)
+                if spans(network) and (stack := self.stack(name)) is not None
             }
+            for stack in self.situation.stacks:
+                networks = stack.revision.spec.networks
+                self._spanning.update((network.name, (stack, network)) for network in networks if spans(network))
         return self._spanning
+
+    def still_on(self, stack: str, service: ServiceSpec) -> tuple[str, ...]:
+        """Networks that span nodes which only replicas of older revisions are on, sorted."""
+        if self._still_on is None:
+            self._still_on = {}
+            for revision in followed(self.situation):
+                for each in revision.spec.services:
+                    networks = (joined.network for joined in each.container.networks)
+                    found = self._still_on.setdefault((revision.stack, each.name), set())
+                    found.update(network for network in networks if network in self.spanning)
+        now = {each.network for each in service.container.networks}
+        return tuple(sorted(self._still_on.get((stack, service.name), set()) - now))
 
     def made_on(self, network: str, node: str, made_from: Callable[[World, NetworkSpec, str], str]) -> str:
         """What a network that spans nodes is made from on a node, worked out once."""

@@ -100,7 +100,13 @@ def _earlier(session: Session, head: Revision, number: int | None) -> Revision:
         if found is None:
             raise StoreError(f"there is no revision {number} of {head.stack}", hint=f"shipyard history {head.stack}")
         return found
-    failed = {each.undone for each in session.store.memory().rollouts if each.stack == head.stack}
+    rollouts = [each for each in session.store.memory().rollouts if each.stack == head.stack]
+    # an update that failed or is under way knows what was good before it, and before those that failed before it
+    good = min((each.before for each in rollouts if each.before and each.state in ("paused", "updating")), default=0)
+    found = session.store.revision(head.stack, good) if good else None
+    if found is not None and found.spec != head.spec:
+        return found
+    failed = {each.undone for each in rollouts}
     for row in session.store.revisions(head.stack):
         if row.number < head.number and row.digest != head.digest and row.number not in failed:
             found = session.store.revision(head.stack, row.number)

@@ -21,13 +21,16 @@ ServiceKey = tuple[str, str]
 
 
 def served(world: World) -> Iterator[tuple[DesiredStack, ServiceSpec, tuple[str, ...]]]:
-    """Every service on networks that span nodes, with these, in the order in which it joins them."""
+    """Every service on networks that span nodes, with these, in the order in which it joins them.
+
+    Last come those that only replicas of older revisions are on: they serve there until they are replaced.
+    """
     for stack in world.situation.stacks:
         if stack.removing:
             continue
         for service in stack.revision.spec.services:
             if service.mode not in JOB_MODES:
-                joined = joined_by(world, service)
+                joined = (*joined_by(world, service), *world.still_on(stack.revision.stack, service))
                 if joined:
                     yield stack, service, joined
 

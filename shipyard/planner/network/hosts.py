@@ -63,7 +63,7 @@ def _of_service(
         addresses: tuple[str, ...] = (world.net.service(stack, service.name, network),)
     else:
         addresses = tuple(sorted({address for both in own.values() for address in both}))
-    aliases = next(each.aliases for each in service.container.networks if each.network == network)
+    aliases = next((each.aliases for each in service.container.networks if each.network == network), ())
     for alias in dict.fromkeys((service.name, *aliases, f"{service.name}.{stack}")):
         yield stack, alias, addresses
     for slot, both in sorted(own.items()):

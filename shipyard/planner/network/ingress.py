@@ -61,8 +61,9 @@ def _claims(world: World, ready: Sequence[Endpoint]) -> Iterator[_Claim]:
         if network is None:
             continue
         name = stack.revision.stack
+        # replicas of older revisions may be on another network only
         replicas = sorted(
-            address for each in by_service[name, service.name] for on, address in each.addresses if on == network
+            dict(each.addresses).get(network, each.addresses[0][1]) for each in by_service[name, service.name]
         )
         nodes = tuple(node for node in stack.eligible_for(service.name) if node in world.nodes)
         for port in service.ingress:

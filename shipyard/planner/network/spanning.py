@@ -37,15 +37,41 @@ def resolved(situation: Situation) -> Situation:
     return replace(situation, stacks=stacks, history=history)
 
 
+def followed(situation: Situation) -> tuple[Revision, ...]:
+    """Older revisions that replicas still follow."""
+    if not situation.history:
+        return ()
+    there = {(placed.stack, placed.revision) for placed in situation.memory.placements}
+    return tuple(revision for revision in situation.history if (revision.stack, revision.number) in there)
+
+
+def left_over(situation: Situation) -> tuple[tuple[str, NetworkSpec], ...]:
+    """Networks that only such revisions declare, with their stacks: needed until those replicas are replaced."""
+    older = followed(situation)
+    now = {network.name for stack in situation.stacks for network in stack.revision.spec.networks} if older else set()
+    return tuple(
+        (revision.stack, network)
+        for revision in older
+        for network in revision.spec.networks
+        if network.name not in now and not network.external
+    )
+
+
 def _decided(situation: Situation) -> dict[str, str]:
     """The driver of each network that spans nodes, by its full name."""
+    remembered = {each.network: each.driver for each in situation.memory.network_drivers}
+    older = {
+        network.name: driver
+        for _, network in left_over(situation)
+        if (driver := network.driver or remembered.get(network.name, "")) in SPANNING
+    }
     found = {
         network.name: network.driver
         for stack in situation.stacks
         for network in stack.revision.spec.networks
         if network.driver in SPANNING and not network.external
     }
-    return {**{name: driver for name, driver in chosen(situation).items() if driver in SPANNING}, **found}
+    return {**older, **{name: driver for name, driver in chosen(situation).items() if driver in SPANNING}, **found}
 
 
 def _stack(stack: DesiredStack, decided: Mapping[str, str]) -> DesiredStack:

@@ -307,7 +307,7 @@ def _placed_networks(world: World) -> set[tuple[str, str]]:
     for key in world.placements.services():
         service = world.service(*key)
         if service is not None:
-            networks = endpoints.joined_by(world, service)
+            networks = (*endpoints.joined_by(world, service), *world.still_on(key[0], service))
             if networks:
                 nodes = {placement.node for placement in world.placements.now_of(*key).values()}
                 found.update((node, network) for node in nodes for network in networks)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shipyard.model.container import RestartPolicy
+from shipyard.model.node import Availability
 from shipyard.model.observed import ContainerState, Health
 from shipyard.model.plan import CreateContainer
 from shipyard.model.spec import Dependency
@@ -189,3 +190,19 @@ def test_a_replica_that_is_mended_waits_for_nobody(control: Control) -> None:
     for node, box in [*control.boxes("db"), *control.boxes()]:
         control.change(node, box, state=ContainerState.DEAD)
     assert made(control) == ["db", "web"]
+
+
+def test_one_that_moves_before_it_ever_came_up_waits_on(control: Control) -> None:
+    job = service("job:1", "migrate", replicas=1, restart=ONCE)
+    control.apply(job, service("app:1", replicas=1, depends_on=needs("migrate", DONE)))
+    assert made(control) == ["migrate"]
+    (placed,) = (each for each in control.fleet.memory.placements if each.service == "web")
+    control.fleet.nodes[placed.node].availability = Availability.DRAIN
+    for _ in range(3):
+        assert made(control) == []
+    (moved,) = (each for each in control.fleet.memory.placements if each.service == "web")
+    assert moved.node != placed.node and moved.incarnation > placed.incarnation
+    assert ("s/web.1", "waits until migrate has completed") in waits(control)
+    control.done.add("job:1")
+    control.step()
+    assert made(control) == ["web"]

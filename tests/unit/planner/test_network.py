@@ -10,7 +10,7 @@ import pytest
 from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Port, Probe, Probes
-from shipyard.model.memory import Memory
+from shipyard.model.memory import Hold, Memory
 from shipyard.model.observed import Health, ObservedNetwork
 from shipyard.model.plan import (
     ArmRevert,
@@ -283,6 +283,29 @@ def test_a_bridge_is_not_put_right_again_and_again_where_what_would_empty_it_has
     passes = [fleet.one_pass(newer) for _ in range(3) if not fleet.sleep(5)]
     (replaced,) = (decided for decided in passes if steps(decided, RemoveContainer))
     assert [step.item.kind for step in steps(replaced, EnsureItem)] == ["bridge"]
+
+
+def test_replicas_of_an_older_revision_serve_and_are_mended_on_a_network_that_only_it_has(
+    fleet: SimulatedFleet,
+) -> None:
+    mine = web(replicas=2, ports=(Port(80, 8080),))
+    fleet.converge(stacks(mine))
+    before = {box.networks[0].ipv4_address for _, box in fleet.running()}
+    fleet.memory = replace(fleet.memory, holds=(Hold("s", fleet.now, "me"),))
+    other = replace(mine.container, command=("other",), networks=(Attachment("s_other", ("web",)),))
+    moved = replace(mine, container=other)
+    spec = StackSpec("s", (moved,), (NetworkSpec("s_other", "other", driver="vxlan"),))
+    newer = (DesiredStack(Revision("s", 2, spec, stack_digest(spec), 0.0, "me"), (("web", NODES),)),)
+    fleet.converge(newer)
+    text = rules(fleet, _fresh(fleet, newer))
+    (chain,) = re.findall(r"tcp \. 8080 : goto (\w+)", text)
+    (answers,) = re.findall(rf"chain {chain} (.*)", text)
+    assert before <= set(re.findall(r"10\.[0-9.]+", answers)), "the port still leads to them"
+    node, box = fleet.running()[0]
+    del fleet.nodes[node].boxes[box.id]
+    (made,) = steps(fleet.one_pass(newer), CreateContainer)
+    assert [(each.network, each.ipv4_address != "") for each in made.spec.networks] == [("s_default", True)]
+    assert made.spec.hosts and not any(port.published for port in made.spec.ports), "as it was made before"
 
 
 def test_ports_answer_on_every_node_and_belong_to_one_service(fleet: SimulatedFleet) -> None:

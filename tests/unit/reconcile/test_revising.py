@@ -103,6 +103,18 @@ def test_a_revision_that_failed_is_no_place_to_go_back_to(session: Session) -> N
     assert revising.rollback(session, "shop", None).spec == spec("a")
 
 
+def test_after_updates_that_failed_one_after_the_other_the_way_back_leads_to_what_was_good(session: Session) -> None:
+    apply(session, "a", "b", "c")
+    session.store.save_memory(Memory(rollouts=(Rollout("shop", "web", 3, "paused", before=1),)))
+    assert revising.rollback(session, "shop", None).spec == spec("a")
+
+
+def test_where_going_back_failed_too_it_is_not_tried_again_unasked(session: Session) -> None:
+    apply(session, "a", "b", "c", "b")
+    session.store.save_memory(Memory(rollouts=(Rollout("shop", "web", 4, "rollback_paused", before=2, undone=3),)))
+    assert revising.rollback(session, "shop", None).spec == spec("a")
+
+
 def test_a_failed_update_gets_its_revision_once(session: Session) -> None:
     apply(session, "a", "b")
     history = (session.store.revision("shop", 1),)
