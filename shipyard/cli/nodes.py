@@ -141,19 +141,24 @@ def _show_keys(app: App, keys: Sequence[HostKey]) -> None:
 
 @nodes.command(epilog="\b\nExample:\n  shipyard nodes remove node3")
 @NODE
+@click.option(
+    "--force", is_flag=True, help="Forget it also with what can't leave it: begun elsewhere without its data."
+)
 @pass_app
-def remove(app: App, node: str) -> None:
+def remove(app: App, node: str, force: bool) -> None:
     """Drain a node that no inventory names any more, and forget it.
 
-    Its replicas move to other nodes first. What can't leave it is an error; with
-    --yes the node is forgotten all the same, and what runs there goes on, unmanaged.
+    Its replicas move to other nodes first. What can't leave it, as its data is
+    there or the node does not answer, is an error, and the node is kept.
     """
     with opened(app) as fleet:
         fleet.known_node(node)
         if not app.confirm(f"Forget the node {node}?"):
             raise UsageError("nothing was removed", hint="answer yes, or say --yes where there is no terminal")
-        fleet.remove_node(node)
+        left = fleet.remove_node(node, force)
     app.out.line(f"{node} is no longer a node of the fleet.")
+    if left:
+        app.out.line(f"What was left on it runs on there, unmanaged, if it runs: {', '.join(left)}.")
 
 
 @nodes.command("confirm-dead", epilog="\b\nExample:\n  shipyard nodes confirm-dead node3")

@@ -164,8 +164,11 @@ def confirm_dead(session: Session, name: str) -> None:
     session.store.add_events((Event(session.now(), "NodeConfirmedDead", name, why, name, warning=True),))
 
 
-def remove(session: Session, name: str) -> None:
-    """Drain a node that the inventory no longer names, and forget it. Raises NodeError for what can't leave it."""
+def remove(session: Session, name: str, force: bool) -> tuple[str, ...]:
+    """Drain a node that the inventory no longer names, and forget it.
+
+    Raises NodeError for what can't leave it; with `force` it is forgotten too, and returned.
+    """
     record = known_node(session, name)
     if session.inventory.host(name) is not None:
         raise UsageError(f"{name} is still in the inventory; take it out there first")
@@ -173,20 +176,22 @@ def remove(session: Session, name: str) -> None:
         session.store.save_nodes((replace(record, node=replace(record.node, orphaned=True)),))
         session.store.decide(replace(record.node, availability=Availability.DRAIN))
         ending = converge(session, keeper, Wish(kind="nodes remove"), Unwatched())
-        stuck = [placed for placed in session.store.memory().placements if placed.node == name]
-        if stuck and not session.settings.yes:
-            words = ", ".join(f"{placed.stack}/{placed.service}.{placed.slot}" for placed in stuck)
+        memory = session.store.memory()
+        stuck = tuple(
+            f"{placed.stack}/{placed.service}.{placed.slot}" for placed in memory.placements if placed.node == name
+        )
+        if stuck and not force:
             why = "; ".join(blocked.detail for blocked in ending.blocked) or "it does not answer"
             hint = (
-                "--yes forgets it all the same: what runs there keeps running, unmanaged; elsewhere the replicas begin "
-                "without the data that is on it"
+                "--force forgets it all the same: what runs there keeps running, unmanaged; elsewhere the replicas "
+                "begin without the data that is on it"
             )
-            raise NodeError(name, f"can't let go of {words}: {why}", hint=hint)
-        memory = session.store.memory()
+            raise NodeError(name, f"can't let go of {', '.join(stuck)}: {why}", hint=hint)
         kept = tuple(placed for placed in memory.placements if placed.node != name)
         volumes = tuple(volume for volume in memory.volumes if volume.node != name)
         session.store.save_memory(replace(memory, placements=kept, volumes=volumes))
         session.store.remove_node(name)
+    return stuck
 
 
 def repin(session: Session, name: str) -> None:

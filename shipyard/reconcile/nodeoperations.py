@@ -47,11 +47,11 @@ class NodeOperations:
 
         nodecare.known_node(self._session, name)
 
-    def remove_node(self, name: str) -> None:
-        """Forget an orphaned node."""
+    def remove_node(self, name: str, force: bool) -> tuple[str, ...]:
+        """Forget an orphaned node. Returns what was left on it, which only `force` allows."""
         from shipyard.reconcile import nodecare
 
-        nodecare.remove(self._session, name)
+        return nodecare.remove(self._session, name, force)
 
     def cordon(self, pattern: str) -> tuple[str, ...]:
         """Place no more on these nodes; returns their names."""

@@ -66,14 +66,39 @@ def test_an_inventory_that_lost_its_hosts_stops_the_pass(fleet: Fleet, left: tup
     assert set(nodes) == set(fleet.names)
 
 
+DATA = """
+- hosts: lab
+  stack: store
+  services:
+    db:
+      image: shipyard.test/busybox:1
+      command: [sleep, "100000"]
+      stop_grace_period: 0s
+      network_mode: none
+      volumes: ["data:/data"]
+      deploy: {mode: global}
+  volumes: {data: {}}
+"""
+
+
+def _what_can_not_leave_it_keeps_it(fleet: Fleet, inventory: Inventory) -> None:
+    refused = inventory.shipyard("--yes", "nodes", "remove", "node3")
+    assert refused.code != 0
+    assert "can't let go of store/db." in refused.stderr and "--force" in refused.stderr
+    assert "store_data" in refused.stderr
+    fleet.shipyard("rm", "store", "--yes").expect(0)
+
+
 def test_a_node_is_drained_when_it_is_removed(fleet: Fleet) -> None:
     inventory = Inventory(fleet)
     fleet.write("shop.yml", WEB)
-    inventory.shipyard("apply", "shop.yml").expect(0)
+    fleet.write("store.yml", DATA)
+    inventory.shipyard("apply", "shop.yml", "store.yml").expect(0)
     before = ids(fleet)
     inventory.keep("node1", "node2")
     inventory.shipyard("reconcile").expect(0)
     assert ids(fleet) == before
+    _what_can_not_leave_it_keeps_it(fleet, inventory)
     inventory.shipyard("--yes", "nodes", "remove", "node3").expect(0)
     assert fleet.containers("node3") == {}
     assert len(ids(fleet)) == 3

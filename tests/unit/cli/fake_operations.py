@@ -124,8 +124,9 @@ class FakeOperations:
         if name == "nope":
             raise UsageError("nope is not a known node")
 
-    def remove_node(self, name: str) -> None:
+    def remove_node(self, name: str, force: bool) -> tuple[str, ...]:
         self._ask("remove_node", name)
+        return ("shop/db.1",) if force else ()
 
     def cordon(self, pattern: str) -> tuple[str, ...]:
         self._ask("cordon", pattern)

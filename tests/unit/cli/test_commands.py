@@ -379,6 +379,12 @@ def test_decisions_about_a_node(shipyard: Shipyard, fleet: FakeOperations, comma
     assert fleet.last(call) == "node3"
 
 
+def test_what_is_left_on_a_node_that_is_forgotten_by_force_is_named(shipyard: Shipyard) -> None:
+    assert "left" not in shipyard("nodes", "remove", "node3", "--yes")[1]
+    assert "What was left on it runs on there" in (said := shipyard("nodes", "remove", "node3", "--force", "--yes")[1])
+    assert "shop/db.1" in said
+
+
 def test_backup_never_overwrites(shipyard: Shipyard, fleet: FakeOperations, tmp_path: Path) -> None:
     code, out, _ = shipyard("state", "backup", "copy.db")
     assert (code, f"keep a copy of {tmp_path / '.shipyard' / 'secrets.key'}" in out) == (0, True)
