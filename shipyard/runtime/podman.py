@@ -11,7 +11,7 @@ from shipyard.model.container import ContainerSpec, Healthcheck, Pairs
 from shipyard.model.image import RegistryAuth
 from shipyard.model.spec import NetworkSpec
 from shipyard.runtime import environment, logins, mounts, podman_probe, wiring
-from shipyard.runtime.client import Client
+from shipyard.runtime.client import Client, grace_words
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported
 from shipyard.runtime.logins import Login
 from shipyard.runtime.traits import Traits, csv_field
@@ -51,6 +51,22 @@ ip link del dev "$device" 2>/dev/null || :
 _KEYWORDS = {"CMD", "CMD-SHELL", "none", "NONE"}
 
 
+_STOP = r"""
+sy_box=$1
+shift
+for sy_try in 1 2 3 4 5 6 7 8; do
+  podman stop "$@" "$sy_box"
+  sy_status=$?
+  sy_before=$(podman inspect --type container --format '{{.RestartCount}}' "$sy_box") || exit "$sy_status"
+  sleep 0.3 2>/dev/null || sleep 1
+  sy_after=$(podman inspect --type container --format '{{.RestartCount}} {{.State.Running}}' "$sy_box")
+  [ "$sy_after" != "$sy_before false" ] || exit 0
+done
+exit 1
+"""
+"""Podman leaves alone what ended a moment ago, and then restarts it: it is stopped until its restarts stand still."""
+
+
 class Podman(Client):
     """One process makes a container, however many networks it is on."""
 
@@ -68,6 +84,10 @@ class Podman(Client):
         },
         all_gpus="--device=nvidia.com/gpu=all",
     )
+
+    def stop(self, container: str, grace: float | None) -> tuple[Command, ...]:
+        """For good, also where podman's own restarts are at it."""
+        return (Command(("sh", "-c", _STOP, "sh", container, *grace_words(grace))),)
 
     def remove_network(self, network: str) -> tuple[Command, ...]:
         """With its bridge, which goes with the last container on it: one that was made beforehand, or whose containers

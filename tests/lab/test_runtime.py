@@ -500,6 +500,16 @@ def test_restarts_are_counted(node: RuntimeNode) -> None:
     assert box.restarts >= 2
 
 
+def test_what_the_runtime_restarts_again_and_again_is_stopped_for_good(node: RuntimeNode) -> None:
+    node.create("loop", ContainerSpec(BUSYBOX, command=("sh", "-c", "exit 3"), restart=RestartPolicy("any")))
+    node.sh("sleep 1")
+    node.must(node.dialect.stop("loop", 0))
+    before = node.container("loop").restarts
+    node.sh("sleep 2")
+    found = node.container("loop")
+    assert (found.state, found.restarts) == (ContainerState.EXITED, before)
+
+
 def test_images(node: RuntimeNode) -> None:
     digest = "x@sha256:" + "0" * 64
     request = ProbeRequest(CLUSTER, images=(BUSYBOX, "nothing:1", digest, "sha256:" + "0" * 64, "--all", "BAD name"))

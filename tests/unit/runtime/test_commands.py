@@ -31,8 +31,8 @@ def test_pulling_asks_no_registry_for_what_is_there() -> None:
 def test_stopping_has_its_time_in_whole_seconds() -> None:
     (command,) = by_name("docker").stop("x", 2.1)
     assert command.argv == ("docker", "stop", "-t", "3", "x")
-    (command,) = by_name("podman").stop("x", None)
-    assert command.argv == ("podman", "stop", "x")
+    (command,) = by_name("podman").stop("x", 2.1)
+    assert command.argv[3:] == ("sh", "x", "-t", "3")
 
 
 def test_removing_lets_it_end_and_keeps_anonymous_volumes() -> None:
