@@ -44,6 +44,9 @@ from shipyard.planner.world import World
 
 HELD_BACK = ("CrashLoopBackOff", "GaveUp")
 """Why shipyard stopped what the runtime restarted."""
+SETTLED = 5.0
+"""Seconds for which what the runtime had to restart has to be up until it counts as done: Swarm's `monitor`. It serves
+meanwhile."""
 
 
 def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
@@ -123,6 +126,10 @@ def _keep(
             return
         wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     filing.ensure(world, stack, each.spec, node)
+    if each.kind == Kind.READY and box.restarts and box.age is not None and box.age < SETTLED:
+        again = "once" if box.restarts == 1 else f"{box.restarts} times"
+        detail, until = f"the runtime has restarted it {again}, and it is up again", world.asked + SETTLED - box.age
+        world.wave.waiting.append(Waiting(each.target, "Restarted", detail, until))
     if each.reason:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail, each.until))
     _let_go(world, stack, service, each, box)

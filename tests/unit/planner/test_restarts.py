@@ -83,7 +83,8 @@ def test_what_has_ended(condition: Condition | None, code: int, restarts: int, m
 @pytest.mark.parametrize(
     ("state", "restarts", "age", "becomes"),
     [
-        (ContainerState.RUNNING, 2, 1.0, LEFT),
+        (ContainerState.RUNNING, 2, 1.0, "Restarted"),
+        (ContainerState.RUNNING, 2, 6.0, LEFT),
         (ContainerState.RUNNING, 3, 1.0, STOP),
         (ContainerState.RUNNING, 3, 600.0, STOP),
         (ContainerState.RESTARTING, 1, 1.0, "Restarting"),
@@ -152,7 +153,7 @@ def test_what_is_limited_is_counted_once_a_restart() -> None:
     """Seen again and again, two restarts stay two."""
     fleet, stacks = running(RestartPolicy("any", max_attempts=3))
     for _ in range(5):
-        seen(fleet, ContainerState.RUNNING, None, restarts=2, age=1.0)
+        seen(fleet, ContainerState.RUNNING, None, restarts=2, age=6.0)
         assert told(fleet.one_pass(stacks)) == LEFT
     (known,) = fleet.memory.attempts
     assert known.count == 2
@@ -160,3 +161,12 @@ def test_what_is_limited_is_counted_once_a_restart() -> None:
     (action,) = fleet.one_pass(stacks).actions
     assert action.step == StartContainer(box.id, box.name)
     assert not isinstance(action.step, StopContainer)
+
+
+def test_what_the_runtime_had_to_restart_is_no_done_thing_until_it_has_been_up_for_a_while() -> None:
+    fleet, stacks = running(RestartPolicy("any"))
+    seen(fleet, ContainerState.RUNNING, None, restarts=1, age=1.0)
+    (waiting,) = fleet.one_pass(stacks).waiting
+    assert (waiting.reason, waiting.until) == ("Restarted", fleet.now - 1 + 4.0)
+    seen(fleet, ContainerState.RUNNING, None, restarts=0, age=0.1)
+    assert not fleet.one_pass(stacks).waiting
