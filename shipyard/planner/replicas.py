@@ -127,8 +127,8 @@ def _keep(
         wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     filing.ensure(world, stack, each.spec, node)
     if each.kind == Kind.READY and box.restarts and box.age is not None and box.age < SETTLED:
-        again = "once" if box.restarts == 1 else f"{box.restarts} times"
-        detail, until = f"the runtime has restarted it {again}, and it is up again", world.asked + SETTLED - box.age
+        times = "once" if box.restarts == 1 else f"{box.restarts} times"
+        detail, until = f"the runtime has restarted it {times}, and it is up again", world.asked + SETTLED - box.age
         world.wave.waiting.append(Waiting(each.target, "Restarted", detail, until))
     if each.reason:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail, each.until))
