@@ -126,7 +126,8 @@ LONG = Table(
     Key(
         "mode",
         "`host` or `ingress`",
-        "Ingress: every node of the play answers, on a network across nodes. Host: the nodes that run a replica.",
+        "Ingress: every node of the play answers, on a network across nodes. Host: the nodes that run a replica; none "
+        "that answers on that port for another service.",
         word("host", "ingress"),
         "`ingress`",
     ),
