@@ -45,8 +45,18 @@ def problems(whole: Node, services: Node, enabled: Node) -> Iterator[FileError]:
         if container is not None and (first := called.setdefault(str(container.data), name)) != name:
             why = f"{container.data} is what a container of {first} is called"
             yield container.error(why, path=(*path, "container_name"))
+        if container is not None and (many := _number(service)) > 1:
+            why = f"{container.data} can be the name of one container, and {name} has {many}"
+            yield container.error(why, path=(*path, "container_name"))
     yield from _circles(enabled, needs)
     yield from _declared(whole)
+
+
+def _number(service: Node) -> int:
+    """How many containers a service has, by its own key or that of its `deploy`."""
+    deploy = service.get("deploy")
+    said = service.get("scale") or (deploy.get("replicas") if deploy is not None else None)
+    return said.data if said is not None and isinstance(said.data, int) else 1
 
 
 def _undeclared(whole: Node, service: Node, section: str, kind: str, path: Path) -> Iterator[FileError]:
