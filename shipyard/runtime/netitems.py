@@ -90,12 +90,16 @@ sy_net_forwarding() {
 }
 sy_net_accept() {
   command -v "$1" >/dev/null 2>&1 || return 0
+  (umask 077 && mkdir -p "$sy_dir/net" && : >"$sy_dir/net/accept.$1") || return
   if "$1" -w 10 -n -L DOCKER-USER >/dev/null 2>&1; then sy_chain=DOCKER-USER; else sy_chain=FORWARD; fi
   "$1" -w 10 -C "$sy_chain" -m mark --mark "$2" -j ACCEPT 2>/dev/null ||
     "$1" -w 10 -I "$sy_chain" -m mark --mark "$2" -j ACCEPT
 }
 sy_net_accept_no_more() {
   command -v "$1" >/dev/null 2>&1 || return 0
+  rm -f "$sy_dir/net/accept.$1"
+  # other clusters on this node need the same
+  for sy_file in "${sy_dir%/*}"/*/net/accept."$1"; do [ ! -e "$sy_file" ] || return 0; done
   for sy_chain in DOCKER-USER FORWARD; do
     while "$1" -w 10 -D "$sy_chain" -m mark --mark "$2" -j ACCEPT 2>/dev/null; do :; done
   done

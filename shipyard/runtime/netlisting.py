@@ -47,6 +47,14 @@ _SCRIPT = (
     + r"""
 sy_net_addresses=$(ip -o -4 address show 2>/dev/null)
 sy_net_routes=$(ip -4 route show table main 2>/dev/null)
+sy_net_theirs() {
+  case "$1 " in
+    *"dev @STEM@"[vwb]*) return 1 ;;
+    # a device of another cluster
+    *"dev sy"[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][vwb]*) return 0 ;;
+  esac
+  return 1
+}
 sy_net_kernel() {
   for sy_name in @SYSCTLS@; do
     sy_value=
@@ -70,7 +78,8 @@ sy_net_kernel() {
       printf 'address %s %s\n' "$sy_device" "$sy_address"
   done
   printf '%s\n' "$sy_net_routes" | while read -r sy_to sy_rest; do
-    case " $sy_rest " in *" proto @PROTOCOL@ "*) printf 'route %s %s\n' "$sy_to" "$sy_rest" ;; esac
+    sy_net_theirs "$sy_rest" ||
+      case " $sy_rest " in *" proto @PROTOCOL@ "*) printf 'route %s %s\n' "$sy_to" "$sy_rest" ;; esac
   done
   if [ -e /sys/class/net/@VXLAN@ ]; then
     printf 'vxlan %s\n' "$(ip -o -d link show dev @VXLAN@)"
@@ -85,7 +94,9 @@ sy_net_kernel() {
   if ! command -v iptables >/dev/null 2>&1; then
     printf 'accept none\n'
   elif sy_said=$(iptables -w 10 -S DOCKER-USER 2>/dev/null) || sy_said=$(iptables -w 10 -S FORWARD 2>/dev/null); then
-    case $sy_said in *"--mark @MARK@ -j ACCEPT"*) printf 'accept there\n' ;; esac
+    # of several clusters on one node each says that it needs the rule
+    [ ! -e "$sy_dir/net/accept.iptables" ] ||
+      case $sy_said in *"--mark @MARK@ -j ACCEPT"*) printf 'accept there\n' ;; esac
   fi
   [ -z '@SIX@' ] || sy_net_kernel6
   if [ -e "$sy_dir/net/up" ]; then
@@ -148,7 +159,8 @@ sy_net_wiring() {
   done
   printf '%s\n' "$sy_net_routes" | while read -r sy_to sy_rest; do
     case "$sy_to $sy_rest " in
-      "default "* | *" proto @PROTOCOL@ "*) ;;
+      "default "*) ;;
+      *" proto @PROTOCOL@ "*) ! sy_net_theirs "$sy_rest" || printf 'foreign %s %s\n' "$sy_to" "$sy_rest" ;;
       ?*) printf 'foreign %s %s\n' "$sy_to" "$sy_rest" ;;
     esac
   done
@@ -187,6 +199,7 @@ def script(request: WiringRequest, names: NetworkNames, runtime: str) -> str:
         ("VXLAN", _word(names.vxlan)),
         ("WIREGUARD", _word(names.wireguard)),
         ("TABLE", _word(names.table)),
+        ("STEM", _word(names.prefix[:-1])),
         ("PROTOCOL", str(ROUTE_PROTOCOL)),
         ("MARK", f"{ACCEPT_MARK:#x}/{ACCEPT_MARK:#x}"),
         ("KERNEL", _sum(request.expected.kernel)),

@@ -25,7 +25,7 @@ sy_net_kernel6() {
   sy_value=heard
   sy_text=$(printf '%s\n' "$sy_net_routes6" | while read -r sy_to sy_rest; do
     case "$sy_to $sy_rest " in
-      *" proto @PROTOCOL@ "*) printf 'route %s %s\n' "$sy_to" "$sy_rest" ;;
+      *" proto @PROTOCOL@ "*) sy_net_theirs "$sy_rest" || printf 'route %s %s\n' "$sy_to" "$sy_rest" ;;
       "default "*" proto ra "*)
         sy_device=${sy_rest##*dev }
         sy_device=${sy_device%% *}
@@ -39,7 +39,8 @@ sy_net_kernel6() {
   if ! command -v ip6tables >/dev/null 2>&1; then
     printf 'accept6 none\n'
   elif sy_said=$(ip6tables -w 10 -S DOCKER-USER 2>/dev/null) || sy_said=$(ip6tables -w 10 -S FORWARD 2>/dev/null); then
-    case $sy_said in *"--mark @MARK@ -j ACCEPT"*) printf 'accept6 there\n' ;; esac
+    [ ! -e "$sy_dir/net/accept.ip6tables" ] ||
+      case $sy_said in *"--mark @MARK@ -j ACCEPT"*) printf 'accept6 there\n' ;; esac
   fi
 }
 sy_net_own6() {
@@ -49,7 +50,8 @@ sy_net_own6() {
   done 2>/dev/null </proc/net/if_inet6
   printf '%s\n' "$sy_net_routes6" | while read -r sy_to sy_rest; do
     case "$sy_to $sy_rest " in
-      "default "* | "fe80::"* | *" proto @PROTOCOL@ "*) ;;
+      "default "* | "fe80::"*) ;;
+      *" proto @PROTOCOL@ "*) ! sy_net_theirs "$sy_rest" || printf 'foreign6 %s %s\n' "$sy_to" "$sy_rest" ;;
       ?*) printf 'foreign6 %s %s\n' "$sy_to" "$sy_rest" ;;
     esac
   done

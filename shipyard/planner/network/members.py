@@ -10,7 +10,7 @@ from shipyard.model.node import Node
 from shipyard.model.observed import ObservedNode
 from shipyard.model.situation import Ranges
 from shipyard.model.spec import NetworkSpec, ServiceSpec
-from shipyard.model.wire import LocalAddress, ObservedWiring
+from shipyard.model.wire import ROUTE_PROTOCOL, LocalAddress, ObservedWiring
 from shipyard.planner.network.book import NetBook, RangeExhaustedError, is_block, parsed
 from shipyard.planner.network.choosing import incapable
 from shipyard.planner.network.drivers import DRIVERS, Member
@@ -159,7 +159,8 @@ def collision(ranges: Ranges, seen: ObservedNode) -> tuple[str, str] | None:
 def _taken(seen: ObservedNode) -> Iterator[tuple[IPv4Network, str]]:
     assert seen.wiring is not None
     for destination, words in seen.wiring.routes:
-        yield parsed(destination), f"the route {destination} {words}"
+        whose = "another cluster's" if f"proto {ROUTE_PROTOCOL}" in words else "the"
+        yield parsed(destination), f"{whose} route {destination} {words}"
     for each in seen.wiring.addresses:
         yield IPv4Network((each.address, 32)), f"the address {each.address} of {each.device}"
 
