@@ -72,6 +72,11 @@ sy_net_forget() {
   done
   return 0
 }
+sy_net_forget_ports() {
+  command -v conntrack >/dev/null 2>&1 || return 0
+  for sy_port; do conntrack -D -p udp --orig-port-dst "$sy_port" >/dev/null 2>&1; done
+  return 0
+}
 sy_net_key() {
   sy_net_make || return
   [ -s "$sy_dir/net/private" ] || (umask 077 && wg genkey >"$sy_dir/net/private.new") &&
@@ -188,6 +193,8 @@ CONFIRM = '[ ! -e "$sy_dir/net/armed" ] || cp "$sy_dir/net/armed" "$sy_dir/net/c
 def load(step: LoadRules) -> str:
     """Replace all rules at once; those that the kernel would not take change nothing."""
     forget = f"sy_net_forget {shell.join(step.gone)}" if step.gone else ":"
+    if step.new:
+        forget += f" && sy_net_forget_ports {shell.join(map(str, step.new))}"
     if not step.text:
         return f"sy_net_unload {_checked(step.table)} && {forget}"
     load = "sy_net_load_ipt" if step.text.startswith(IPTABLES) else "sy_net_load"

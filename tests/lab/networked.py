@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +72,30 @@ CROSSED = """
     three: {driver: wireguard}
 """
 """Clients on networks of three drivers, and servers on one of them each."""
+
+
+ECHO = """
+- hosts: lab
+  stack: echo
+  services:
+    echo:
+      image: shipyard.test/guestbook:1
+      command:
+        - python3
+        - -c
+        - |
+          import socket
+          own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+          own.bind(("", 9999))
+          while True:
+              own.sendto(socket.gethostname().encode(), own.recvfrom(100)[1])
+      init: true
+      stop_grace_period: 0s
+      ports: ["9998:9999/udp"]
+  networks:
+    default: {driver: routed}
+"""
+"""Answers each datagram with its host name."""
 
 
 def shop(driver: str = "vxlan") -> str:
@@ -251,6 +279,41 @@ def from_outside(fleet: Fleet, node: str, port: int = 8000, path: str = "/name",
         check=False,
     )
     return done.stdout.strip()
+
+
+@contextmanager
+def sending(fleet: Fleet, port: int) -> Iterator[Callable[[float], dict[str, str]]]:
+    """One socket for each node sends datagrams to a port all the while.
+
+    Yields what waits some seconds for an answer of all, and tells those that came.
+    """
+    answers: dict[str, str] = {}
+    over = threading.Event()
+
+    def send(name: str) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.settimeout(0.1)
+            while not over.is_set():
+                own.sendto(b"?", (fleet.lab.node(name).address, port))
+                with suppress(TimeoutError):
+                    answers[name] = own.recv(100).decode()
+
+    def told(seconds: float) -> dict[str, str]:
+        answers.clear()
+        end = time.monotonic() + seconds
+        while len(answers) < len(fleet.names) and time.monotonic() < end:
+            time.sleep(0.1)
+        return dict(answers)
+
+    threads = [threading.Thread(target=send, args=(name,)) for name in fleet.names]
+    for thread in threads:
+        thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 def names(fleet: Fleet, service: str) -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 from tests.lab.fleet import Fleet
 from tests.lab.networked import (
     CROSSED,
+    ECHO,
     Ask,
     always_asked,
     amiss,
@@ -22,6 +23,7 @@ from tests.lab.networked import (
     only_clients_connect,
     only_who_is_on_both_crosses,
     replicas_of,
+    sending,
     shop,
     spread,
 )
@@ -63,7 +65,25 @@ def test_services_are_reached_and_kept_apart_as_with_nft_damage_is_mended_and_rm
     bare.shipyard("apply", "shop.yml").expect(0)
     only_who_is_on_both_crosses(bare)  # from node1 by nft
     bare.shipyard("rm", "shop", "--yes").expect(0)
+    _who_sends_on_reaches_a_udp_port_as_soon_as_a_replica_is_there(bare)
     assert not any(saved(bare, node) for node in bare.names)
+
+
+def _who_sends_on_reaches_a_udp_port_as_soon_as_a_replica_is_there(bare: Fleet) -> None:
+    """From one socket, without a pause: before there was one, and while there is none for a moment."""
+    bare.write("echo.yml", ECHO)
+    with sending(bare, 9998) as told:
+        assert not told(1), "nobody is there"
+        bare.shipyard("apply", "echo.yml").expect(0)
+        for _ in range(2):
+            ((own, node),) = (
+                (each["container"], each["node"])
+                for each in replicas_of(network(bare, "echo_default")["services"], "echo/echo")
+            )
+            assert told(15) == dict.fromkeys(bare.names, own)
+            bare.run(node, bare.runtime(node), "rm", "-f", own)
+            bare.shipyard("reconcile").expect(0)
+    bare.shipyard("rm", "echo", "--yes").expect(0)
 
 
 def _reached_and_kept_apart(bare: Fleet) -> None:

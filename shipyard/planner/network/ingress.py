@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from shipyard.base.record import Struct
 from shipyard.model.container import Port
@@ -15,6 +16,9 @@ from shipyard.planner.network.book import docker_mac_of, mac_of
 from shipyard.planner.network.members import ingress_network
 from shipyard.planner.network.rules import Guard, NodePort
 from shipyard.planner.world import World
+
+_Taken = defaultdict[tuple[str, int], list[tuple[tuple[str, ...], str]]]
+"""Who has a port, and on which addresses, () for all; by protocol and number."""
 
 
 class _Claim(Struct, frozen=True):
@@ -28,15 +32,17 @@ def ports(world: World, ready: Sequence[Endpoint]) -> dict[str, tuple[NodePort, 
     """The ports of each node, sorted. One that is taken is left to who has it, and said."""
     had = {said for wired in world.net.wired.values() for said in wired.owners}
     claims = sorted(_claims(world, ready), key=lambda claim: _called(claim.port) not in had)  # who has it comes first
-    taken: dict[str, dict[tuple[str, int], str]] = {}
+    taken: dict[str, _Taken] = {}
     found: defaultdict[str, list[NodePort]] = defaultdict(list)
     for claim in claims:
         made, refused = claim.port, defaultdict[str, list[str]](list)
         for node in claim.nodes:
             mine = taken.setdefault(node, _published(world, node))
-            owner = mine.get((made.protocol, made.port)) or _listener(world, node, made)
+            there = mine[made.protocol, made.port]
+            owner = next((owner for only, owner in there if _meet(only, made.only)), None)
+            owner = owner or _listener(world, node, made)
             if owner is None:
-                mine[made.protocol, made.port] = made.owner
+                there.append((made.only, made.owner))
                 found[node].append(made)
             else:
                 refused[owner].append(node)
@@ -44,7 +50,25 @@ def ports(world: World, ready: Sequence[Endpoint]) -> dict[str, tuple[NodePort, 
             many = f"{', '.join(where[:3])}{' …' if len(where) > 3 else ''}"
             detail = f"port {made.port}/{made.protocol} of {many} belongs to {owner} already; publish another one"
             world.wave.blocked.append(Blocked(made.owner, "PortTaken", detail))
-    return {node: tuple(sorted(each, key=lambda one: (one.protocol, one.port))) for node, each in found.items()}
+    return {node: tuple(sorted(each, key=_order)) for node, each in found.items()}
+
+
+def _order(port: NodePort) -> tuple[str, int, tuple[str, ...]]:
+    return port.protocol, port.port, port.only
+
+
+def _meet(some: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two that have the same port answer on any address of the node together. None written: on all."""
+    if not some or not others:
+        return True
+    return any(_overlap(one, other) for one in some for other in others)
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = ip_network(one), ip_network(other)
+    if isinstance(first, IPv4Network):
+        return isinstance(second, IPv4Network) and first.overlaps(second)
+    return isinstance(second, IPv6Network) and first.overlaps(second)
 
 
 def _called(port: NodePort) -> str:
@@ -76,15 +100,16 @@ def _node_port(port: Port, service: ServiceSpec, replicas: tuple[str, ...], owne
     return NodePort(port.protocol, port.published, port.target, replicas, service.session_affinity, only, owner)
 
 
-def _published(world: World, node: str) -> dict[tuple[str, int], str]:
+def _published(world: World, node: str) -> _Taken:
     """Ports that containers placed on a node have the runtime publish there."""
-    found: dict[tuple[str, int], str] = {}
+    found: _Taken = defaultdict(list)
     for key in world.published_services:
         service = world.service(*key)
         if service is not None and any(each.node == node for each in world.placements.now_of(*key).values()):
             for port in service.container_on(node).ports:
                 if port.published is not None:
-                    found[port.protocol, port.published] = f"{key[0]}/{key[1]} (mode: host)"
+                    only = () if port.address is None else (port.address,)
+                    found[port.protocol, port.published].append((only, f"{key[0]}/{key[1]} (mode: host)"))
     return found
 
 

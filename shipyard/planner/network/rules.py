@@ -228,15 +228,28 @@ def _backends(backends: Iterable[Backends]) -> Iterator[str]:
 
 
 def _ports(ports: Iterable[NodePort]) -> str:
-    chains, entries = [], []
+    """Several services may have one port, each on addresses of its own."""
+    ways: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for each in ports:
-        chain = _chain("port", each.protocol, str(each.port))
-        only = f"ip daddr != {{ {', '.join(each.only)} }} return; " if each.only else ""
+        there = f"ip daddr {_set(each.only)} " if each.only else ""
         if each.replicas:
-            to = f"meta l4proto {each.protocol} dnat to {choice(each.replicas, each.affinity)}:{each.target};"
-            chains.append(f"  chain {chain} {{ {only}{to} }}\n")
-            entries.append(f"{each.protocol} . {each.port} : goto {chain}")
-    return "".join(chains) + _map("sy_ports", "inet_proto . inet_service : verdict", entries)
+            to = f"{choice(each.replicas, each.affinity)}:{each.target}"
+            ways[each.protocol, each.port].append(f"{there}meta l4proto {each.protocol} dnat to {to};")
+        elif unanswered(each):
+            ways[each.protocol, each.port].append(f"{there}drop;")
+    chains = {key: _chain("port", key[0], str(key[1])) for key in ways}
+    entries = [f"{protocol} . {port} : goto {chain}" for (protocol, port), chain in chains.items()]
+    text = "".join(f"  chain {chain} {{ {' '.join(ways[key])} }}\n" for key, chain in chains.items())
+    return text + _map("sy_ports", "inet_proto . inet_service : verdict", entries)
+
+
+def unanswered(port: NodePort) -> bool:
+    """Whether what comes to a port has to be dropped while no replica is ready.
+
+    A datagram that got past would make an entry of a connection to the node itself, which every later one of the same
+    client renews: none of them would ever come to the replica that is ready by then.
+    """
+    return port.protocol == "udp" and not port.replicas
 
 
 def _translate(common: Common) -> Iterator[str]:

@@ -15,6 +15,7 @@ address that IPv6 gave a container for its link alone from who has that hardware
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 
@@ -67,7 +68,7 @@ def text(common: Common, own: Own) -> str:
     bridges = "".join(f"# bridge {block} {parsed(block).broadcast_address}\n" for block in routed)
     bridges += "".join(f"# link {mac}\n" for mac in _macs(common, routed, guarded))
     tables = (
-        _raw(_Table("raw", prefix)),
+        _raw(_Table("raw", prefix), own),
         _mangle(_Table("mangle", prefix), common, own, guarded),
         _nat(_Table("nat", prefix), common, own),
         _filter(_Table("filter", prefix), common, routed),
@@ -113,10 +114,17 @@ def _macs(common: Common, routed: Sequence[str], guarded: Mapping[str, Mapping[s
     return sorted(own | {mac for guard in common.guards for mac in guard.macs if not mac.startswith(derived)})
 
 
-def _raw(table: _Table) -> _Table:
+def _raw(table: _Table, own: Own) -> _Table:
     """A node's own services stay its own, although packets to 127.0.0.0/8 may be routed for the sake of its ports."""
     table.hook("PREROUTING", "raw")
     table.add("raw", "! -i lo -d 127.0.0.0/8", target="DROP")
+    if waiting := [port for port in own.ports if rules.unanswered(port)]:
+        table.hook("OUTPUT", "idle")
+        table.add("raw", "-m addrtype --dst-type LOCAL", then="idle")
+        table.add("idle", "! -p udp", target="RETURN")
+        for port in waiting:
+            for there in _there(port):
+                table.add("idle", f"{there}-p {port.protocol} --dport {port.port}", target="DROP")
     return table
 
 
@@ -217,9 +225,11 @@ def _nat(table: _Table, common: Common, own: Own) -> _Table:
         if each.replicas:
             _backends(table, each)
     table.add("to", "-m addrtype --dst-type LOCAL", then="ports")
+    same: defaultdict[tuple[str, int], int] = defaultdict(int)
     for port in own.ports:
         if port.replicas:
-            _port(table, port)
+            _port(table, port, same[port.protocol, port.port])
+            same[port.protocol, port.port] += 1
     for block in own.blocks:
         table.add("from", f"-s {block}", _TRANSLATED, then="near")
         table.add("near", f"-d {block}", target="MASQUERADE")
@@ -247,10 +257,15 @@ def _backends(table: _Table, backends: Backends) -> None:
     _choice(table, chain, backends.replicas, backends.affinity, "", "")
 
 
-def _port(table: _Table, port: NodePort) -> None:
-    chain = f"P-{port.protocol}-{port.port}"
-    for only in port.only or ("",):
-        there = f"-d {only} " if only else ""
+def _there(port: NodePort) -> tuple[str, ...]:
+    """For each of the addresses on which it answers; once where it does on all."""
+    return tuple(f"-d {only} " for only in port.only) or ("",)
+
+
+def _port(table: _Table, port: NodePort, number: int) -> None:
+    """`number`: among those of the same port, each of which has addresses of its own."""
+    chain = f"P-{port.protocol}-{port.port}" + (f"-{number}" if number else "")
+    for there in _there(port):
         table.add("ports", f"{there}-p {port.protocol} --dport {port.port}", goto=chain)
     _choice(table, chain, port.replicas, port.affinity, f"-p {port.protocol}", f":{port.target}")
 

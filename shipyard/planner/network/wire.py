@@ -115,7 +115,9 @@ class _Node:
             self.needs = (draft,)
         self._kernel(items, changes, wanted)
         if loads:
-            self._load(text, form, gone)
+            known = self.known.ports
+            led = (each.port for each in own.ports if each.protocol == "udp" and each.replicas)
+            self._load(text, form, gone, tuple(sorted({port for port in led if f"udp/{port}" not in known})))
             self.known = replace(self.known, shape=form)
         else:
             self.known = replace(
@@ -165,7 +167,7 @@ class _Node:
         docker = self.world.seen[self.node].facts.runtime == "docker"
         return docker and item.kind == "sysctl" and item.key in ("net.ipv4.ip_forward", FORWARDING6)
 
-    def _load(self, text: str, form: str, gone: tuple[str, ...]) -> None:
+    def _load(self, text: str, form: str, gone: tuple[str, ...], new: tuple[int, ...]) -> None:
         if not text:
             reason, detail = "NotNeeded", "nothing needs the rules"
         elif not self.wiring.loaded:
@@ -176,7 +178,7 @@ class _Node:
             reason, detail = "Endpoints", "other replicas are ready"
         else:
             reason, detail = "Rules", "other networks, addresses or ports"
-        step = LoadRules(names_of(self.world.situation.cluster).table, text, gone)
+        step = LoadRules(names_of(self.world.situation.cluster).table, text, gone, new)
         draft = self.world.wave.add(self.node, Phase.WIRE, TARGET, reason, f"{detail} on {self.node}", step, self.needs)
         draft.routine = reason == "Endpoints" or not self.known.wanted
 

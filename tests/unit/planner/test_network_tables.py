@@ -45,6 +45,20 @@ def rules(text: str, chain: str) -> list[str]:
     return [line.removeprefix(begin) for line in text.splitlines() if line.startswith(begin)]
 
 
+def test_what_comes_to_a_udp_port_is_dropped_while_no_replica_is_ready() -> None:
+    """Else the kernel takes it for a connection with the node itself, and all that follow it of the same client."""
+    idle = NodePort("udp", 53, 5353, (), only=("192.0.2.1",))
+    own = replace(OWN, ports=(replace(idle, protocol="tcp"), idle, replace(idle, only=("192.0.2.2",), replicas=("a",))))
+    lines = nft.text(nft.shared(common()), own).splitlines()
+    answers = "ip daddr 192.0.2.1 drop; ip daddr 192.0.2.2 meta l4proto udp dnat to a:5353;"
+    assert f"  chain sy_port_udp_53 {{ {answers} }}" in lines
+    assert not any("tcp_53" in line for line in lines), "who connects there is told at once that nobody answers"
+    text = tables.text(common(), own)
+    assert rules(text, "idle") == ["! -p udp -j RETURN", "-d 192.0.2.1 -p udp --dport 53 -j DROP"]
+    assert rules(text, "ports") == ["-d 192.0.2.2 -p udp --dport 53 -g SY-ab12cd-P-udp-53"]
+    assert "idle" not in tables.text(common(), OWN)
+
+
 def test_what_crosses_to_a_network_of_another_driver_has_its_containers_own_address_there() -> None:
     crossing = Crossing(("10.209.0.192/26",), (("10.209.0.2", "10.209.0.130"),))
     own = replace(OWN, crossings=(crossing,))
