@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left
 from collections import defaultdict
 
 from shipyard.base.record import Struct, replace
@@ -284,8 +285,23 @@ def mend(
             step = DisconnectNetwork(box.id, box.name, wanted.network)
             left = world.wave.add(node, Phase.RUN, target, "WrongWiring", problem, step)
             _connect(world, node, box, wanted, target, "WrongWiring", problem, (left,))
-    _leave_others(world, spec, node, box, target)
+    if len(world.wave.drafts) == before and _led_to(world, spec, placement, box):
+        _leave_others(world, spec, node, box, target)
     return len(world.wave.drafts) > before or bool(fresh)
+
+
+def _led_to(world: World, spec: ContainerSpec, placement: Placement, box: Container) -> bool:
+    """Whether a container's addresses on all its networks are where its service leads, if it leads to it at all.
+
+    Else it would be reached nowhere, from when it leaves a network until all nodes know of another one.
+    """
+    key = (*placement.key, box.name)
+    endpoints = world.net.endpoints
+    index = bisect_left(endpoints, key, key=lambda each: each.key)
+    if index == len(endpoints) or endpoints[index].key != key:
+        return True
+    known = {network for network, _ in endpoints[index].addresses}
+    return all(each.network in known for each in spec.networks if each.network in world.spanning)
 
 
 def _connect(

@@ -308,6 +308,26 @@ def test_replicas_of_an_older_revision_serve_and_are_mended_on_a_network_that_on
     assert made.spec.hosts and not any(port.published for port in made.spec.ports), "as it was made before"
 
 
+def test_a_replica_leaves_a_network_only_once_its_service_leads_to_another_one(fleet: SimulatedFleet) -> None:
+    mine = web(replicas=1, ports=(Port(80, 8080),))
+    fleet.converge(stacks(mine))
+    moved = replace(mine, container=replace(mine.container, networks=(Attachment("s_other", ("web",)),)))
+    spec = StackSpec("s", (moved,), (NetworkSpec("s_other", "other", driver="vxlan"),))
+    newer = (DesiredStack(Revision("s", 2, spec, stack_digest(spec), 0.0, "me"), (("web", NODES),)),)
+    led: set[str] = set()
+    for _ in range(10):
+        ((_, before),) = fleet.running()
+        decided = fleet.one_pass(newer)
+        ((_, after),) = fleet.running()
+        if left := {each.network for each in before.networks} - {each.network for each in after.networks}:
+            assert left == {"s_default"}
+            assert led == {each.ipv4_address for each in after.networks}, "the port leads there by then"
+        for step in steps(decided, LoadRules):
+            led = set(re.findall(r"chain sy_port_tcp_8080 .* dnat to ([0-9.]+):80;", step.text))
+    assert [each.network for each in after.networks] == ["s_other"]
+    assert after.id == before.id, "the same container"
+
+
 def test_ports_answer_on_every_node_and_belong_to_one_service(fleet: SimulatedFleet) -> None:
     port = (Port(80, 8080),)
     decided = fleet.one_pass(stacks(web("api", ports=port, replicas=1), web("web", ports=port, replicas=1)))
@@ -316,6 +336,22 @@ def test_ports_answer_on_every_node_and_belong_to_one_service(fleet: SimulatedFl
     fleet.converge(stacks(web("api", ports=port, replicas=1)))
     texts = [step.text for step in steps(_fresh(fleet, stacks(web("api", ports=port, replicas=1))), LoadRules)]
     assert len(texts) == 3 and all("tcp . 8080 : goto" in text for text in texts)
+
+
+def test_a_port_is_had_by_several_each_on_addresses_of_its_own(fleet: SimulatedFleet) -> None:
+    two = (Port(80, 8080, address="192.0.2.1"), Port(81, 8080, address="192.0.2.2"))
+    api = web("api", ports=(Port(80, 8080, address="192.0.2.3"),), replicas=1)
+    both = stacks(web(ports=two, replicas=1), api)
+    decided = fleet.converge(both)
+    assert not decided.blocked
+    (line,) = re.findall(r"chain sy_port_tcp_8080 \{(.*)\}", rules(fleet, _fresh(fleet, both)))
+    addresses = {"api" if "api" in box.name else "web": box.networks[0].ipv4_address for _, box in fleet.running()}
+    wanted = {"1": f"{addresses['web']}:80", "2": f"{addresses['web']}:81", "3": f"{addresses['api']}:80"}
+    assert dict(re.findall(r"ip daddr 192\.0\.2\.(\d) meta l4proto tcp dnat to ([^;]+);", line)) == wanted
+    others = stacks(web(ports=two, replicas=1), replace(api, container=replace(api.container, ports=(Port(80, 8080),))))
+    refused = fleet.one_pass(others).blocked
+    assert [(each.target, each.reason) for each in refused] == [("s/api", "PortTaken")]
+    assert "belongs to s/web already" in refused[0].detail
 
 
 def test_a_port_stays_with_the_service_that_has_it_whatever_another_is_called(fleet: SimulatedFleet) -> None:
