@@ -89,18 +89,30 @@ def roll(
 
 
 def _hold_back(world: World, stack: DesiredStack, service: ServiceSpec, turns: list[Turn], rollout: Rollout) -> None:
-    """While canaries are on trial, replicas that are added are made as the others are: only so many are new ones."""
-    if service.canary is None or not judging.on_trial(service, rollout):
+    """Replicas that are added while an update is not known to be good are made as they were before it.
+
+    So it is while canaries are on trial, of which there are only so many, and once it has stopped.
+    """
+    trial = service.canary is not None and judging.on_trial(service, rollout)
+    stopped = rollout.state == "paused" or (rollout.active and not rollout.gated and _held(world, stack))
+    if not trial and not stopped:
         return
     before = world.history.get((rollout.stack, rollout.before))
     old = before.spec.service(service.name) if before is not None else None
     added = [index for index, turn in enumerate(turns) if not turn.outdated and _never_made(turn)]
-    spare = service.canary.replicas - sum(not turn.outdated for turn in turns) + len(added)
+    spare = 0
+    if service.canary is not None and not stopped:
+        spare = service.canary.replicas - sum(not turn.outdated for turn in turns) + len(added)
     for index in added[max(spare, 0) :]:
         placement = turns[index].condition.placement
         if old is not None and _goes_anywhere(old) and old.has_values(placement.node):
             held = slots.retargeted(world, placement, rollout.before)
             turns[index] = turn_of(world, stack, service, held)
+
+
+def _held(world: World, stack: DesiredStack) -> bool:
+    """Whether somebody paused the stack's updates."""
+    return any(hold.stack == stack.revision.stack for hold in world.situation.memory.holds)
 
 
 def _goes_anywhere(old: ServiceSpec) -> bool:
@@ -182,8 +194,7 @@ class Room:
         self, world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout | None
     ) -> None:
         self._world, self._rollout = world, rollout
-        held = any(hold.stack == stack.revision.stack for hold in world.situation.memory.holds)
-        self.updating = rollout is not None and rollout.active and not held
+        self.updating = rollout is not None and rollout.active and not _held(world, stack)
         self.on_trial = rollout is not None and judging.on_trial(service, rollout)
         policy = succession.policy_of(world, stack, service)
         tolerated = rollout.failed if rollout is not None and rollout.active else ()

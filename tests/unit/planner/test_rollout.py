@@ -373,6 +373,24 @@ def test_a_mended_revision_replaces_a_broken_one_without_waiting(control: Contro
     assert control.rollout().before == 1
 
 
+def test_what_is_added_to_a_paused_update_is_made_as_it_was_before(control: Control) -> None:
+    deployed(control)
+    control.bad.add("app:2")
+    control.apply(service("app:2"))
+    for _ in range(10):
+        control.step()
+    assert control.rollout().state == "paused"
+    control.apply(service("app:2", replicas=6))
+    for _ in range(10):
+        control.step()
+    assert control.rollout().state == "paused"
+    assert control.images()["app:1"] == 5, "the one that failed is the only one of the revision that is not known good"
+    control.bad.clear()
+    control.apply(service("app:3", replicas=6))
+    control.run()
+    assert control.images() == {"app:3": 6}
+
+
 def test_a_revision_of_other_services_leaves_an_update_as_it_is(control: Control) -> None:
     deployed(control)
     control.bad.add("app:2")
