@@ -189,7 +189,7 @@ def replica_events(before: Memory, after: Memory, now: float) -> tuple[Event, ..
         was = old.get(failures.key)
         if was is not None and (was.spec, was.count, was.message) == (failures.spec, failures.count, failures.message):
             continue
-        if failures.count:
+        if failures.count and failures.reason:  # that of a task is empty while it is tried again
             node = places[failures.key].node if failures.key in places else ""
             out.append(Event(now, failures.reason, _target(failures.key), failures.message, node, warning=True))
     return tuple(out)

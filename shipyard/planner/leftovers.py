@@ -51,7 +51,7 @@ def remove_containers(world: World) -> None:
                 detail = f"{box.name} on {node} carries this cluster's label, but no stack {key[0]} is known"
                 world.wave.notices.append(Notice(target, "UnknownStack", detail))
             elif world.wave.may_act(node):
-                reason, detail = _why(stack, *key[1:])
+                reason, detail = _why(stack, box, *key[1:])
                 service = stack.revision.spec.service(key[1])
                 grace = service.container_on(node).stop_grace_period if service else None
                 step = RemoveContainer(box.id, box.name, grace)
@@ -75,12 +75,14 @@ def _removing(world: World, name: str) -> bool:
     return stack is not None and stack.removing
 
 
-def _why(stack: DesiredStack, service: str, slot: int) -> tuple[str, str]:
+def _why(stack: DesiredStack, box: Container, service: str, slot: int) -> tuple[str, str]:
     if stack.removing:
         return "StackRemoved", f"the stack {stack.revision.stack} was removed"
     declared = stack.revision.spec.service(service)
     if declared is None:
         return "NotDeclared", f"the stack no longer declares {service}"
+    if declared.mode in JOB_MODES and box.label(labels.RUN) is None:
+        return "NotDeclared", f"{service} is a job now (mode {declared.mode}), and this is no run of it"
     if declared.mode in JOB_MODES:
         return "Finished", f"{declared.job.keep} finished runs of {service} are kept"
     if declared.mode == "replicated" and slot <= declared.replicas:

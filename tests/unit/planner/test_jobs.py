@@ -14,13 +14,14 @@ from shipyard.model.job import JobRun
 from shipyard.model.memory import Memory
 from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.observed import ContainerState
-from shipyard.model.plan import CreateContainer, DropMarker, Plan
+from shipyard.model.plan import CreateContainer, DropMarker, Plan, RemoveContainer
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import Dependency, JobRules, Reservations, Revision, ServiceSpec, StackSpec
 from shipyard.planner import job_schedule
 from shipyard.planner.job_events import job_events
 from shipyard.planner.job_schedule import asked
 from shipyard.planner.job_status import job_statuses
+from shipyard.planner.learn import replica_events
 from shipyard.planner.nodes import judge
 from shipyard.planner.plan import plan
 from shipyard.planner.status import fleet_status
@@ -331,6 +332,30 @@ def test_a_run_that_is_due_while_another_is_at_it(rule: Any, after: list[str], r
     fleet.one_pass(desired)
     assert states(fleet) == after
     assert len(fleet.running()) == running
+
+
+def test_what_keeps_its_image_away_is_told_as_often_as_it_was_tried() -> None:
+    fleet, desired = SimulatedFleet(NODES), stack(service("app:9"))
+    told = []
+    for _ in range(6):
+        before = fleet.memory
+        decided = fleet.one_pass(desired)
+        told += [*replica_events(before, decided.memory, fleet.now)]
+        told += [*replica_events(decided.memory, fleet.memory, fleet.now)]
+        fleet.now += 60
+    assert {(each.reason, each.message != "") for each in told} == {("ImagePullFailed", True)}
+    assert all(run.tasks[0].failures == 0 for run in runs(fleet)), "nothing of it was begun"
+
+
+def test_a_service_that_becomes_a_job_says_why_its_replicas_go() -> None:
+    fleet = SimulatedFleet(NODES)
+    fleet.converge(stack(service(mode="replicated")))
+    decided = fleet.one_pass(stack(service(), number=2))
+    (gone,) = (action for action in decided.actions if isinstance(action.step, RemoveContainer))
+    assert (gone.reason, gone.detail) == (
+        "NotDeclared",
+        "job is a job now (mode replicated-job), and this is no run of it",
+    )
 
 
 def test_only_so_many_finished_runs_are_kept_with_their_containers() -> None:
