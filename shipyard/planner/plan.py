@@ -25,6 +25,7 @@ from shipyard.planner import (
     filing,
     jobs,
     judging,
+    leaving,
     leftovers,
     placing,
     probes,
@@ -136,6 +137,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
                 advance = jobs.advance if service.mode in JOB_MODES else replicas.advance
                 advance(world, ledger, stack, service)
     leftovers.remove_containers(world)
+    leaving.wait(world, ledger)
     jobs.tidy(world)
     leftovers.report_strangers(world)
     wiring.tidy(world)

@@ -12,7 +12,16 @@ from collections.abc import Iterable
 from shipyard.base.record import Struct, replace
 from shipyard.model.netbook import Draining
 from shipyard.model.observed import Container
-from shipyard.model.plan import WIRING, DropRevision, KeepRevision, Plan, RemoveContainer, StopContainer, Waiting
+from shipyard.model.plan import (
+    WIRING,
+    CreateContainer,
+    DropRevision,
+    KeepRevision,
+    Plan,
+    RemoveContainer,
+    StopContainer,
+    Waiting,
+)
 from shipyard.planner import condition, groups
 from shipyard.planner.wave import Draft
 from shipyard.planner.world import World, slot_of
@@ -77,16 +86,26 @@ class Drain:
         world.net.draining = kept
         if not held:
             return
-        # drafts are in the order in which they were made, so whoever needs one comes after it
-        left: list[Draft] = []
-        for draft in world.wave.drafts:
-            if draft in held or any(need in held for need in draft.needs):
-                held.add(draft)
-            else:
-                left.append(draft)
-        world.wave.drafts = left
+        self._hold_whoever_needs(held)
+        world.wave.drafts = [draft for draft in world.wave.drafts if draft not in held]
         gone = {id(draft) for draft in held}
         world.wave.once = {key: draft for key, draft in world.wave.once.items() if id(draft) not in gone}
+
+    def _hold_whoever_needs(self, held: set[Draft]) -> None:
+        """These, too; who is to start where another one has to leave first is told to wait."""
+        found = True
+        while found:
+            found = False
+            for draft in self.world.wave.drafts:
+                need = next((need for need in draft.needs if need in held), None) if draft not in held else None
+                if need is None:
+                    continue
+                held.add(draft)
+                found = True
+                starts = isinstance(draft.step, CreateContainer) and isinstance(need.step, RemoveContainer)
+                if starts and need.target != draft.target:
+                    detail = f"starts on {draft.node} once {need.target} has left it"
+                    self.world.wave.waiting.append(Waiting(draft.target, "MakingRoom", detail))
 
     def _may_stop(self, stop: _Stop, kept: dict[str, Draining], *, everywhere: bool) -> bool:
         world = self.world
