@@ -72,7 +72,7 @@ def look(
     situation = spanning.resolved(with_revisions(situation, session))
     if images is None:
         situation = _probe(session, membership, situation)
-        situation = _look_closer(session, membership, situation)
+        situation = look_closer(session, membership, situation)
     return situation
 
 
@@ -210,7 +210,7 @@ def _volumes(situation: Situation, stack: DesiredStack, service: ServiceSpec, no
     return {volume for slot in slots for volume in storage.used(service.container_for(node, slot))}
 
 
-def _look_closer(session: Session, membership: Membership, situation: Situation) -> Situation:
+def look_closer(session: Session, membership: Membership, situation: Situation) -> Situation:
     """A pass that changes nothing need not know which images are where; one that would fetch some looks first.
 
     Likewise with the details of the cluster's network, where a node should have something else than it had.

@@ -10,7 +10,7 @@ from shipyard.model.situation import Situation
 from shipyard.planner import rebalance
 from shipyard.planner.plan import plan
 from shipyard.reconcile.keeper import LeaseKeeper
-from shipyard.reconcile.looking import look
+from shipyard.reconcile.looking import look, look_closer
 from shipyard.reconcile.run import Wish, converge, with_lease
 from shipyard.reconcile.session import Session
 
@@ -31,6 +31,7 @@ def propose(session: Session, most: int) -> Proposal:
     found = rebalance.moves(situation)
     wishes = rebalance.relocations(found[:most], situation.now)
     wished = replace(situation, memory=replace(situation.memory, relocations=wishes))
+    wished = look_closer(session, membership, wished)  # the nodes that they move to were not asked for their images
     return Proposal(situation, found[:most], len(found) - len(found[:most]), plan(wished))
 
 

@@ -22,6 +22,7 @@ def test_replicas_move_to_an_empty_node_only_when_asked_and_as_simulated(fleet: 
     assert {each["outcome"] for each in outlook["replicas"]} == {"stays"}
     shown = fleet.shipyard("rebalance", "--check", "-o", "json").expect(10).json
     assert [(move["to"], ids(fleet) == before) for move in shown["moves"]] == [(last, True)]
+    assert not shown["blocked"], "its image is there"
     fleet.shipyard("rebalance", "--yes").expect(0)
     assert Counter(replica["node"] for replica in replicas(fleet).values())[last] == 1
     assert len(set(ids(fleet)) & set(before)) == 3

@@ -48,6 +48,7 @@ def session(fleet: SimulatedFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return replace(situation, observed=fleet.situation(()).observed)
 
     monkeypatch.setattr(rebalancing, "look", look)
+    monkeypatch.setattr(rebalancing, "look_closer", lambda session, membership, situation: situation)
     monkeypatch.setattr(rebalancing, "with_lease", lambda session, work, progress, wait: work(None))
     with Store.open(f"sqlite:///{tmp_path / 'state.db'}") as store:
         store.save_memory(fleet.memory)
