@@ -97,7 +97,29 @@ def _stays(situation: Situation, want: Wanted) -> bool:
     there = [image for image in tagged if image is not None]
     if not there:
         return "@sha256:" in want.before  # an image that came from no registry can't be had by its id elsewhere
-    return any(want.before == image.id or want.before in image.digests for image in there)
+    if not any(want.before == image.id or want.before in image.digests for image in there):
+        return False
+    return not _made_up(situation, want, want.before)
+
+
+def _made_up(situation: Situation, want: Wanted, digest: str) -> bool:
+    """Whether podman alone knows an image by this digest, and a docker has the very same image without one.
+
+    Podman gives one to what was only loaded. Nobody else could ever have the image by it.
+    """
+    having, without = set[str](), set[str]()
+    by_docker = False
+    for name in want.nodes:
+        node = situation.seen().get(name)
+        image = _found(situation, name, want.reference) if node is not None else None
+        if node is None or image is None or digest == image.id:
+            continue
+        if digest in image.digests:
+            having.add(image.id)
+            by_docker |= node.facts.runtime != "podman"
+        elif node.facts.runtime != "podman" and not _digests(image, want.reference):
+            without.add(image.id)
+    return not by_docker and not having.isdisjoint(without)
 
 
 def _found(situation: Situation, node: str, reference: str) -> ObservedImage | None:

@@ -25,7 +25,10 @@ def resolved(
     """Where the registry would be asked, and what the image would be."""
     spec = stack(container)
     desired = (DesiredStack(Revision("s", 2, spec, "", 0.0, ""), (("web", tuple(there)),)),)
-    nodes = tuple(ObservedNode(name, Facts("id", "docker", ""), images=found) for name, found in there.items())
+    nodes = tuple(
+        ObservedNode(name, Facts("id", runtime="podman" if "podman" in name else "docker"), images=found)
+        for name, found in there.items()
+    )
     wants = images.wanted(desired, {"s": stack(container, resolved=before)})
     situation = Situation("c", 0.0, (), desired, observed=nodes)
     pulls = [node for node, _ in images.needs_pull(situation, wants)]
@@ -53,6 +56,17 @@ def test_an_image_that_came_from_no_registry_stays_though_fewer_nodes_are_there_
     other = (ObservedImage(TAG, f"sha256:{'2' * 64}", (NEW,)),)
     assert resolved(ContainerSpec(TAG), {"n1": other}, before=ID) == ([], NEW)
     assert resolved(ContainerSpec(TAG), {"n1": ()}, before=ID) == (["n1"], TAG)
+
+
+def test_a_digest_that_podman_made_up_goes_once_a_docker_has_the_image_without_one() -> None:
+    """It was resolved while only nodes with podman had it; no docker can ever have it by that."""
+    loaded = {"podman-1": image(OLD), "docker-2": ()}
+    assert resolved(ContainerSpec(TAG), loaded, before=None) == ([], OLD)
+    assert resolved(ContainerSpec(TAG), loaded) == ([], OLD)
+    assert resolved(ContainerSpec(TAG), {**loaded, "docker-2": image()}) == ([], ID)
+    assert resolved(ContainerSpec(TAG), {**loaded, "docker-2": image(OLD)}) == ([], OLD)
+    pulled = {**loaded, "docker-2": image(), "docker-3": image(OLD)}
+    assert resolved(ContainerSpec(TAG), pulled) == ([], OLD), "a docker has it from a registry"
 
 
 def test_a_tag_that_means_another_image_on_the_nodes_is_resolved_anew() -> None:
