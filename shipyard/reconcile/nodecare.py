@@ -181,7 +181,8 @@ def remove(session: Session, name: str, force: bool) -> tuple[str, ...]:
             f"{placed.stack}/{placed.service}.{placed.slot}" for placed in memory.placements if placed.node == name
         )
         if stuck and not force:
-            why = "; ".join(blocked.detail for blocked in ending.blocked) or "it does not answer"
+            why = "; ".join(each.detail for each in ending.blocked if each.target in (*stuck, name))
+            why = why or "it does not answer"
             hint = (
                 "--force forgets it all the same: what runs there keeps running, unmanaged; elsewhere the replicas "
                 "begin without the data that is on it"

@@ -7,7 +7,7 @@ to do is mostly imports.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -85,6 +85,7 @@ class Operations(NodeOperations):
     def reconcile(self, request: ReconcileRequest, progress: Progress) -> Ending:
         """Run passes: once, until converged, or for ever."""
         self._something_applied()
+        self._knows(request.accept_empty)
         wish = Wish(
             limit=limited(self._session, request.limit),
             accept_empty=frozenset(request.accept_empty),
@@ -112,6 +113,14 @@ class Operations(NodeOperations):
                 "nothing has been applied yet, as far as this store knows",
                 hint="`shipyard apply FILE` begins; if the store was lost, `shipyard state rebuild` reads it back",
             )
+
+    def _knows(self, volumes: Iterable[str]) -> None:
+        """Whoever mistypes the name of a volume that was lost should not wait for it."""
+        memory = self._session.store.memory()
+        known = {volume.name for volume in memory.volumes}
+        if unknown := sorted(set(volumes) - known):
+            hint = f"the volumes that are known: {', '.join(sorted(known))}" if known else "none is known"
+            raise UsageError(f"--accept-empty: no volume is called {', '.join(unknown)}", hint=hint)
 
     def _check(self, wish: Wish, progress: Progress) -> Ending:
         from shipyard.reconcile import applying

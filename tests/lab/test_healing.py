@@ -176,6 +176,8 @@ def test_a_lost_volume_is_reported_and_not_begun_anew(fleet: Fleet) -> None:
     ran = fleet.shipyard("reconcile").expect(2)
     assert "VolumeLost" in ran.stdout + ran.stderr
     assert "shop_data" not in fleet.runtime_cli(found["node"], "volume", "ls", "--format", "{{.Name}}").split()
+    mistyped = fleet.shipyard("reconcile", "--accept-empty", "shop_dta").expect(5).stderr
+    assert "no volume is called shop_dta" in mistyped and "shop_data" in mistyped
     fleet.shipyard("reconcile", "--accept-empty", "shop_data").expect(0)
     assert "shop_data" in fleet.runtime_cli(found["node"], "volume", "ls", "--format", "{{.Name}}").split()
 

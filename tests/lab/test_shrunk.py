@@ -81,11 +81,26 @@ DATA = """
 """
 
 
+NOWHERE = """
+- hosts: lab
+  stack: nowhere
+  services:
+    web:
+      image: shipyard.test/busybox:1
+      network_mode: none
+      deploy: {placement: {constraints: ["node.hostname == no.such.node"]}}
+"""
+
+
 def _what_can_not_leave_it_keeps_it(fleet: Fleet, inventory: Inventory) -> None:
+    fleet.write("nowhere.yml", NOWHERE)
+    inventory.shipyard("apply", "nowhere.yml").expect(2)
     refused = inventory.shipyard("--yes", "nodes", "remove", "node3")
     assert refused.code != 0
+    assert "no.such.node" not in refused.stderr, "what others lack keeps nobody"
     assert "can't let go of store/db." in refused.stderr and "--force" in refused.stderr
     assert "store_data" in refused.stderr
+    fleet.shipyard("rm", "nowhere", "--yes").expect(2)  # the other one is still in the way of a drain
     fleet.shipyard("rm", "store", "--yes").expect(0)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shipyard.base.errors import FileError
-from shipyard.base.record import Struct
+from shipyard.base.record import Struct, replace
 from shipyard.files.compose.value import Reading, found
 from shipyard.files.values import holds_template, is_template
 from shipyard.files.yamldoc import Path
@@ -73,12 +73,14 @@ class Renderer:
         """
         made = self.each(data, path)
         for other in made[1:]:
+            if other.data == made[0].data:
+                continue
             where, first, second = _difference(made[0].data, other.data, path)
             with self._reading.collect():
                 shown = ("one thing", "another") if hidden else (found(first), found(second))
                 raise differs(self._reading, where, (made[0].hosts[0], shown[0]), (other.hosts[0], shown[1]))
             return None
-        return made[0] if made else None
+        return replace(made[0], hosts=tuple(host for each in made for host in each.hosts)) if made else None
 
     def _render(self, host: Host, data: Any, path: Path, *, alone: bool) -> Any:
         from shipyard.files.jinja import host_variables, render

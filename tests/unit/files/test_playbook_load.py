@@ -47,6 +47,14 @@ def test_errors_of_all_files_are_told_at_once_in_order(project: Project) -> None
     assert places == ["play.yml:3:19", "play2.yml:1:3", "play3.yml:3:20"]
 
 
+def test_what_comes_to_the_same_on_all_nodes_may_go_by_their_names(project: Project) -> None:
+    text = "- hosts: web\n  stack: shop\n  services: {web: {image: nginx, configs: [index]}}\n"
+    content = '  configs: {index: {content: "{{ inventory_hostname | length }}"}}\n'
+    (stack,) = project.load(text + content).stacks
+    assert [(config.name, config.content) for config in stack.configs] == [("shop_index", b"5")]
+    assert "must be the same" in project.errors(text + content.replace(" | length", ""))
+
+
 def test_a_service_in_two_files_names_both(project: Project) -> None:
     assert project.errors(WEB, WEB) == (
         "play2.yml:3:14: [0].services.web: is declared a second time; the first is at play.yml:3"
