@@ -7,6 +7,7 @@
 | `net/list` | how the kernel listed them right after loading: what is altered by hand shows against it |
 | `net/up` | the script that brings all of it back at boot |
 | `net/private` | WireGuard's private key, made here |
+| `net/accept.PROGRAM` | that this cluster needs iptables' (ip6tables') rule which all clusters on the node share |
 | `net/armed`, `net/confirmed` | equal where the last change was confirmed over a fresh connection |
 | `net/reverted` | why the node undid it by itself |
 | `hosts/NAME` | the hosts file of the replica whose (main) container has this name |
