@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,7 @@ def _may(common: Common, packet: Packet, address: str, port: int) -> bool:
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(situations())
 def test_nft_and_iptables_let_pass_the_same_and_only_what_may(situation: tuple[Common, Own]) -> None:
