@@ -187,13 +187,15 @@ class LoadRules(Struct, frozen=True):
     """The rules of the cluster's network, put in place of the former ones at once.
 
     `table`: of nftables, in the families ip and bridge. `text`: for `nft -f`; "": none any more. `gone`: addresses of
-    replicas that are behind none of them any more: what of UDP still goes there is forgotten. `new`: ports of UDP that
-    they answer on for the first time: so is what went to the node itself there.
+    replicas that are behind none of them any more: what of UDP still goes there is forgotten. `dead`: those of them
+    that nobody sees: so are connections that never got an answer there. `new`: ports of UDP that replicas answer on for
+    the first time: so is what went to the node itself there.
     """
 
     table: str
     text: str
     gone: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
     new: tuple[int, ...] = ()
 
     @property

@@ -69,8 +69,15 @@ sy_net_forget() {
   for sy_there; do
     conntrack -D -p udp --reply-src "$sy_there" >/dev/null 2>&1
     # a client that uses the port of a connection that has ended once more would be led where that one was
-    conntrack -D -p tcp --state TIME_WAIT --reply-src "$sy_there" >/dev/null 2>&1
+    for sy_state in TIME_WAIT LAST_ACK CLOSE; do
+      conntrack -D -p tcp --state "$sy_state" --reply-src "$sy_there" >/dev/null 2>&1
+    done
   done
+  return 0
+}
+sy_net_forget_calls() {
+  command -v conntrack >/dev/null 2>&1 || return 0
+  for sy_there; do conntrack -D -p tcp --state SYN_SENT --reply-src "$sy_there" >/dev/null 2>&1; done
   return 0
 }
 sy_net_forget_ports() {
@@ -194,6 +201,8 @@ CONFIRM = '[ ! -e "$sy_dir/net/armed" ] || cp "$sy_dir/net/armed" "$sy_dir/net/c
 def load(step: LoadRules) -> str:
     """Replace all rules at once; those that the kernel would not take change nothing."""
     forget = f"sy_net_forget {shell.join(step.gone)}" if step.gone else ":"
+    if step.dead:
+        forget += f" && sy_net_forget_calls {shell.join(step.dead)}"
     if step.new:
         forget += f" && sy_net_forget_ports {shell.join(map(str, step.new))}"
     if not step.text:

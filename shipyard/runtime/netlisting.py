@@ -30,7 +30,7 @@ COUNT = r"""
   FNR == 1 { next }
   FILENAME ~ /udp6?$/ { if ($4 == "07" && $2 !~ /7F:/) datagrams = 1; next }
   $4 == "0A" { n = split($2, at, ":"); open[at[n]] = 1 }
-  $4 ~ /^0[134]$/ { n = split($2, at, ":"); split($3, from, ":"); line[++lines] = at[n] " " from[1] }
+  $4 ~ /^0[13459B]$/ { n = split($2, at, ":"); split($3, from, ":"); line[++lines] = at[n] " " from[1] }
   END {
     for (i = 1; i <= lines; i++) { split(line[i], w, " "); if (open[w[1]] && w[2] !~ /7F$/) count++ }
     print "connected", name, count + 0
@@ -38,7 +38,9 @@ COUNT = r"""
   }
 """
 """An awk program that counts a container's connections by the kernel's tables: to ports that it listens on, being made,
-open, or closed by it with something left to send. Where datagrams come in, it says so: their clients are not known.
+open, or closed by it and not by both sides yet. One that is cut off while it is being closed stays so in the tables of
+the node that its client came by: there the same port of the client would be led to a replica that is gone.
+Where datagrams come in, it says so: their clients are not known.
 """
 
 _SCRIPT = (

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from shipyard.base.record import replace
+from shipyard.base.record import Struct, replace
 from shipyard.base.text import one_line
 from shipyard.model.netbook import Endpoint, Wired
+from shipyard.model.observed import ContainerState
 from shipyard.model.plan import (
     ArmRevert,
     Blocked,
@@ -55,7 +56,8 @@ def wire(world: World) -> None:
     common = Rules(_common(world, ready, state))
     ports = ingress.ports(world, ready)
     crossings = several.crossings(world, state.drivers, state.blocks)
-    gone = tuple(sorted(_addresses(world.net.endpoints) - _addresses(ready)))
+    gone = _addresses(world.net.endpoints) - _addresses(ready)
+    leaving = _Left(tuple(sorted(gone)), tuple(sorted(gone - _alive(world) if gone else ())))
     dropped = True
     for node in sorted(world.seen):
         wiring = world.seen[node].wiring
@@ -65,7 +67,7 @@ def wire(world: World) -> None:
             six = bool(state.dual_on(node))
             mine, devices = _own_blocks(state, node), _devices(state, node)
             own = rules.Own(ports.get(node, ()), mine, devices, six, crossings.get(node, ()))
-            dropped &= _Node(world, state, node, wiring).plan(common, own, gone)
+            dropped &= _Node(world, state, node, wiring).plan(common, own, leaving)
             hostfiles.write(world, state, node, wiring, found)
             _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
@@ -77,6 +79,25 @@ def _addresses(known: Sequence[Endpoint]) -> set[str]:
     return {address for each in known for _, address in each.addresses}
 
 
+def _alive(world: World) -> set[str]:
+    """Addresses of containers that are seen running: those that are about to stop answer still."""
+    return {
+        there.ipv4_address
+        for node in world.seen.values()
+        for box in node.containers
+        if box.state == ContainerState.RUNNING
+        for there in box.networks
+        if there.ipv4_address
+    }
+
+
+class _Left(Struct, frozen=True):
+    """Addresses that no service leads to any more, and those of them at which nobody is."""
+
+    gone: tuple[str, ...]
+    dead: tuple[str, ...]
+
+
 class _Node:
     """One node's kernel and rules. Changes that could lock us out are undone by the node, unless they are confirmed."""
 
@@ -85,7 +106,7 @@ class _Node:
         self.known = world.net.wired.get(node, Wired(node))
         self.needs: tuple[Draft, ...] = ()
 
-    def plan(self, common: Rules, own: rules.Own, gone: tuple[str, ...]) -> bool:
+    def plan(self, common: Rules, own: rules.Own, leaving: _Left) -> bool:
         """Whether its rules are as they should be already."""
         world, node, wiring = self.world, self.node, self.wiring
         takes_part = bool(self.state.networks_of(node))
@@ -117,7 +138,7 @@ class _Node:
         if loads:
             known = self.known.ports
             led = (each.port for each in own.ports if each.protocol == "udp" and each.replicas)
-            self._load(text, form, gone, tuple(sorted({port for port in led if f"udp/{port}" not in known})))
+            self._load(text, form, leaving, tuple(sorted({port for port in led if f"udp/{port}" not in known})))
             self.known = replace(self.known, shape=form)
         else:
             self.known = replace(
@@ -167,7 +188,7 @@ class _Node:
         docker = self.world.seen[self.node].facts.runtime == "docker"
         return docker and item.kind == "sysctl" and item.key in ("net.ipv4.ip_forward", FORWARDING6)
 
-    def _load(self, text: str, form: str, gone: tuple[str, ...], new: tuple[int, ...]) -> None:
+    def _load(self, text: str, form: str, left: _Left, new: tuple[int, ...]) -> None:
         if not text:
             reason, detail = "NotNeeded", "nothing needs the rules"
         elif not self.wiring.loaded:
@@ -178,7 +199,7 @@ class _Node:
             reason, detail = "Endpoints", "other replicas are ready"
         else:
             reason, detail = "Rules", "other networks, addresses or ports"
-        step = LoadRules(names_of(self.world.situation.cluster).table, text, gone, new)
+        step = LoadRules(names_of(self.world.situation.cluster).table, text, left.gone, left.dead, new)
         draft = self.world.wave.add(self.node, Phase.WIRE, TARGET, reason, f"{detail} on {self.node}", step, self.needs)
         draft.routine = reason == "Endpoints" or not self.known.wanted
 
