@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from shipyard.model.container import ContainerSpec, DeviceRequest, Mount, Port
@@ -19,9 +20,20 @@ from shipyard.model.spec import (
     Toleration,
     VolumeSpec,
 )
+from shipyard.model.wire import LocalAddress, ObservedWiring
+from tests.simulated import SimulatedFleet
 
 GIB = 2**30
 NOW = 1_000_000.0
+
+
+def on_one_segment(names: Sequence[str], tools: tuple[str, ...]) -> SimulatedFleet:
+    """A simulated fleet whose nodes tell of their networking: an address each, and these tools."""
+    made = SimulatedFleet(names)
+    for number, name in enumerate(names, 1):
+        address = LocalAddress(f"192.0.2.{number}", 24, "eth0", 1500)
+        made.nodes[name].wiring = ObservedWiring(items=(), altered=(), addresses=(address,), tools=tools)
+    return made
 
 
 def situation_of(case: dict[str, Any]) -> Situation:

@@ -14,8 +14,8 @@ from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Por
 from shipyard.model.observed import Health
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import NetworkSpec, Reservations, Revision, ServiceSpec, StackSpec, UpdatePolicy
-from shipyard.model.wire import LocalAddress, ObservedWiring
 from tests.simulated import SimulatedFleet
+from tests.unit.planner.fleets import on_one_segment
 
 NODES = ("n1", "n2")
 GIB = 2**30
@@ -27,11 +27,7 @@ HOST_PORT = (Port(80, 9090, mode="host"),)
 
 @pytest.fixture
 def fleet() -> SimulatedFleet:
-    made = SimulatedFleet(NODES)
-    for number, name in enumerate(NODES, 1):
-        address = LocalAddress(f"192.0.2.{number}", 24, "eth0", 1500)
-        made.nodes[name].wiring = ObservedWiring(items=(), altered=(), addresses=(address,), tools=TOOLS)
-    return made
+    return on_one_segment(NODES, TOOLS)
 
 
 def service(name: str, replicas: int, *, gib: float = 0, ports: tuple[Port, ...] = (), **more: Any) -> ServiceSpec:

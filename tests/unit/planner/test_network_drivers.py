@@ -22,9 +22,9 @@ from shipyard.model.plan import (
 )
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import AllowFrom, NetworkSpec, Revision, ServicePort, ServiceSpec, StackSpec
-from shipyard.model.wire import LocalAddress, ObservedWiring
 from shipyard.planner.network import asking
 from tests.simulated import SimulatedFleet
+from tests.unit.planner.fleets import on_one_segment
 
 NODES = ("n1", "n2", "n3")
 TOOLS = ("bridge", "ip", "iptables", "nft")
@@ -32,11 +32,7 @@ TOOLS = ("bridge", "ip", "iptables", "nft")
 
 @pytest.fixture
 def fleet() -> SimulatedFleet:
-    made = SimulatedFleet(NODES)
-    for number, name in enumerate(NODES, 1):
-        address = LocalAddress(f"192.0.2.{number}", 24, "eth0", 1500)
-        made.nodes[name].wiring = ObservedWiring(items=(), altered=(), addresses=(address,), tools=TOOLS)
-    return made
+    return on_one_segment(NODES, TOOLS)
 
 
 def stack(nodes: tuple[str, ...], number: int = 1, *, service: Any = None, **network: Any) -> tuple[DesiredStack, ...]:

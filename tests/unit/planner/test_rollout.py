@@ -37,6 +37,16 @@ def deployed(control: Control, **more: Any) -> None:
     assert control.rollout().state == "completed"
 
 
+def paused(control: Control) -> None:
+    """An update that stopped at its first replica, which fails."""
+    deployed(control)
+    control.bad.add("app:2")
+    control.apply(service("app:2"))
+    for _ in range(10):
+        control.step()
+    assert control.rollout().state == "paused"
+
+
 @pytest.mark.parametrize(("check", "alone"), [(None, 2), (CHECKED, 1)])
 def test_the_first_goes_alone_and_the_others_follow_once_it_is_well(
     control: Control, check: Healthcheck | None, alone: int
@@ -207,12 +217,7 @@ def test_a_failed_start_first_update_is_taken_back_to_what_never_stopped(control
 
 
 def test_what_a_paused_update_has_not_reached_is_mended_as_it_was(control: Control) -> None:
-    deployed(control)
-    control.bad.add("app:2")
-    control.apply(service("app:2"))
-    for _ in range(10):
-        control.step()
-    assert control.rollout().state == "paused"
+    paused(control)
     for node, box in control.boxes():
         if box.image == "app:1":
             del control.fleet.nodes[node].boxes[box.id]
@@ -374,12 +379,7 @@ def test_a_mended_revision_replaces_a_broken_one_without_waiting(control: Contro
 
 
 def test_what_is_added_to_a_paused_update_is_made_as_it_was_before(control: Control) -> None:
-    deployed(control)
-    control.bad.add("app:2")
-    control.apply(service("app:2"))
-    for _ in range(10):
-        control.step()
-    assert control.rollout().state == "paused"
+    paused(control)
     control.apply(service("app:2", replicas=6))
     for _ in range(10):
         control.step()
@@ -392,12 +392,7 @@ def test_what_is_added_to_a_paused_update_is_made_as_it_was_before(control: Cont
 
 
 def test_a_revision_of_other_services_leaves_an_update_as_it_is(control: Control) -> None:
-    deployed(control)
-    control.bad.add("app:2")
-    control.apply(service("app:2"))
-    for _ in range(10):
-        control.step()
-    assert control.rollout().state == "paused"
+    paused(control)
     control.apply(service("app:2"), service("app:1", "api"))
     for _ in range(20):
         control.step()
