@@ -83,9 +83,9 @@ class Wired(Struct, frozen=True):
     `wanted`: digest of what it should have (rules left out), and `kernel` of how its listing looked then.
     `loaded`: digest of the rules' text, and `rules` of how their listing looked. `shape`: digest of all in the rules
     but the replicas. `ports`: of the node, that it answers on (`tcp/80`), and `owners`: whose they are
-    (`tcp/80 shop/web`). `failures`: in a row, of changes here; the
-    next is made at `retry_at` (unix seconds); `message`: the node's words about the last. `six`: something of IPv6 was
-    made there, so that it is asked about that until it is gone.
+    (`tcp/80 shop/web`). `led`: the UDP ports that have led to some replica ever since. `failures`: in a row, of changes
+    here; the next is made at `retry_at` (unix seconds); `message`: the node's words about the last. `six`: something of
+    IPv6 was made there, so that it is asked about that until it is gone.
     """
 
     node: str
@@ -96,6 +96,7 @@ class Wired(Struct, frozen=True):
     shape: str = ""
     ports: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    led: tuple[int, ...] = ()
     failures: int = 0
     retry_at: float = 0.0
     message: str = ""

@@ -135,11 +135,10 @@ class _Node:
             draft.routine = not wiring.reverted
             self.needs = (draft,)
         self._kernel(items, changes, wanted)
+        led = {each.port for each in own.ports if each.protocol == "udp" and each.replicas}
         if loads:
-            known = self.known.ports
-            led = (each.port for each in own.ports if each.protocol == "udp" and each.replicas)
-            self._load(text, form, leaving, tuple(sorted({port for port in led if f"udp/{port}" not in known})))
-            self.known = replace(self.known, shape=form)
+            self._load(text, form, leaving, tuple(sorted(led.difference(self.known.led))))
+            self.known = replace(self.known, shape=form, led=tuple(sorted(led.intersection(self.known.led))))
         else:
             self.known = replace(
                 self.known,
@@ -148,6 +147,7 @@ class _Node:
                 shape=form,
                 ports=tuple(f"{port.protocol}/{port.port}" for port in own.ports),
                 owners=tuple(f"{port.protocol}/{port.port} {port.owner}" for port in own.ports),
+                led=tuple(sorted(led)),
             )
             if not changes and self.known.failures:
                 self.known = replace(self.known, failures=0, retry_at=0.0, message="")

@@ -354,6 +354,24 @@ def test_a_port_is_had_by_several_each_on_addresses_of_its_own(fleet: SimulatedF
     assert "belongs to s/web already" in refused[0].detail
 
 
+def test_a_udp_port_forgets_who_called_before_each_time_that_it_has_a_replica_again(fleet: SimulatedFleet) -> None:
+    """Whoever called while it had none, in whatever pass that was seen, would never come to the replica."""
+    mine = web(replicas=1, ports=(Port(80, 53, "udp"),))
+    nobody = web(replicas=0, ports=mine.container.ports)
+    for empty in (1, 3):
+        for _ in range(empty):
+            fleet.one_pass(stacks(nobody))
+        loaded: dict[str, list[LoadRules]] = {name: [] for name in NODES}
+        for _ in range(10):
+            for each in fleet.one_pass(stacks(mine)).actions:
+                if isinstance(each.step, LoadRules):
+                    loaded[each.node].append(each.step)
+        for name in NODES:
+            led = [step for step in loaded[name] if "meta l4proto udp dnat to" in step.text]
+            assert led and led[0].new == (53,), f"{name} after {empty}"
+            assert not any(step.new for step in led[1:]), "only what called before"
+
+
 def test_a_port_stays_with_the_service_that_has_it_whatever_another_is_called(fleet: SimulatedFleet) -> None:
     port = (Port(80, 8080),)
     fleet.converge(stacks(web("web", ports=port, replicas=1)))
