@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from shipyard.lab.lab import Lab
 from shipyard.lab.node import Node
+from tests.lab.forking import kept, program
 
 TIMEOUT = 120.0
 
@@ -114,9 +114,8 @@ class Fleet:
         return [sys.executable, "-m", "shipyard", "-i", str(self.hosts or self.lab.inventory), *args]
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Nothing of whoever runs the tests: no agent, no settings, no home."""
-        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-        return {**kept, "HOME": str(self.project), "LANG": "C.UTF-8", **(more or {})}
+        """Nothing of whoever runs the tests; the project is the home."""
+        return {**kept(), "HOME": str(self.project), "LANG": "C.UTF-8", **(more or {})}
 
     def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start the program in the project, for a test that interferes with it while it runs."""
@@ -132,16 +131,9 @@ class Fleet:
 
     def shipyard(self, *args: str, env: Mapping[str, str] | None = None, input: str = "") -> Ran:
         """Run the program in the project, to the end."""
-        done = subprocess.run(
-            self.command(*args),
-            cwd=self.project,
-            env=self.environment(env),
-            input=input,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT,
-        )
+        _, _, _, *words = self.command(*args)
+        environment = self.environment(env)
+        done = program().run(words, cwd=self.project, env=environment, input=input, timeout=TIMEOUT)
         return Ran(args, done.returncode, done.stdout, done.stderr)
 
     def run(self, node: str, *argv: str, check: bool = True) -> str:
