@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from shipyard.base.record import Struct
+from shipyard.model import labels
 from shipyard.model.container import Port
 from shipyard.model.observed import Container
 from shipyard.model.plan import CreateContainer, RemoveContainer
@@ -48,12 +49,19 @@ def wait(world: World, ledger: Ledger) -> None:
         for draft in made[node]:
             if isinstance(draft.step, CreateContainer):
                 wanted = [port for port in draft.step.spec.ports if port.published is not None]
-                first = [each.draft for each in going if _in_the_way(each, wanted, full=full)]
+                room = full and _takes_room(ledger, draft.step)
+                first = [each.draft for each in going if _in_the_way(each, wanted, room=room)]
                 draft.needs = (*draft.needs, *(need for need in first if need not in draft.needs))
 
 
-def _in_the_way(going: _Going, wanted: Sequence[Port], *, full: bool) -> bool:
-    if full and going.takes != Demand():
+def _takes_room(ledger: Ledger, step: CreateContainer) -> bool:
+    said = dict(step.labels)
+    _, service = ledger.services.get((said.get(labels.STACK, ""), said.get(labels.SERVICE, "")), (None, None))
+    return service is None or demand(service) != Demand()
+
+
+def _in_the_way(going: _Going, wanted: Sequence[Port], *, room: bool) -> bool:
+    if room and going.takes != Demand():
         return True
     if going.ports is None:
         return bool(wanted)

@@ -88,6 +88,16 @@ def test_room_passes_to_a_service_of_higher_priority_and_back(
     assert settles(fleet, after, declared(low, replace(higher, replicas=0), number=3, on=on)) == {"low": 3}
 
 
+def test_who_takes_no_room_starts_on_a_full_node_at_once(fleet: SimulatedFleet) -> None:
+    before = declared(service("old", 1, gib=5), number=1, on=NODES[:1])
+    fleet.converge(before)
+    after = declared(service("new", 1, gib=5), service("small", 1), number=2, on=NODES[:1])
+    fleet.one_pass(after)
+    there = {box.label(labels.SERVICE) for _, box in fleet.running()}
+    assert there == {"old", "small"}, "the other one waits until the old one has finished"
+    assert settles(fleet, before, after) == {"new": 1, "small": 1}
+
+
 def test_who_was_sent_away_goes_though_its_successor_elsewhere_is_not_ready(fleet: SimulatedFleet) -> None:
     low = service("low", 2, gib=3.5, update=UpdatePolicy(order="start-first"))
     low = replace(low, container=replace(low.container, healthcheck=Healthcheck(("CMD", "true"))))
