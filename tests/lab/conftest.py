@@ -45,6 +45,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What a test that had to be run again failed with: it may have found something."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"rerun: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
+
 def _own_name() -> str:
     return f"test-{os.getpid()}"
 

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import sshoracle
+from tests.examples import examples
 
 NAMES = ["web", "db", "web1", "gate", "WEB", "127.1"]
 PATTERNS = st.sampled_from(["*", "web", "web*", "we?", "db", "!web", "!db*", "*1", "gate", '"web"', "[w]eb", "'db'"])
@@ -73,7 +74,7 @@ def test_any_file_means_what_openssh_says(main: list[str], included: list[str], 
 
 
 @pytest.mark.thorough
-@settings(max_examples=1200)
+@settings(max_examples=examples(400, 4000))
 @given(lines, lines, st.sampled_from(NAMES))
 def test_many_files_mean_what_openssh_says(main: list[str], included: list[str], name: str) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -6,9 +6,9 @@ import random
 import zlib
 
 import pytest
-from hypothesis import settings
 
 from tests import stories
+from tests.examples import always_the_same, examples
 
 EACH = 50
 """Stories in a part; `--all` tells ten times as many, and others each time."""
@@ -17,9 +17,8 @@ PARTS = [*range(4), *(pytest.param(part, marks=pytest.mark.thorough) for part in
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_promise_holds_in_every_story(part: int) -> None:
-    always = settings.default is None or settings.default.derandomize
-    first = zlib.crc32(b"stories") if always else random.SystemRandom().randrange(1 << 40)
-    for number in range(EACH if always else 10 * EACH):
+    first = zlib.crc32(b"stories") if always_the_same() else random.SystemRandom().randrange(1 << 40)
+    for number in range(examples(EACH, 10 * EACH)):
         stories.run(first + part * 1_000_000 + number)
 
 

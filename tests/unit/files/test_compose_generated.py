@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from shipyard.base.errors import ShipyardError
 from shipyard.files import composefile, kinds
+from tests.examples import examples
 from tests.unit.files.test_composefile import CASES, COMPOSE
 
 VALUES: dict[str, list[str]] = yaml.safe_load((CASES / "values.yml").read_text())
@@ -122,7 +123,7 @@ def ours(paths: list[Path], environ: dict[str, str]) -> Any:
 @pytest.mark.thorough
 @pytest.mark.skipif(COMPOSE is None, reason="needs docker-compose, which the extra dev brings")
 @given(projects())
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100, 1000), deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_files_come_to_is_what_compose_makes_of_them(files: dict[str, str]) -> None:
     """The same form, or refused by both."""
     with tempfile.TemporaryDirectory() as name:
