@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shipyard.base.record import Struct, names, replace
-from shipyard.model.canonical import dumps, loads
+from shipyard.model.canonical import dumps
 from shipyard.model.job import Job
 from shipyard.model.memory import (
     Attempts,
@@ -48,6 +48,7 @@ from shipyard.model.netbook import (
     Wired,
 )
 from shipyard.model.node import NodeState
+from shipyard.store.decoding import decoded
 from shipyard.store.schema import failures, node_memory, placements, remembered, store, volumes
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class _Bodies(Generic[B]):
 
     def read(self, bodies: Iterable[str]) -> tuple[B, ...]:
         """Of these bodies, which may be in any order."""
-        return tuple(sorted((loads(self.kind, body) for body in bodies), key=attrgetter("key")))
+        what = f"what the store remembers as {self.field}"
+        return tuple(sorted((decoded(self.kind, body, what) for body in bodies), key=attrgetter("key")))
 
     def save(self, connection: Connection, before: Iterable[B], after: Iterable[B]) -> None:
         """The table, which holds `before` of this kind, holds `after` then."""

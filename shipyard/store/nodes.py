@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection, delete, insert, select
 
-from shipyard.base.errors import StoreError
 from shipyard.base.record import replace
 from shipyard.model import canonical
 from shipyard.model.inventory import Connection as Way
 from shipyard.model.node import Node
 from shipyard.model.observed import Facts
+from shipyard.store.decoding import decoded
 from shipyard.store.records import StoredNode
 from shipyard.store.schema import node_memory, nodes, volumes
 
@@ -98,15 +98,10 @@ def _row(stored: StoredNode) -> dict[str, object]:
 
 
 @functools.lru_cache(maxsize=16_384)
-def _read(kind: Any, text: str) -> object:
-    return canonical.loads(kind, text)  # nodes seldom change, and a pass looks at them several times
+def _read(kind: Any, text: str, name: str) -> object:
+    # nodes seldom change, and a pass looks at them several times
+    return decoded(kind, text, f"what the store says of the node {name}")
 
 
 def _decode(kind: type[T], text: str, name: str) -> T:
-    try:
-        return cast(T, _read(cast("Hashable", kind), text))
-    except ValueError as error:
-        raise StoreError(
-            f"what the store says of the node {name} can't be read: {error}",
-            hint="was it written by a newer shipyard? if not: `shipyard state restore`, or `shipyard state rebuild`",
-        ) from error
+    return cast(T, _read(cast("Hashable", kind), text, name))

@@ -20,6 +20,7 @@ from shipyard.model.memory import Rollout
 from shipyard.model.spec import Revision, StackSpec
 from shipyard.store import bodies, resealing, timekeeping
 from shipyard.store.bodies import Place
+from shipyard.store.decoding import decoded
 from shipyard.store.records import RevisionRow
 from shipyard.store.schema import failures, placements, remembered, revisions, stacks
 
@@ -148,13 +149,7 @@ def read(found: Revision | AnyRow, cache: Cache, keys: Keys | None) -> Revision:
         return found
     place = Place("row", found.stack, found.number, found.digest)
     body = bodies.read(keys, place, found.body)
-    try:
-        spec = canonical.loads(StackSpec, body)
-    except ValueError as error:
-        raise StoreError(
-            f"revision {found.number} of {found.stack} can't be read: {error}",
-            hint="was it written by a newer shipyard? if not: `shipyard state restore`, or `shipyard state rebuild`",
-        ) from error
+    spec = decoded(StackSpec, body, f"revision {found.number} of {found.stack}")
     cache[found.stack, found.number, found.digest] = revision = _made(found, spec)
     return revision
 
@@ -261,7 +256,7 @@ def _forget_old(connection: Connection, stack: str, most: int) -> None:
 def _rolling(connection: Connection, stack: str) -> set[int]:
     """The revisions that the stack's updates go to, and those that they can go back to."""
     bodies = connection.execute(select(remembered.c.body).where(remembered.c.kind == "rollouts")).scalars()
-    rollouts = [canonical.loads(Rollout, body) for body in bodies]
+    rollouts = [decoded(Rollout, body, "what the store remembers of updates") for body in bodies]
     return {number for each in rollouts if each.stack == stack for number in (each.revision, each.before)}
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from sqlalchemy import create_engine, insert
+
+from shipyard.base.errors import StoreError
 from shipyard.base.record import replace
 from shipyard.model.inventory import Become, Connection
 from shipyard.model.job import Job, JobRun, JobTask
@@ -24,6 +28,7 @@ from shipyard.model.netbook import NetworkDriver
 from shipyard.model.node import Availability, Node, NodeState
 from shipyard.model.observed import Facts
 from shipyard.store.records import StoredNode
+from shipyard.store.schema import remembered
 from shipyard.store.store import Store
 
 TASK = JobTask(7, 0, "running", "node1", machine="m", attempt=2, failures=1, started=3.5)
@@ -57,6 +62,21 @@ def test_it_comes_back_as_it_was_saved(store: Store, url: str) -> None:
     with Store.open(url) as other:
         assert other.memory() == MEMORY
         assert isinstance(other.memory().nodes[0].state, NodeState)
+
+
+def test_what_a_newer_shipyard_remembers_is_an_error_that_says_so(store: Store, url: str) -> None:
+    store.save_memory(MEMORY)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        body = '{"node":"n1","of_another_version":1}'
+        connection.execute(insert(remembered).values(kind="wired", key='["n1"]', body=body))
+    engine.dispose()
+    with (
+        Store.open(url) as other,
+        pytest.raises(StoreError, match=r"wired can't be read.*of_another_version") as caught,
+    ):
+        other.memory()
+    assert "newer shipyard" in (caught.value.hint or "")
 
 
 def test_what_is_gone_is_gone_and_what_changed_is_changed(store: Store, url: str) -> None:
