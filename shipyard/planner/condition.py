@@ -16,6 +16,9 @@ from shipyard.model.spec import ServiceSpec
 from shipyard.planner import groups, probes, restarts
 from shipyard.planner.world import World
 
+SETTLED = 5.0
+"""Seconds for which what failed before has to be up until it counts as done: Swarm's `monitor`. It serves meanwhile."""
+
 
 class Kind(StrEnum):
     """What a replica needs."""

@@ -17,6 +17,7 @@ from shipyard.model.observed import Container, ContainerState
 from shipyard.model.plan import Rollback
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import ServiceSpec, UpdatePolicy
+from shipyard.planner import condition
 from shipyard.planner.condition import Kind
 from shipyard.planner.succession import policy_of
 from shipyard.planner.turns import Turn, target
@@ -38,7 +39,7 @@ def judge(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequen
         rollout = _watched(world, service, turns, rollout)
         rollout = _stalled(world, stack, service, turns, rollout)
         rollout = _acted_on(world, stack, service, turns, rollout)
-    if rollout is not None and not rollout.completed and _is_over(service, turns, rollout):
+    if rollout is not None and not rollout.completed and _is_over(world, service, turns, rollout):
         rollout = _over(rollout)
     if rollout is not None:
         world.rollouts[rollout.key] = rollout
@@ -288,13 +289,24 @@ def _ask(world: World, rollout: Rollout) -> None:
     world.rollbacks.append(Rollback(rollout.stack, rollout.service, rollout.revision, rollout.before, rollout.message))
 
 
-def _is_over(service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout) -> bool:
+def _is_over(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout) -> bool:
     """Every replica is as wished for, and was judged; a paused update is over when all have come up after all."""
     if rollout.target != target(service) or any(turn.outdated for turn in turns):
         return False
     if rollout.paused:
-        return all(turn.kind in (Kind.READY, Kind.COMPLETED) for turn in turns)
+        return all(_came_up(world, service, turn, rollout) for turn in turns)
     if on_trial(service, rollout):
         return False
     judged = {*rollout.good, *rollout.failed}
     return all(turn.slot in judged for turn in turns)
+
+
+def _came_up(world: World, service: ServiceSpec, turn: Turn, rollout: Rollout) -> bool:
+    """Whether it is well, and has stayed so where it failed before: what crashes again and again is up now and then."""
+    if turn.kind != Kind.READY:
+        return turn.kind == Kind.COMPLETED
+    box = turn.condition.current
+    if turn.slot not in rollout.failed or box is None or box.age is None:
+        return True
+    policy = service.rollback if rollout.state == "rollback_paused" else service.update
+    return box.age >= max(policy.monitor, condition.SETTLED)

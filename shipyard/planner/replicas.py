@@ -36,7 +36,7 @@ from shipyard.planner import (
     stumbling,
     wiring,
 )
-from shipyard.planner.condition import Condition, Kind
+from shipyard.planner.condition import SETTLED, Condition, Kind
 from shipyard.planner.scheduling import Ledger
 from shipyard.planner.succession import may_go, policy_of
 from shipyard.planner.wave import Phase
@@ -44,9 +44,6 @@ from shipyard.planner.world import World
 
 HELD_BACK = ("CrashLoopBackOff", "GaveUp")
 """Why shipyard stopped what the runtime restarted."""
-SETTLED = 5.0
-"""Seconds for which what the runtime had to restart has to be up until it counts as done: Swarm's `monitor`. It serves
-meanwhile."""
 
 
 def advance(world: World, ledger: Ledger, stack: DesiredStack, service: ServiceSpec) -> None:
@@ -126,9 +123,11 @@ def _keep(
             return
         wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     filing.ensure(world, stack, each.spec, node)
-    if each.kind == Kind.READY and box.restarts and box.age is not None and box.age < SETTLED:
+    failed = box.restarts or each.placement.key in world.failures
+    if each.kind == Kind.READY and failed and box.age is not None and box.age < SETTLED:
         times = "once" if box.restarts == 1 else f"{box.restarts} times"
-        detail, until = f"the runtime has restarted it {times}, and it is up again", world.asked + SETTLED - box.age
+        what = f"the runtime has restarted it {times}" if box.restarts else "it failed before"
+        detail, until = f"{what}, and it is up again", world.asked + SETTLED - box.age
         world.wave.waiting.append(Waiting(each.target, "Restarted", detail, until))
     if each.reason:
         world.wave.waiting.append(Waiting(each.target, each.reason, each.detail, each.until))

@@ -91,23 +91,41 @@ def roll(
 def _hold_back(world: World, stack: DesiredStack, service: ServiceSpec, turns: list[Turn], rollout: Rollout) -> None:
     """Replicas that are added while an update is not known to be good are made as they were before it.
 
-    So it is while canaries are on trial, of which there are only so many, and once it has stopped.
+    So it is while canaries are on trial, of which there are only so many, and once it has stopped. Whose turn had come
+    by then, and nothing of whom was made yet, goes on as it was, too.
     """
     trial = service.canary is not None and judging.on_trial(service, rollout)
     stopped = rollout.state == "paused" or (rollout.active and not rollout.gated and _held(world, stack))
-    if not trial and not stopped:
-        return
     before = world.history.get((rollout.stack, rollout.before))
     old = before.spec.service(service.name) if before is not None else None
+    if old is None or not (trial or stopped):
+        return
     added = [index for index, turn in enumerate(turns) if not turn.outdated and _never_made(turn)]
     spare = 0
     if service.canary is not None and not stopped:
         spare = service.canary.replicas - sum(not turn.outdated for turn in turns) + len(added)
-    for index in added[max(spare, 0) :]:
-        placement = turns[index].condition.placement
-        if old is not None and _goes_anywhere(old) and old.has_values(placement.node):
-            held = slots.retargeted(world, placement, rollout.before)
+    as_before = set(added[max(spare, 0) :])
+    if rollout.state == "paused":
+        tried = {*rollout.good, *rollout.failed, *(slot for slot, _ in rollout.watched)}
+        for index, turn in enumerate(turns):
+            if turn.kind == Kind.MISSING and not turn.outdated and turn.slot not in tried:
+                as_before.add(index)
+    for index in sorted(as_before):
+        held = _as_it_was(world, old, turns[index], rollout.before)
+        if held is not None:
             turns[index] = turn_of(world, stack, service, held)
+
+
+def _as_it_was(world: World, old: ServiceSpec, turn: Turn, revision: int) -> Placement | None:
+    """The replica as this revision had it: the container that still serves, or one to be made; None where it can't."""
+    placement = turn.condition.placement
+    wanted = spec_hash(old.container_for(placement.node, placement.slot)) if old.has_values(placement.node) else None
+    for node, box in turn.condition.strays:
+        if node == placement.node and turn.condition.serves(box) and box.label(labels.SPEC) == wanted:
+            return slots.taken_back(world, placement, box, revision)
+    if wanted is None or turn.condition.strays or not _goes_anywhere(old):
+        return None
+    return slots.retargeted(world, placement, revision)
 
 
 def _held(world: World, stack: DesiredStack) -> bool:

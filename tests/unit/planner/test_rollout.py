@@ -391,6 +391,41 @@ def test_what_is_added_to_a_paused_update_is_made_as_it_was_before(control: Cont
     assert control.images() == {"app:3": 6}
 
 
+def test_a_paused_update_is_over_only_once_what_failed_has_stayed_up(control: Control) -> None:
+    """What crashes again and again is up now and then."""
+    deployed(control, replicas=1)
+    control.bad.add("app:2")
+    control.apply(service("app:2", replicas=1))
+    for _ in range(10):
+        control.step()
+    control.bad.clear()
+    states = [control.rollout().state]
+    for age in (1.0, 4.0, 6.0):
+        ((node, box),) = control.boxes()
+        control.change(node, box, state=ContainerState.RUNNING, exit_code=None, restarts=2, age=age)
+        control.step()
+        states.append(control.rollout().state)
+    assert states == ["paused", "paused", "paused", "completed"]
+
+
+def test_what_a_paused_update_had_not_made_yet_goes_on_as_it_was(control: Control) -> None:
+    """Their turn had come, with that of the one that failed; nobody is to lose what serves for a bad revision."""
+    deployed(control, parallelism=0)
+    control.apply(service("app:2", parallelism=0))
+    control.step()
+    first = {each.slot for each in control.fleet.memory.placements if each.revision == 2}
+    assert first
+    rollout = replace(control.rollout(), state="paused", message="one of them failed", gated=True)
+    ahead = tuple(
+        replace(each, revision=2, incarnation=each.incarnation + 1) for each in control.fleet.memory.placements
+    )
+    control.fleet.memory = replace(control.fleet.memory, rollouts=(rollout,), placements=ahead)
+    before = control.images()
+    for _ in range(5):
+        control.step()
+    assert control.images() == before
+
+
 def test_a_revision_of_other_services_leaves_an_update_as_it_is(control: Control) -> None:
     paused(control)
     control.apply(service("app:2"), service("app:1", "api"))
