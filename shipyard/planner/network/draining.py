@@ -17,7 +17,9 @@ from shipyard.model.plan import (
     CreateContainer,
     DropRevision,
     KeepRevision,
+    LoadHolder,
     Plan,
+    PullImage,
     RemoveContainer,
     StopContainer,
     Waiting,
@@ -35,6 +37,11 @@ UNDER_WAY = 0.15
 a node sent there before is still under way by then. Longer than a packet takes between two continents."""
 
 
+def _needs_an_image(draft: Draft) -> bool:
+    """Whether its successor's image has to be fetched first, which may fail: it goes on serving until that is there."""
+    return any(isinstance(need.step, PullImage | LoadHolder) or _needs_an_image(need) for need in draft.needs)
+
+
 class _Stop(Struct, frozen=True):
     """One draft that takes a container down to which clients may still come. `named`: some find it by a name."""
 
@@ -45,7 +52,10 @@ class _Stop(Struct, frozen=True):
 
 
 class Drain:
-    """Of one step, made once all that is to stop is known. `leaving`: names of the containers that are to stop."""
+    """Of one step, made once all that is to stop is known. `leaving`: names of the containers that are to stop.
+
+    Who waits for an image is not among them: nobody is led elsewhere for the sake of what can't be made.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -60,12 +70,16 @@ class Drain:
                 if served.get(box.name) == node and condition.serves(box):
                     known = (box.name, _named(world, box))
                     names.update({(node, part.id): known for part in (box, *box.parts)})
-        self._all_leaving: set[str] = set()
         self._stops: list[_Stop] = []
+        self._early: set[Draft] = set()
         for draft in world.wave.drafts:
             if isinstance(draft.step, RemoveContainer | StopContainer):
                 name, named = names.get((draft.node, draft.step.id), ("", False))
-                if name and name not in world.wave.broken:
+                if not name or name in world.wave.broken:
+                    continue
+                if _needs_an_image(draft) and not world.situation.foresight:
+                    self._early.add(draft)
+                else:
                     self._stops.append(_Stop(draft, name, draft.node, named))
 
     @property
@@ -76,7 +90,7 @@ class Drain:
         """Take out what may not be done yet. `everywhere`: every node that was asked has dropped what is leaving."""
         world = self.world
         kept: dict[str, Draining] = {}
-        held: set[Draft] = set()
+        held = set(self._early)
         decided: dict[str, bool] = {}
         for stop in self._stops:
             if stop.container not in decided:
@@ -112,6 +126,8 @@ class Drain:
         known = world.net.draining.get(stop.container, Draining(stop.container, stop.node))
         if not everywhere:
             kept[stop.container] = Draining(stop.container, stop.node)  # told again, in this wave
+            detail = f"{stop.container}: leaves the addresses of its service first"
+            world.wave.waiting.append(Waiting(stop.draft.target, "Draining", detail))
             return False
         if world.situation.foresight:
             return True

@@ -277,7 +277,7 @@ def test_a_bridge_is_not_put_right_again_and_again_where_what_would_empty_it_has
     newer = stacks(replace(mine, container=replace(mine.container, command=("other",))), number=2)
     fleet.one_pass(newer)
     waiting = fleet.one_pass(newer)
-    assert [each.reason for each in waiting.waiting] == ["BackOff"]
+    assert [each.reason for each in waiting.waiting] == ["BackOff", "Draining"]
     assert not waiting.actions
     fleet.sleep(61)
     passes = [fleet.one_pass(newer) for _ in range(3) if not fleet.sleep(5)]
@@ -326,6 +326,29 @@ def test_a_replica_leaves_a_network_only_once_its_service_leads_to_another_one(f
             led = set(re.findall(r"chain sy_port_tcp_8080 .* dnat to ([0-9.]+):80;", step.text))
     assert [each.network for each in after.networks] == ["s_other"]
     assert after.id == before.id, "the same container"
+
+
+def test_nobody_is_led_elsewhere_for_the_sake_of_an_image_that_can_not_be_had(fleet: SimulatedFleet) -> None:
+    mine = web(replicas=1, ports=(Port(80, 8080),))
+    fleet.converge(stacks(mine))
+    ((_, box),) = fleet.running()
+    for image, left in (("gone:1", False), ("app:2", True)):
+        wanted = stacks(replace(mine, container=replace(mine.container, image=image)), number=2 + left)
+        ends = set()
+        for _ in range(6):
+            fleet.one_pass(wanted)
+            ends.add(tuple(each.container for each in fleet.memory.endpoints))
+            fleet.sleep(10)
+        assert ((box.name,) in ends) and (ends != {(box.name,)}) == left, image
+
+
+def test_a_replica_that_leaves_its_addresses_is_said_to_from_the_first_pass_on(fleet: SimulatedFleet) -> None:
+    """Else whoever makes one pass hears that nothing is to be done."""
+    mine = web(replicas=1, ports=(Port(80, 8080),))
+    fleet.converge(stacks(mine))
+    decided = fleet.one_pass(stacks(replace(mine, container=replace(mine.container, command=("other",))), number=2))
+    assert not steps(decided, RemoveContainer)
+    assert ("s/web.1", "Draining") in {(each.target, each.reason) for each in decided.waiting}
 
 
 def test_ports_answer_on_every_node_and_belong_to_one_service(fleet: SimulatedFleet) -> None:
