@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from shipyard.base.record import Struct
 from shipyard.model.job import JOB_MODES
 from shipyard.model.plan import Blocked, Notice, Waiting
@@ -29,6 +31,22 @@ class Unmet(Struct, frozen=True):
             world.wave.blocked.append(Blocked(target, "DependencyFailed", self.detail))
         else:
             world.wave.waiting.append(Waiting(target, "DependsOn", self.detail))
+
+
+def in_order(services: Iterable[ServiceSpec]) -> list[ServiceSpec]:
+    """Each after those that it depends on, so that a pass which sees one ready lets the other one go on."""
+    left = {service.name: service for service in services}
+    found: list[ServiceSpec] = []
+
+    def take(service: ServiceSpec) -> None:
+        for need in service.depends_on:
+            if before := left.pop(need.service, None):
+                take(before)
+        found.append(service)
+
+    while left:
+        take(left.pop(next(iter(left))))
+    return found
 
 
 def unmet(world: World, stack: DesiredStack, service: ServiceSpec, *, update: bool) -> Unmet | None:

@@ -22,6 +22,7 @@ from shipyard.model.plan import Action, Blocked, Notice, Plan, Waiting
 from shipyard.model.situation import Situation
 from shipyard.planner import (
     anonymous,
+    dependencies,
     filing,
     jobs,
     judging,
@@ -133,7 +134,7 @@ def _step(situation: Situation, judgement: Judgement) -> tuple[World, Memory]:
     relocation.drop_stale(world, ledger)
     for stack in situation.stacks:
         if not stack.removing:
-            for service in stack.revision.spec.services:
+            for service in dependencies.in_order(stack.revision.spec.services):
                 advance = jobs.advance if service.mode in JOB_MODES else replicas.advance
                 advance(world, ledger, stack, service)
     leftovers.remove_containers(world)

@@ -124,6 +124,18 @@ def test_a_migration_runs_to_its_end_first_and_again_for_each_new_spec(control: 
     assert made(control) == []
 
 
+@pytest.mark.parametrize("name", ["migrate", "zmigrate"])
+def test_the_pass_that_sees_a_job_end_lets_go_on_who_waited_for_it(control: Control, name: str) -> None:
+    """Whatever they are called: nothing says that there will be another pass."""
+    job = service("job:1", name, replicas=1, restart=ONCE, mode="replicated-job")
+    control.apply(job, service("app:1", depends_on=needs(name, DONE)))
+    assert made(control) == [name]
+    assert made(control) == []
+    control.done.add("job:1")
+    control.step()
+    assert made(control) == ["web"]
+
+
 def test_a_migration_that_fails_leaves_everything_as_it_was(control: Control) -> None:
     def apply(version: str) -> None:
         job = service(f"job:{version}", "migrate", replicas=1, restart=ONCE)
