@@ -84,8 +84,10 @@ def run(app: App, name: str, no_wait: bool, timeout: float | None) -> int:
     else:
         words = sentence(done.reason, done.message) if done.state in BAD else ""
         app.out.line(f"Run {done.number} of {cell(name)}: {done.state}{f' ({words})' if words else ''}")
-    late = done.state == "active" and not no_wait
-    return ending.exit_code() | (2 if done.state in BAD or late else 0)
+    held = any(each.target == name or each.target.startswith(f"{name}.") for each in ending.blocked)
+    late = done.state == "active" and (held or not no_wait)
+    # what else the fleet lacks is told, and no matter of this run
+    return (4 if ending.unreachable else 0) | (2 if done.state in BAD or late else 0)
 
 
 @job.command(
