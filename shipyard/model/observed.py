@@ -152,7 +152,8 @@ class ObservedNode(Struct, frozen=True):
     owns this node too, each with that owner: where this cluster's own store is new, they may be what it was called
     before its store was lost. `usage`: of containers, sorted by id; only where it was asked for. `wiring`: what it has
     of the cluster's network, where it was asked for. `open_connections`: of the containers asked about, by name, how
-    many TCP connections from elsewhere are established; `datagrams`: those of them that take UDP, too.
+    many TCP connections from elsewhere are established; `datagrams`: those of them that take UDP, too. `all_networks`:
+    `networks` has those of the cluster, too, that nobody asked for.
     """
 
     name: str
@@ -174,6 +175,7 @@ class ObservedNode(Struct, frozen=True):
     wiring: ObservedWiring | None = None
     open_connections: tuple[tuple[str, int], ...] = ()
     datagrams: tuple[str, ...] = ()
+    all_networks: bool = True
 
 
 class Silent(Struct, frozen=True):

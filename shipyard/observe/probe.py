@@ -134,6 +134,7 @@ def read(node: str, output: Completed, probe: Probe) -> ObservedNode:
         wiring=wiring,
         open_connections=connections,
         datagrams=datagrams,
+        all_networks=probe.request.stray_networks,
     )
 
 

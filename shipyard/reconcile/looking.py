@@ -229,6 +229,9 @@ def look_closer(session: Session, membership: Membership, situation: Situation) 
     again = [node for node in situation.nodes if node.name in wanted or node.name in decided.inspect]
     asked = _ask(session, membership, situation, again, wanted, details=decided.inspect)
     answers = {answer.name: stocked(session, answer) for answer in asked}
+    seen = {name: answer for name, answer in answers.items() if isinstance(answer, ObservedNode)}
+    there = {name: frozenset(each.name for each in answer.networks) for name, answer in seen.items()}
+    session.networks = {**session.networks, **there}
     return replace(situation, observed=tuple(_again(answer, answers) for answer in situation.observed))
 
 
@@ -246,7 +249,7 @@ def with_details(session: Session, membership: Membership, situation: Situation)
     for name, answer in answers.items():
         known = before[name]
         if isinstance(answer, ObservedNode) and isinstance(known, ObservedNode):
-            before[name] = replace(known, wiring=answer.wiring)
+            before[name] = replace(known, wiring=answer.wiring, all_networks=answer.all_networks)
     return replace(situation, observed=tuple(before.values()))
 
 

@@ -130,7 +130,7 @@ def problem_of(world: World, network: NetworkSpec, node: str) -> tuple[str, str]
         return "NetworkNotPossible", f"{why}; {hint}"
     if node not in world.net.nodes or not world.net.nodes[node].address:
         return "NoAddress", f"{node} has no IPv4 address of its own by which the other nodes could reach it"
-    return collision(world.situation.ranges, seen)
+    return collides(world, seen)
 
 
 def _guarded(world: World, network: str) -> str:
@@ -140,6 +140,19 @@ def _guarded(world: World, network: str) -> str:
             if service.allow is not None and any(each.network == network for each in service.container.networks):
                 return f"{stack.revision.stack}/{service.name}"
     return ""
+
+
+def collides(world: World, seen: ObservedNode) -> tuple[str, str] | None:
+    """The same as `collision`, once the node was looked at closely: it may be a network of ours that nobody asked for.
+
+    After a backup was put back there are some of which the store knows nothing.
+    """
+    assert seen.wiring is not None
+    found = collision(world.situation.ranges, seen)
+    if found is not None and not seen.all_networks:
+        world.inspect.add(seen.name)
+        return None
+    return found
 
 
 def collision(ranges: Ranges, seen: ObservedNode) -> tuple[str, str] | None:

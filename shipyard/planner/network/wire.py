@@ -265,7 +265,7 @@ def _mesh(world: World) -> Mesh:
     known = {name: found for name in names if (found := members.member(world.net, name)) is not None}
     for name in list(known):
         seen = world.seen.get(name)
-        if seen is not None and seen.wiring is not None and (why := members.collision(world.situation.ranges, seen)):
+        if seen is not None and seen.wiring is not None and (why := members.collides(world, seen)):
             world.wave.blocked.append(Blocked(name, *why))
             del known[name]
     return mesh(world.net, names_of(world.situation.cluster), taking_part, drivers, known, dual.networks(world))

@@ -11,7 +11,7 @@ from shipyard.base.record import replace
 from shipyard.model.canonical import stack_digest
 from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Port, Probe, Probes
 from shipyard.model.memory import Hold, Memory
-from shipyard.model.observed import Health, ObservedNetwork
+from shipyard.model.observed import Health, ObservedNetwork, ObservedNode
 from shipyard.model.plan import (
     ArmRevert,
     CreateContainer,
@@ -83,6 +83,25 @@ def test_each_node_has_a_block_each_replica_an_address_and_the_service_one_for_a
     (service,) = fleet.memory.service_addresses
     assert service.address.startswith("10.224.")
     assert len(fleet.memory.endpoints) == 3
+
+
+def test_a_route_in_our_ranges_is_another_ones_only_once_the_node_was_looked_at_closely(fleet: SimulatedFleet) -> None:
+    """It may be that of a network of ours of which the store knows nothing, as after a backup was put back."""
+    known = fleet.nodes["n1"].wiring
+    assert known is not None
+    route = (("10.209.0.192/26", "dev podman2 proto kernel scope link"),)
+    fleet.nodes["n1"].wiring = replace(known, routes=route)
+    situation = fleet.situation(stacks(web()))
+    at_a_glance = replace(
+        situation,
+        observed=tuple(
+            replace(each, all_networks=False) for each in situation.observed if isinstance(each, ObservedNode)
+        ),
+    )
+    decided = plan(at_a_glance, waves=1)
+    assert decided.inspect == ("n1",)
+    assert not decided.blocked
+    assert {each.reason for each in plan(situation, waves=1).blocked} == {"RangeCollides"}
 
 
 def test_other_networks_stay_each_nodes_own(fleet: SimulatedFleet) -> None:
