@@ -123,10 +123,11 @@ def _keep(
             return
         wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     filing.ensure(world, stack, each.spec, node)
-    failed = box.restarts or each.placement.key in world.failures
+    before = world.failures.get(each.placement.key)
+    failed = box.restarts or (before is not None and before.count > 1)
     if each.kind == Kind.READY and failed and box.age is not None and box.age < SETTLED:
         times = "once" if box.restarts == 1 else f"{box.restarts} times"
-        what = f"the runtime has restarted it {times}" if box.restarts else "it failed before"
+        what = f"the runtime has restarted it {times}" if box.restarts else "it failed again and again"
         detail, until = f"{what}, and it is up again", world.asked + SETTLED - box.age
         world.wave.waiting.append(Waiting(each.target, "Restarted", detail, until))
     if each.reason:

@@ -41,6 +41,7 @@ TIMED = (
     "NodeReturned",
     "Probing",
     "RestartDelay",
+    "Restarted",
     "Restarting",
     "UpdateDelay",
 )

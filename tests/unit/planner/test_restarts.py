@@ -169,6 +169,7 @@ def test_what_the_runtime_had_to_restart_is_no_done_thing_until_it_has_been_up_f
     (waiting,) = fleet.one_pass(stacks).waiting
     assert (waiting.reason, waiting.until) == ("Restarted", fleet.now - 1 + 4.0)
     seen(fleet, ContainerState.RUNNING, None, restarts=0, age=0.1)
-    assert [each.detail for each in fleet.one_pass(stacks).waiting] == ["it failed before, and it is up again"]
-    fleet.memory = replace(fleet.memory, failures=())
     assert not fleet.one_pass(stacks).waiting
+    (failures,) = fleet.memory.failures
+    fleet.memory = replace(fleet.memory, failures=(replace(failures, count=2),))
+    assert [each.detail for each in fleet.one_pass(stacks).waiting] == ["it failed again and again, and it is up again"]
