@@ -78,7 +78,8 @@ def apply(session: Session, given: Given, wish: Wish, progress: Progress, *, wai
         for notice in choosing.apart(stored):
             progress.on_notice(notice)
         seen = (prepared.membership, with_revisions(stored, session))
-        return converge(session, keeper, wish if wait else replace(wish, once=True), progress, seen)
+        about = replace(wish, stacks=frozenset(each.stack for each in prepared.revisions), once=not wait)
+        return converge(session, keeper, about, progress, seen)
 
     return with_lease(session, work, progress, wait=wish.timeout)
 

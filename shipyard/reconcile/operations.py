@@ -163,7 +163,8 @@ class Operations(NodeOperations):
         """Remove a stack, and run passes until nothing of it is left."""
         revision = self.revision(request.stack)
         volumes = frozenset(_full_names(revision, request.volumes))
-        wish = Wish(kind="rm", remove_volumes=volumes, timeout=request.timeout)
+        about = frozenset((request.stack,))
+        wish = Wish(kind="rm", stacks=about, remove_volumes=volumes, timeout=request.timeout)
 
         def work(keeper: LeaseKeeper) -> Ending:
             self._session.store.mark_removing(request.stack, self._session.now())
@@ -181,25 +182,29 @@ class Operations(NodeOperations):
         """Store what an earlier revision said as a new one, and run passes."""
         from shipyard.reconcile import revising
 
-        return self._after(lambda: revising.rollback(self._session, stack, number), "rollback", timeout, progress)
+        wish = Wish(kind="rollback", stacks=frozenset((stack,)), timeout=timeout)
+        return self._after(lambda: revising.rollback(self._session, stack, number), wish, progress)
 
     def restart(self, stack: str, service: str, timeout: float, progress: Progress) -> Ending:
         """Give every replica of a service a new container, in turn."""
         from shipyard.reconcile import revising
 
-        return self._after(lambda: revising.restart(self._session, stack, service), "restart", timeout, progress)
+        wish = Wish(kind="restart", stacks=frozenset((stack,)), timeout=timeout)
+        return self._after(lambda: revising.restart(self._session, stack, service), wish, progress)
 
     def scale(self, wanted: Mapping[tuple[str, str], int], timeout: float, progress: Progress) -> Ending:
         """So many replicas of each of these services (stack, service)."""
         from shipyard.reconcile import revising
 
-        return self._after(lambda: revising.scale(self._session, wanted), "scale", timeout, progress)
+        wish = Wish(kind="scale", stacks=frozenset(stack for stack, _ in wanted), timeout=timeout)
+        return self._after(lambda: revising.scale(self._session, wanted), wish, progress)
 
     def resume(self, stack: str, timeout: float, progress: Progress) -> Ending:
         """Let a stack's updates go on, and run passes."""
         from shipyard.reconcile import revising
 
-        return self._after(lambda: revising.resume(self._session, stack), "resume", timeout, progress)
+        wish = Wish(kind="resume", stacks=frozenset((stack,)), timeout=timeout)
+        return self._after(lambda: revising.resume(self._session, stack), wish, progress)
 
     def pause(self, stack: str) -> bool:
         """Hold a stack's updates, also while another process carries one out; returns whether one was under way."""
@@ -207,14 +212,14 @@ class Operations(NodeOperations):
 
         return revising.pause(self._session, stack)
 
-    def _after(self, change: Callable[[], object], kind: str, timeout: float, progress: Progress) -> Ending:
+    def _after(self, change: Callable[[], object], wish: Wish, progress: Progress) -> Ending:
         """Passes, once the store says something else."""
 
         def work(keeper: LeaseKeeper) -> Ending:
             change()
-            return converge(self._session, keeper, Wish(kind=kind, timeout=timeout), progress)
+            return converge(self._session, keeper, wish, progress)
 
-        return with_lease(self._session, work, progress, wait=timeout)
+        return with_lease(self._session, work, progress, wait=wish.timeout)
 
     def _given(self, request: ApplyRequest) -> Given:
         from shipyard.files import kinds, playbook

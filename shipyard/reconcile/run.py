@@ -56,9 +56,13 @@ something should not be kept out meanwhile."""
 
 
 class Wish(Struct, frozen=True):
-    """What a run should do beside keeping the fleet as declared. Names as on the command line."""
+    """What a run should do beside keeping the fleet as declared. Names as on the command line.
+
+    `stacks`: those that the command is about; none: all of them.
+    """
 
     kind: str = "reconcile"
+    stacks: frozenset[str] = frozenset()
     limit: frozenset[str] | None = None
     accept_empty: frozenset[str] = frozenset()
     remove_volumes: frozenset[str] = frozenset()
@@ -277,7 +281,7 @@ def converge(
             rest = POLL[min(fruitless, len(POLL)) - 1] if fruitless else 0.0
             clock.sleep(max(draining.settling(decided), min(rest, left)))
             continue
-        timed = _ended_by_time(decided)
+        timed = _ended_by_time(decided, wish.stacks)
         if decided.waves or not timed:
             return _finish(progress, tally, decided, wish, timed_out=bool(decided.waves))
         pause = _pause(timed, session.now(), idle)
@@ -290,10 +294,19 @@ def converge(
         idle += 1
 
 
-def _ended_by_time(decided: Plan) -> tuple[Waiting, ...]:
-    """What only waits for time. Not so where an update stopped: what its failed replicas do next changes nothing."""
+def _ended_by_time(decided: Plan, about: frozenset[str]) -> tuple[Waiting, ...]:
+    """What only waits for time. Not so where an update stopped: what its failed replicas do next changes nothing.
+
+    Nor for other stacks' replicas that crash again and again: whoever removes or deploys a stack is not kept by those.
+    """
     stopped = {each.target for each in decided.blocked if each.reason in ("UpdatePaused", "RollbackPaused")}
-    waiting = (each for each in decided.waiting if each.reason in TIMED)
+    waiting = [each for each in decided.waiting if each.reason in TIMED]
+    if about:
+        waiting = [
+            each
+            for each in waiting
+            if each.reason != "BackOff" or "/" not in each.target or each.target.partition("/")[0] in about
+        ]
     return tuple(each for each in waiting if not {each.target, each.target.rpartition(".")[0]} & stopped)
 
 

@@ -74,6 +74,16 @@ def test_what_a_paused_update_left_is_not_waited_for(monkeypatch: pytest.MonkeyP
     assert (found.passes, found.converged, found.timed_out) == (passes, False, passes > 1)
 
 
+@pytest.mark.parametrize(("stack", "passes"), [("other", 1), ("shop", 6)])
+def test_what_crashes_in_other_stacks_is_told_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, stack: str, passes: int
+) -> None:
+    """Whoever removes a stack, or deploys one, need not wait for what somebody else has to mend."""
+    found = ending(monkeypatch, takes=1, again=10, wish=Wish(timeout=60, stacks=frozenset((stack,))))
+    assert (found.passes, found.converged) == (passes, False)
+    assert [each.target for each in found.waiting] == ["shop/web.1"]
+
+
 def test_what_fails_at_each_try_is_not_tried_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node whose disk is full: nothing has a back-off of its own that could be waited for."""
     clock = Clock()
