@@ -39,7 +39,7 @@ def judge(world: World, stack: DesiredStack, service: ServiceSpec, turns: Sequen
         rollout = _watched(world, service, turns, rollout)
         rollout = _stalled(world, stack, service, turns, rollout)
         rollout = _acted_on(world, stack, service, turns, rollout)
-    if rollout is not None and not rollout.completed and _is_over(world, service, turns, rollout):
+    if rollout is not None and not rollout.completed and _is_over(service, turns, rollout):
         rollout = _over(rollout)
     if rollout is not None:
         world.rollouts[rollout.key] = rollout
@@ -289,19 +289,19 @@ def _ask(world: World, rollout: Rollout) -> None:
     world.rollbacks.append(Rollback(rollout.stack, rollout.service, rollout.revision, rollout.before, rollout.message))
 
 
-def _is_over(world: World, service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout) -> bool:
+def _is_over(service: ServiceSpec, turns: Sequence[Turn], rollout: Rollout) -> bool:
     """Every replica is as wished for, and was judged; a paused update is over when all have come up after all."""
     if rollout.target != target(service) or any(turn.outdated for turn in turns):
         return False
     if rollout.paused:
-        return all(_came_up(world, service, turn, rollout) for turn in turns)
+        return all(_came_up(service, turn, rollout) for turn in turns)
     if on_trial(service, rollout):
         return False
     judged = {*rollout.good, *rollout.failed}
     return all(turn.slot in judged for turn in turns)
 
 
-def _came_up(world: World, service: ServiceSpec, turn: Turn, rollout: Rollout) -> bool:
+def _came_up(service: ServiceSpec, turn: Turn, rollout: Rollout) -> bool:
     """Whether it is well, and has stayed so where it failed before: what crashes again and again is up now and then."""
     if turn.kind != Kind.READY:
         return turn.kind == Kind.COMPLETED
