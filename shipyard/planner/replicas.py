@@ -124,10 +124,10 @@ def _keep(
         wiring.mend(world, stack, each.spec, each.placement, box, each.target)
     filing.ensure(world, stack, each.spec, node)
     before = world.failures.get(each.placement.key)
-    failed = box.restarts or (before is not None and before.count > 1)
-    if each.kind == Kind.READY and failed and box.age is not None and box.age < SETTLED:
+    failed = before.count if before is not None else 0
+    if each.kind == Kind.READY and (box.restarts or failed > 1) and box.age is not None and box.age < SETTLED:
         times = "once" if box.restarts == 1 else f"{box.restarts} times"
-        what = f"the runtime has restarted it {times}" if box.restarts else "it failed again and again"
+        what = f"the runtime has restarted it {times}" if box.restarts else f"it failed {failed} times lately"
         detail, until = f"{what}, and it is up again", world.asked + SETTLED - box.age
         world.wave.waiting.append(Waiting(each.target, "Restarted", detail, until))
     if each.reason:

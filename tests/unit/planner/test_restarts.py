@@ -172,4 +172,4 @@ def test_what_the_runtime_had_to_restart_is_no_done_thing_until_it_has_been_up_f
     assert not fleet.one_pass(stacks).waiting
     (failures,) = fleet.memory.failures
     fleet.memory = replace(fleet.memory, failures=(replace(failures, count=2),))
-    assert [each.detail for each in fleet.one_pass(stacks).waiting] == ["it failed again and again, and it is up again"]
+    assert [each.detail for each in fleet.one_pass(stacks).waiting] == ["it failed 2 times lately, and it is up again"]
