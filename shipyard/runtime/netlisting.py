@@ -22,7 +22,7 @@ from shipyard.model.wire import (
     ObservedWiring,
     WiringRequest,
 )
-from shipyard.runtime import netiptables, netlisting6
+from shipyard.runtime import netiptables, netlisting6, probing
 
 SECTION = "wiring"
 
@@ -108,6 +108,12 @@ sy_net_kernel() {
   fi
   return 0
 }
+sy_net_listening() {
+  awk 'FNR == 1 { split(FILENAME, part, "/"); kind = substr(part[4], 1, 3); next }
+    (kind == "tcp" && $4 == "0A") || (kind == "udp" && $4 == "07") {
+      n = split($2, at, ":"); if (!seen[kind at[n]]++) print "listen", kind, at[n] }' \
+    /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6 2>/dev/null
+}
 sy_net_wiring() {
   sy_text=$(sy_net_kernel)
   sy_sum=$(printf '%s' "$sy_text" | sha256sum)
@@ -167,17 +173,18 @@ sy_net_wiring() {
     esac
   done
   [ -z '@SIX@' ] || sy_net_own6
-  awk 'FNR == 1 { split(FILENAME, part, "/"); kind = substr(part[4], 1, 3); next }
-    (kind == "tcp" && $4 == "0A") || (kind == "udp" && $4 == "07") {
-      n = split($2, at, ":"); if (!seen[kind at[n]]++) print "listen", kind, at[n] }' \
-    /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6 2>/dev/null
+  # ss asks for these alone; to read the files, the kernel goes through its whole table of connections
+  if sy_said=$(ss -Hltun 2>/dev/null) && [ -n "$sy_said" ]; then
+    printf '%s\n' "$sy_said" |
+      awk '{ n = split($5, at, ":"); if (!seen[$1 at[n]]++) printf "listen %s %04X\n", $1, at[n] }'
+  else
+    sy_net_listening
+  fi
   for sy_file in "$sy_dir"/hosts/*; do
     [ ! -e "$sy_file" ] || { sha256sum "$sy_dir"/hosts/* | while read -r sy_sum sy_rest; do
       printf 'file %s %s\n' "${sy_rest##*/}" "$sy_sum"; done; break; }
   done
-  for sy_name in @CONNECTED@; do
-    sy_pid=$(@RUNTIME@ inspect --format '{{.State.Pid}}' "$sy_name" 2>/dev/null) || continue
-    [ "${sy_pid:-0}" != 0 ] || continue
+  sy_running @CONNECTED@ | while read -r sy_name sy_pid; do
     awk -v "name=$sy_name" '@COUNT@' "/proc/$sy_pid/net/tcp" "/proc/$sy_pid/net/tcp6" \
       "/proc/$sy_pid/net/udp" "/proc/$sy_pid/net/udp6" 2>/dev/null
   done
@@ -194,7 +201,7 @@ _TABLE = re.compile(r"[a-z0-9_]+")
 
 def script(request: WiringRequest, names: NetworkNames, runtime: str) -> str:
     """The section of a probe that tells it. `names`: of this cluster's things."""
-    text = _SCRIPT
+    text = probing.running(_word(runtime)) + _SCRIPT
     for mark, value in (
         ("COUNT", COUNT),
         ("SYSCTLS", shell.join(_word(name.replace(".", "/")) for name in request.sysctls)),
@@ -208,7 +215,6 @@ def script(request: WiringRequest, names: NetworkNames, runtime: str) -> str:
         ("RULES", _sum(request.expected.rules)),
         ("SIX", str(IPv6Network(request.six)) if request.six else ""),
         ("CONNECTED", shell.join(_word(name) for name in request.connected)),
-        ("RUNTIME", _word(runtime)),
     ):
         text = text.replace(f"@{mark}@", value)
     return text

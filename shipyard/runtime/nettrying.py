@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from shipyard.base import shell
+from shipyard.runtime import probing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 _LISTENING = r"""
 sy_listening() {
-  for sy_name in @NAMES@; do
-    sy_pid=$(@RUNTIME@ inspect --format '{{.State.Pid}}' "$sy_name" 2>/dev/null) || continue
-    [ "${sy_pid:-0}" != 0 ] || continue
-    awk 'FNR > 1 && $4 == "0A" { n = split($2, at, ":")
-      if (at[1] !~ /7F$/ && at[1] !~ /^0+1000000$/) print "'"$sy_name"'", at[n], length(at[1]) == 32 ? 6 : 4 }' \
+  sy_running @NAMES@ | while read -r sy_name sy_pid; do
+    awk -v "name=$sy_name" 'FNR > 1 && $4 == "0A" { n = split($2, at, ":")
+      if (at[1] !~ /7F$/ && at[1] !~ /^0+1000000$/) print name, at[n], length(at[1]) == 32 ? 6 : 4 }' \
       "/proc/$sy_pid/net/tcp" "/proc/$sy_pid/net/tcp6" 2>/dev/null
   done
   return 0
@@ -34,12 +33,18 @@ sy_tries() {
     echo none
     return 0
   fi
+  sy_all="
+$(sy_running @NAMES@)
+"
   @TRIES@
   return 0
 }
 sy_one() {
-  sy_pid=$(@RUNTIME@ inspect --format '{{.State.Pid}}' "$2" 2>/dev/null)
-  if [ "${sy_pid:-0}" = 0 ]; then
+  sy_pid=${sy_all#*"
+$2 "}
+  sy_pid=${sy_pid%%"
+"*}
+  if [ -z "$sy_pid" ]; then
     printf '%s gone\n' "$1"
   elif sy_said=$(sy_try "$sy_pid" "$3" "$4"); then
     printf '%s yes\n' "$1"
@@ -54,7 +59,7 @@ section tries sy_tries
 def listening(runtime: str, containers: Sequence[str]) -> str:
     """Prints `NAME PORT FAMILY` (hexadecimal; 4 or 6) for each TCP port that is open to others."""
     names = shell.join(_checked(name) for name in containers)
-    return _LISTENING.replace("@NAMES@", names).replace("@RUNTIME@", runtime)
+    return probing.running(runtime) + _LISTENING.replace("@NAMES@", names)
 
 
 def tries(runtime: str, wanted: Sequence[tuple[int, str, str, int]], seconds: int) -> str:
@@ -66,8 +71,9 @@ def tries(runtime: str, wanted: Sequence[tuple[int, str, str, int]], seconds: in
         shell.join(("sy_one", str(number), _checked(name), str(ip_address(address)), str(port))) + " &"
         for number, name, address, port in wanted
     )
-    text = _TRY.replace("@TRIES@", f"{calls}\n  wait").replace("@RUNTIME@", runtime)
-    return text.replace("@SECONDS@", str(seconds))
+    names = shell.join(sorted({_checked(name) for _, name, _, _ in wanted}))
+    text = _TRY.replace("@TRIES@", f"{calls}\n  wait").replace("@NAMES@", names)
+    return probing.running(runtime) + text.replace("@SECONDS@", str(seconds))
 
 
 def _checked(name: str) -> str:

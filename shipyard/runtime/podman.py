@@ -41,7 +41,8 @@ _LISTS = frozenset(
 )
 
 _REMOVE_NETWORK = r"""
-device=$(podman network inspect --format '{{.NetworkInterface}}' "$1" 2>/dev/null)
+device=$(sed -n 's/^ *"network_interface": *"\([^"]*\)".*/\1/p' "/etc/containers/networks/$1.json" 2>/dev/null)
+[ -n "$device" ] || device=$(podman network inspect --format '{{.NetworkInterface}}' "$1" 2>/dev/null)
 podman network rm "$1" || exit
 set -- "/sys/class/net/$device"
 [ -n "$device" ] && [ -d "$1/bridge" ] && [ -z "$(ls "$1/brif")" ] || exit 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from shipyard.base import shell
 from shipyard.base.record import replace
+from shipyard.model import labels
 from shipyard.model.observed import Container, ContainerState, Health, ObservedNetwork, ObservedVolume
 from shipyard.runtime import answers, probing, strictjson, usage
 from shipyard.runtime.dialect import ProbeRequest, RuntimeState
@@ -57,13 +58,30 @@ sy_rt_netfiles() {
     sy_rt_all="$sy_rt_all$sy_rt_name$sy_rt_text
 "
   done
+  [ -z '@STRAY@' ] || sy_rt_strays || return
   printf '%s' "$sy_rt_all"
+}
+sy_rt_strays() {
+  # which netavark makes where it keeps networks
+  [ -e /etc/containers/networks/netavark.lock ] || return
+  for sy_rt_file in /etc/containers/networks/*.json; do
+    sy_rt_name=${sy_rt_file##*/}
+    sy_rt_name=${sy_rt_name%.json}
+    case "$sy_rt_all" in
+      "$sy_rt_name "* | *"
+$sy_rt_name "*) continue ;;
+    esac
+    [ -e "$sy_rt_file" ] || continue
+    sy_rt_netfile "$sy_rt_file" || return
+    case $sy_rt_text in *@OURS@*) sy_rt_all="$sy_rt_all$sy_rt_name$sy_rt_text
+" ;; esac
+  done
 }
 sy_rt_some_networks() { sy_rt_netfiles "$@" || sy_rt_networks; }
 """
-"""Networks that are expected to be there, from where root's podman keeps them: to ask it would take a process.
+"""Networks from where root's podman keeps them: to ask it would take a process. `@STRAY@`: others of the cluster, too.
 
-Where one is not there, or the files are elsewhere, podman is asked.
+Where one that is expected is not there, or the files are elsewhere, podman is asked.
 """
 
 _HEALTH = r"""
@@ -169,11 +187,11 @@ def text(request: ProbeRequest) -> str:
 
 
 def _networks(request: ProbeRequest) -> str:
-    if request.stray_networks:
-        return "section networks sy_rt_networks"
-    if not request.networks:
+    if not request.networks and not request.stray_networks:
         return "section networks true"
-    return f"{_NETFILES}section networks sy_rt_some_networks {shell.join(request.networks)}"
+    text = _NETFILES.replace("@STRAY@", "yes" if request.stray_networks else "")
+    text = text.replace("@OURS@", shell.quote(f'"{labels.CLUSTER}": "{request.cluster}"'))
+    return f"{text}section networks sy_rt_some_networks {shell.join(request.networks)}"
 
 
 def parse(sections: Mapping[str, bytes], clock: float) -> RuntimeState:

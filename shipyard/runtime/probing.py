@@ -86,6 +86,15 @@ sy_rt_guessed() { printf '%s\nended %s\n' "$sy_rt_said" "$sy_rt_status"; }
 Where something is missing, or a name is another thing's too, nothing is lost: all is asked as if for the first time.
 """
 
+_RUNNING = r"""
+sy_running() {
+  [ $# != 0 ] || return 0
+  @PROGRAM@ container inspect --format '{{.Name}} {{.State.Pid}}' -- "$@" 2>/dev/null | while read -r sy_name sy_pid; do
+    [ "${sy_pid:-0}" = 0 ] || printf '%s %s\n' "${sy_name#/}" "$sy_pid"
+  done
+}
+"""
+
 _LOGS = r"""
 sy_rt_log() {
   @PROGRAM@ logs --tail @LINES@ "$1" 2>&1 | tail -c @BYTES@
@@ -157,6 +166,11 @@ def guessing(program: str, template: str, request: ProbeRequest, listed: str, *,
     # what comes later may ask once more, also where the guess was right
     guess = (_ASK + _GUESS).replace("@PROGRAM@", program).replace("@NETWORKS@", str(len(names)))
     return f"sy_rt_template={shell.quote(template)}\n{guess}{listed}"
+
+
+def running(program: str) -> str:
+    """A shell function that prints `NAME PID` of those of the containers named that run, by one process for all."""
+    return _RUNNING.replace("@PROGRAM@", program)
 
 
 def logs(program: str) -> str:

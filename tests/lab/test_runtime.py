@@ -559,6 +559,18 @@ def test_networks_that_are_expected(node: RuntimeNode, there: str) -> None:
     node.sh(f"{node.dialect.name} rmi {names[1]}:latest")
 
 
+def test_networks_that_nobody_expects_are_told_alike_by_their_files_and_by_the_runtime(node: RuntimeNode) -> None:
+    others = tuple((key, "another" if key == "shipyard.cluster" else value) for key, value in LABELS)
+    node.must(node.dialect.create_network(NetworkSpec("stray_a", "stray_a", internal=True), LABELS))
+    node.must(node.dialect.create_network(NetworkSpec("stray_b", "stray_b"), LABELS))
+    node.must(node.dialect.create_network(NetworkSpec("others_c", "others_c"), others))
+    quick = node.probe(ProbeRequest(CLUSTER, networks=("stray_b",)))
+    asked = node.probe(ProbeRequest(CLUSTER, networks=("stray_b", "not_there")))  # what is missing may be elsewhere
+    assert quick.networks == asked.networks
+    assert [net.name for net in quick.networks] == ["stray_a", "stray_b"]
+    node.sh(f"{node.dialect.name} network rm others_c")
+
+
 def test_the_probe_runs_under_small_shells(node: RuntimeNode) -> None:
     node.create("one", sleeper())
     request = ProbeRequest(CLUSTER, images=(BUSYBOX,), health=True)
