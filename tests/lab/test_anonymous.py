@@ -44,10 +44,9 @@ def test_data_survives_a_changed_environment_on_every_runtime(fleet: Fleet) -> N
     fleet.shipyard("apply", "shop.yml").expect(0)
     write(fleet)
     before, there = ids(fleet), volumes(fleet)
-    for mode in ("second", "third"):
-        fleet.write("shop.yml", ANONYMOUS.replace("first", mode))
-        fleet.shipyard("apply", "shop.yml").expect(0)
-        check(fleet)
+    fleet.write("shop.yml", ANONYMOUS.replace("first", "second"))
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    check(fleet)
     assert not set(before.values()) & set(ids(fleet).values())
     assert volumes(fleet) == there
     fleet.shipyard("reconcile", "--check").expect(0)

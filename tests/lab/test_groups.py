@@ -68,7 +68,16 @@ def together(fleet: Fleet) -> Fleet:
     return fleet
 
 
-def test_who_crashes_comes_back_alone_into_the_same_namespace(together: Fleet) -> None:
+def test_whatever_befalls_a_replica_it_is_whole_again_and_when_it_is_removed_nothing_is_left(together: Fleet) -> None:
+    _who_crashes_comes_back_alone_into_the_same_namespace(together)
+    _a_holder_that_ends_is_started_and_the_others_follow(together)
+    _nodes_that_crash_come_back_with_whole_replicas(together)
+    _a_change_of_the_sidecar_replaces_the_replica(together)
+    together.shipyard("rm", "shop", "--yes").expect(0)
+    assert not ids(together)
+
+
+def _who_crashes_comes_back_alone_into_the_same_namespace(together: Fleet) -> None:
     together.shipyard("reconcile", "--check").expect(0)
     before = ids(together)
     assert len(before) == 4 * len(together.names)
@@ -78,7 +87,7 @@ def test_who_crashes_comes_back_alone_into_the_same_namespace(together: Fleet) -
     assert ids(together) == before
 
 
-def test_a_holder_that_ends_is_started_and_the_others_follow(together: Fleet) -> None:
+def _a_holder_that_ends_is_started_and_the_others_follow(together: Fleet) -> None:
     before = ids(together)
     for replica in replicas(together).values():
         together.runtime_cli(replica["node"], "kill", holder_of(together, replica))
@@ -90,18 +99,16 @@ def test_a_holder_that_ends_is_started_and_the_others_follow(together: Fleet) ->
     assert ids(together) == before
 
 
-def test_a_change_of_the_sidecar_replaces_the_replica_and_removal_leaves_nothing(together: Fleet) -> None:
+def _a_change_of_the_sidecar_replaces_the_replica(together: Fleet) -> None:
     before = ids(together)
     together.write("shop.yml", TOGETHER.replace('"100000"', '"200000"'))
     together.shipyard("apply", "shop.yml", "--timeout", "90").expect(0)
     check(together)
     assert len(ids(together)) == len(before)
     assert not set(ids(together).values()) & set(before.values())
-    together.shipyard("rm", "shop", "--yes").expect(0)
-    assert not ids(together)
 
 
-def test_nodes_that_crash_come_back_with_whole_replicas(together: Fleet) -> None:
+def _nodes_that_crash_come_back_with_whole_replicas(together: Fleet) -> None:
     for node in together.names:
         together.lab.kill(node)
         together.lab.start(node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.lab.fleet import Fleet
@@ -156,6 +157,7 @@ def listed(fleet: Fleet, node: str) -> list[str]:
     return fleet.runtime_cli(node, "ps", "-a", "--format", "{{.Names}}").split()
 
 
+@pytest.mark.matrix
 def test_podman_makes_the_same_containers_of_the_same_manifest(fleet: Fleet) -> None:
     node = next(name for name in fleet.names if fleet.runtime(name) == "podman")
     file = fleet.write("app.yaml", manifest())

@@ -89,7 +89,7 @@ Packet = tuple[str, ...]
 """Its source, whom it is for, what it says; and around it, for a tunnel's packet, a node, the tunnel and its MAC."""
 
 
-@pytest.fixture(params=["nft", "iptables"])
+@pytest.fixture(params=["nft", pytest.param("iptables", marks=pytest.mark.matrix)])
 def mixed(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[Fleet]:
     """All nodes with nft; or none of them."""
     nodes = fleet.names if request.param == "iptables" else ()

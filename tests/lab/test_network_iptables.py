@@ -54,6 +54,13 @@ def test_services_are_reached_and_kept_apart_as_with_nft_damage_is_mended_and_rm
     _reached_and_kept_apart(bare)
     _what_is_damaged_is_named_and_mended(bare)
     _a_node_that_boots_has_its_rules_back_by_itself(bare)
+    bare.shipyard("rm", "shop", "--yes").expect(0)
+    _who_sends_on_reaches_a_udp_port_as_soon_as_a_replica_is_there(bare)
+    assert not any(saved(bare, node) for node in bare.names)
+
+
+@pytest.mark.matrix
+def test_who_may_connect_and_who_is_on_which_network_as_with_nft(bare: Fleet) -> None:
     bare.write("shop.yml", guarded_shop())
     bare.shipyard("apply", "shop.yml").expect(0)
     _only_who_is_allowed_connects_on_one_bridge_and_across(bare)
@@ -65,7 +72,6 @@ def test_services_are_reached_and_kept_apart_as_with_nft_damage_is_mended_and_rm
     bare.shipyard("apply", "shop.yml").expect(0)
     only_who_is_on_both_crosses(bare)  # from node1 by nft
     bare.shipyard("rm", "shop", "--yes").expect(0)
-    _who_sends_on_reaches_a_udp_port_as_soon_as_a_replica_is_there(bare)
     assert not any(saved(bare, node) for node in bare.names)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shipyard.base.record import replace
 from tests.lab.fleet import Fleet
-from tests.lab.networked import asked, clients, from_outside, shop
+from tests.lab.networked import always_asked, clients, from_outside, shop
 
 URL = "http://web:8080/name"
 MOVED = 77
@@ -18,7 +18,7 @@ MOVED = 77
 
 def _reached(fleet: Fleet, node: str, box: str) -> bool:
     """Whether every one of some requests is answered; each may be led to any replica."""
-    return all(asked(fleet, node, URL, client=box) for _ in range(12))
+    return always_asked(fleet, node, URL, client=box, times=12)
 
 
 def _mended(fleet: Fleet, *, passes: int = 1) -> None:

@@ -60,7 +60,7 @@ def watch():
     global target
     while not stop.is_set():
         target = discovered() or target
-        stop.wait(0.1)
+        stop.wait(0.3)
 
 threading.Thread(target=watch, daemon=True).start()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
@@ -78,7 +78,7 @@ print(json.dumps(said))
 """
 """A client in a closed loop: the next request begins when the last has ended, and none is tried a second time.
 
-Where to send them it finds as a proxy does: by asking, ten times a second, which containers run, and whether they
+Where to send them it finds as a proxy does: by asking, three times a second, which containers run, and whether they
 answer. It never looks at what shipyard is about to do.
 """
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.lab.fleet import TIMEOUT, Fleet, Ran
+from shipyard.base.record import replace
+from tests.lab.fleet import Fleet, Ran
 from tests.lab.stacks import WEB, ids, replicas
 
 
@@ -27,22 +27,13 @@ class Inventory:
         self.path.write_text(yaml.safe_dump(groups) if nodes else "")
 
     def shipyard(self, *args: str) -> Ran:
-        command = self._fleet.command(*args)
-        command[command.index("-i") + 1] = str(self.path)
-        done = subprocess.run(
-            command,
-            cwd=self._fleet.project,
-            env=self._fleet.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT,
-        )
-        return Ran(args, done.returncode, done.stdout, done.stderr)
+        return replace(self._fleet, hosts=self.path).shipyard(*args)
 
 
-@pytest.mark.parametrize("left", [(), ("node1",)], ids=["empty", "most hosts gone"])
+@pytest.mark.parametrize(
+    "left",
+    [pytest.param((), id="empty"), pytest.param(("node1",), id="most hosts gone", marks=pytest.mark.matrix)],
+)
 def test_an_inventory_that_lost_its_hosts_stops_the_pass(fleet: Fleet, left: tuple[str, ...]) -> None:
     inventory = Inventory(fleet)
     fleet.write("shop.yml", WEB)

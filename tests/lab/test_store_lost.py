@@ -24,7 +24,13 @@ def settings(fleet: Fleet, text: str | None) -> None:
         fleet.write("shipyard.toml", text)
 
 
-@pytest.mark.parametrize("written", [None, CLUSTER], ids=["made-up cluster", "cluster in shipyard.toml"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(None, id="made-up cluster"),
+        pytest.param(CLUSTER, id="cluster in shipyard.toml", marks=pytest.mark.matrix),
+    ],
+)
 def test_a_second_store_is_refused_and_a_lost_one_rebuilt(fleet: Fleet, tmp_path: Path, written: str | None) -> None:
     """Neither of them changes or recreates anything."""
     settings(fleet, written)
@@ -103,6 +109,7 @@ def test_a_rebuilt_store_knows_which_nodes_are_cordoned_and_drained(fleet: Fleet
     assert "as before" not in fleet.shipyard("state", "rebuild").expect(0).stdout
 
 
+@pytest.mark.matrix
 def test_a_store_lost_in_the_middle_of_an_update(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)

@@ -113,7 +113,7 @@ def test_a_watch_lets_others_in_between_its_rounds_and_sees_what_they_did(fleet:
             watching.communicate()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.matrix)])
 def test_told_to_stop_it_stops_and_lets_the_next_one_in(fleet: Fleet, sent: signal.Signals) -> None:
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
