@@ -58,6 +58,7 @@ from shipyard.model.plan import (
     Status,
     StopContainer,
     UnpauseContainer,
+    WriteHosts,
 )
 from shipyard.model.probing import Tried, Try
 from shipyard.model.situation import DesiredStack, Situation
@@ -84,7 +85,7 @@ class SimulatedNode:
 
     `kept`: its copy of what people decided about it. `wiring`: what it says of the cluster's network, in detail, None
     where it is not asked. `open_connections`: of containers, by name.
-    `datagrams`: names of those that take UDP.
+    `datagrams`: names of those that take UDP. `full`: no hosts file can be written there.
     """
 
     name: str
@@ -109,6 +110,7 @@ class SimulatedNode:
     open_connections: dict[str, int] = field(default_factory=dict)
     datagrams: set[str] = field(default_factory=set)
     runtime: str = "docker"
+    full: bool = False
 
     def known(self) -> Node:
         """With what people decided about it."""
@@ -311,6 +313,8 @@ class SimulatedFleet:
                 node.configs -= {*configs}
                 node.secrets -= {*secrets}
             case step if isinstance(step, WIRING):
+                if node.full and isinstance(step, WriteHosts):
+                    raise RefusedError("No space left on device")
                 if node.wiring is not None:
                     observed = after(ObservedNode(node.name, Facts(), wiring=node.wiring), step)
                     node.wiring = observed.wiring

@@ -8,7 +8,7 @@ from operator import attrgetter
 from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.observed import Container
-from shipyard.model.plan import CreateContainer, WriteHosts
+from shipyard.model.plan import CreateContainer, Waiting, WriteHosts
 from shipyard.model.wire import ObservedWiring
 from shipyard.planner import groups
 from shipyard.planner.network import dual, endpoints, hosts
@@ -18,8 +18,14 @@ from shipyard.planner.wave import Phase
 from shipyard.planner.world import World, slot_of
 
 
-def write(world: World, state: Mesh, node: str, wiring: ObservedWiring, found: hosts.Directory) -> None:
-    """Plan a step that writes those that are not as they should be; a container that is made now has its own first."""
+def write(
+    world: World, state: Mesh, node: str, wiring: ObservedWiring, found: hosts.Directory, held_back: Waiting | None
+) -> bool:
+    """Plan a step that writes those that are not as they should be; a container that is made now has its own first.
+
+    `held_back`: the node's network could not be changed a moment ago, so only what is made now is tried again.
+    Returns whether all are as they should be.
+    """
     wanted = [replace(each, beside=dual.beside(world, state, each.addresses)) for each in _wanted_hosts(world, node)]
     whole = hosts.compose(wanted, found)
     there = dict(wiring.files)
@@ -29,7 +35,11 @@ def write(world: World, state: Mesh, node: str, wiring: ObservedWiring, found: h
     }
     drop = tuple(sorted(name for name in there if name not in kept))
     if not changed and not drop:
-        return
+        return True
+    if held_back and all(file.container in there for file in changed):
+        if held_back not in world.wave.waiting:
+            world.wave.waiting.append(held_back)
+        return False
     used = sorted({file.shared for file in changed})
     files = tuple(replace(file, shared=used.index(file.shared)) for file in changed)
     step = WriteHosts(tuple(whole.shared[index] for index in used), files, drop)
@@ -49,6 +59,7 @@ def write(world: World, state: Mesh, node: str, wiring: ObservedWiring, found: h
     for each in world.wave.drafts:
         if each.node == node and isinstance(each.step, CreateContainer) and each.step.name.partition(".")[0] in new:
             each.needs = (*each.needs, draft)
+    return False
 
 
 def _wanted_hosts(world: World, node: str) -> Iterator[hosts.Wanted]:

@@ -67,8 +67,10 @@ def wire(world: World) -> None:
             six = bool(state.dual_on(node))
             mine, devices = _own_blocks(state, node), _devices(state, node)
             own = rules.Own(ports.get(node, ()), mine, devices, six, crossings.get(node, ()))
-            dropped &= _Node(world, state, node, wiring).plan(common, own, leaving)
-            hostfiles.write(world, state, node, wiring, found)
+            part = _Node(world, state, node, wiring)
+            dropped &= part.plan(common, own, leaving)
+            if hostfiles.write(world, state, node, wiring, found, part.held_back) and part.in_order:
+                part.forget_failures()
             _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
     _leave_bridges(world)
@@ -105,6 +107,10 @@ class _Node:
         self.world, self.state, self.node, self.wiring = world, state, node, wiring
         self.known = world.net.wired.get(node, Wired(node))
         self.needs: tuple[Draft, ...] = ()
+        self.held_back: Waiting | None = None
+        if self.known.retry_at > world.now and not world.situation.foresight:
+            self.held_back = Waiting(node, "BackOff", self.known.message, self.known.retry_at)
+        self.in_order = False
 
     def plan(self, common: Rules, own: rules.Own, leaving: _Left) -> bool:
         """Whether its rules are as they should be already."""
@@ -120,8 +126,8 @@ class _Node:
         items = self.state.items(node, bridges) if wiring.items is not None else ()
         changes = list(differences(items, wiring.items or ())) if wiring.items is not None else []
         self.known = dual.known_of(self.known, own.six, wiring.items)
-        if (changes or loads) and self.known.retry_at > world.now and not world.situation.foresight:
-            world.wave.waiting.append(Waiting(node, "BackOff", self.known.message, self.known.retry_at))
+        if (changes or loads) and self.held_back:
+            world.wave.waiting.append(self.held_back)
             return False
         if changes or (loads and (form != self.known.shape or wiring.altered or not wiring.loaded)):
             made = names_of(world.situation.cluster)
@@ -149,14 +155,19 @@ class _Node:
                 owners=tuple(f"{port.protocol}/{port.port} {port.owner}" for port in own.ports),
                 led=tuple(sorted(led)),
             )
-            if not changes and self.known.failures:
-                self.known = replace(self.known, failures=0, retry_at=0.0, message="")
+            self.in_order = not changes
         left = any(item.kind not in ("advertisement", "boot", "sysctl") for item in wiring.items or ())
         if takes_part or wiring.loaded or left or wiring.items is None:
             world.net.wired[node] = self.known
         else:
             world.net.wired.pop(node, None)
         return not loads
+
+    def forget_failures(self) -> None:
+        """All is in order now, so that what fails next is tried again soon."""
+        known = self.world.net.wired.get(self.node)
+        if known is not None and known.failures:
+            self.world.net.wired[self.node] = replace(known, failures=0, retry_at=0.0, message="")
 
     def _kernel(self, items: Sequence[Item], changes: Sequence[Difference], wanted: str) -> None:
         world, node, wiring = self.world, self.node, self.wiring
