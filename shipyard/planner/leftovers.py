@@ -51,7 +51,7 @@ def remove_containers(world: World) -> None:
                 detail = f"{box.name} on {node} carries this cluster's label, but no stack {key[0]} is known"
                 world.wave.notices.append(Notice(target, "UnknownStack", detail))
             elif world.wave.may_act(node):
-                reason, detail = _why(stack, box, *key[1:])
+                reason, detail = _why(world, stack, node, box, *key[1:])
                 service = stack.revision.spec.service(key[1])
                 grace = service.container_on(node).stop_grace_period if service else None
                 step = RemoveContainer(box.id, box.name, grace)
@@ -75,7 +75,7 @@ def _removing(world: World, name: str) -> bool:
     return stack is not None and stack.removing
 
 
-def _why(stack: DesiredStack, box: Container, service: str, slot: int) -> tuple[str, str]:
+def _why(world: World, stack: DesiredStack, node: str, box: Container, service: str, slot: int) -> tuple[str, str]:
     if stack.removing:
         return "StackRemoved", f"the stack {stack.revision.stack} was removed"
     declared = stack.revision.spec.service(service)
@@ -87,6 +87,11 @@ def _why(stack: DesiredStack, box: Container, service: str, slot: int) -> tuple[
         return "Finished", f"{declared.job.keep} finished runs of {service} are kept"
     if declared.mode == "replicated" and slot <= declared.replicas:
         return "Evicted", "it had to make room for replicas of higher priority"
+    known = world.nodes.get(node)
+    if declared.mode == "global" and known is not None and known.availability == Availability.DRAIN:
+        return "Drained", f"{node} is drained"
+    if declared.mode == "global":
+        return "NotEligible", f"{service} has a replica on each node that fits, and {node} is none of them now"
     return "ScaledDown", f"{service} has no such replica (mode {declared.mode}, replicas {declared.replicas})"
 
 

@@ -11,7 +11,9 @@ from shipyard.base.record import replace
 from shipyard.model import labels
 from shipyard.model.canonical import stack_digest
 from shipyard.model.container import Attachment, ContainerSpec, Healthcheck, Port
+from shipyard.model.node import Availability
 from shipyard.model.observed import Health
+from shipyard.model.plan import RemoveContainer
 from shipyard.model.situation import DesiredStack
 from shipyard.model.spec import NetworkSpec, Reservations, Revision, ServiceSpec, StackSpec, UpdatePolicy
 from tests.simulated import SimulatedFleet
@@ -109,3 +111,17 @@ def test_who_was_sent_away_goes_though_its_successor_elsewhere_is_not_ready(flee
     only = (replace(after[0], eligible=(("low", NODES), ("high", NODES[:1]))),)
     assert settles(fleet, before, only) == {"low": 2, "high": 1}
     assert {box.health for _, box in fleet.running()} > {Health.STARTING}
+
+
+@pytest.mark.parametrize(("leaves", "why"), [("drained", "Drained"), ("no longer fits", "NotEligible")])
+def test_a_replica_of_each_node_that_has_to_go_says_why(fleet: SimulatedFleet, leaves: str, why: str) -> None:
+    mine = service("web", 1, mode="global")
+    fleet.converge(declared(mine, number=1))
+    if leaves == "drained":
+        fleet.nodes["n2"].availability = Availability.DRAIN
+    wanted = declared(mine, number=1, on=NODES if leaves == "drained" else NODES[:1])
+    told = []
+    for _ in range(10):
+        told += [each.reason for each in fleet.one_pass(wanted).actions if isinstance(each.step, RemoveContainer)]
+        fleet.sleep(1)
+    assert told == [why]
