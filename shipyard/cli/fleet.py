@@ -23,10 +23,13 @@ def opened(app: App, *, playbooks: Sequence[str] = (), call: bool = False, ask: 
 
     `call`: the command is about to ask all nodes, so they are connected to while the rest is imported.
     `ask`: it is a pass over what was applied before, so they are asked already, too. A check looks at everything.
+    What was skipped of the inventory is said to those who come with playbooks: these may ask for just that.
     """
     from shipyard.reconcile.early import begin
 
     opening = begin(app.settings, playbooks=playbooks, passphrase=asking(), environ=app.environ, call=call, ask=ask)
+    for warning in opening.inventory.warnings if playbooks else ():
+        app.out.warn(warning)
 
     from shipyard.reconcile.operations import Operations
 

@@ -127,3 +127,12 @@ def test_a_program_that_prints_a_password_is_not_told_the_key_of_secrets(
     monkeypatch.setenv("SHIPYARD_SECRETS_KEY", "k")
     assert run(["-i", "hosts", "--vault-id", f"x@{program}", "inventory", "list"]) == 0
     assert '"whole": 1' in capsys.readouterr().out
+
+
+def test_who_plans_is_told_what_was_skipped_of_the_inventory(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "typo.yml").write_text("lab:\n  host:\n    n1:\n")
+    (project / "site.yml").write_text("- hosts: lab\n  stack: s\n  services: {web: {image: 'x:1'}}\n")
+    assert run(["-i", "typo.yml", "plan", "site.yml"]) == 1
+    said = capsys.readouterr().err
+    assert "typo.yml:2: skipped the key 'host' of a group" in said
+    assert "the pattern 'lab' matches no host" in said
