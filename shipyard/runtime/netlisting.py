@@ -47,6 +47,18 @@ _SCRIPT = (
     netiptables.LISTING
     + netlisting6.SCRIPT
     + r"""
+# FUNCTION TEXT: calls it with the words of each line. A pipe into a loop would be two processes more.
+sy_net_each() {
+  sy_call=$1 sy_ifs=$IFS
+  IFS='
+'
+  set -f
+  set -- $2
+  IFS=$sy_ifs
+  for sy_line; do "$sy_call" $sy_line; done
+  set +f
+}
+sy_net_said() { printf '%s %s\n' "$sy_word" "$*"; }
 sy_net_addresses=$(ip -o -4 address show 2>/dev/null)
 sy_net_routes=$(ip -4 route show table main 2>/dev/null)
 sy_net_theirs() {
@@ -57,6 +69,27 @@ sy_net_theirs() {
   esac
   return 1
 }
+sy_net_address() { ! sy_net_ours "$2" || printf 'address %s %s\n' "$2" "$4"; }
+sy_net_route() {
+  sy_to=$1
+  shift
+  sy_net_theirs "$*" || case " $* " in *" proto @PROTOCOL@ "*) printf 'route %s %s\n' "$sy_to" "$*" ;; esac
+}
+sy_net_own() {
+  sy_net_ours "$2" || [ "$2" = lo ] || {
+    read -r sy_mtu <"/sys/class/net/$2/mtu"
+    printf 'own %s %s %s\n' "$2" "$4" "$sy_mtu"
+  }
+}
+sy_net_foreign() {
+  sy_to=$1
+  shift
+  case "$sy_to $* " in
+    "default "*) ;;
+    *" proto @PROTOCOL@ "*) ! sy_net_theirs "$*" || printf 'foreign %s %s\n' "$sy_to" "$*" ;;
+    *) printf 'foreign %s %s\n' "$sy_to" "$*" ;;
+  esac
+}
 sy_net_kernel() {
   for sy_name in @SYSCTLS@; do
     sy_value=
@@ -65,7 +98,7 @@ sy_net_kernel() {
   done
   for sy_file in /sys/class/net/*; do
     sy_device=${sy_file##*/}
-    if [ -d "$sy_file/bridge" ] || [ "$sy_device" = @VXLAN@ ] || [ "$sy_device" = @WIREGUARD@ ]; then
+    if sy_net_ours "$sy_device"; then
       read -r sy_mtu <"$sy_file/mtu"
       sy_mac=-
       read -r sy_mac <"$sy_file/address"
@@ -75,23 +108,21 @@ sy_net_kernel() {
       printf 'device %s %s %s %s\n' "$sy_device" "${sy_mac:--}" "$sy_mtu" "$sy_state"
     fi
   done
-  printf '%s\n' "$sy_net_addresses" | while read -r sy_skip sy_device sy_skip sy_address sy_skip; do
-    [ ! -d "/sys/class/net/$sy_device/bridge" ] && [ "$sy_device" != @VXLAN@ ] && [ "$sy_device" != @WIREGUARD@ ] ||
-      printf 'address %s %s\n' "$sy_device" "$sy_address"
-  done
-  printf '%s\n' "$sy_net_routes" | while read -r sy_to sy_rest; do
-    sy_net_theirs "$sy_rest" ||
-      case " $sy_rest " in *" proto @PROTOCOL@ "*) printf 'route %s %s\n' "$sy_to" "$sy_rest" ;; esac
-  done
+  sy_net_each sy_net_address "$sy_net_addresses"
+  sy_net_each sy_net_route "$sy_net_routes"
   if [ -e /sys/class/net/@VXLAN@ ]; then
     printf 'vxlan %s\n' "$(ip -o -d link show dev @VXLAN@)"
-    bridge fdb show dev @VXLAN@ | while read -r sy_rest; do printf 'forwarding %s\n' "$sy_rest"; done
-    ip -4 neigh show dev @VXLAN@ nud permanent | while read -r sy_rest; do printf 'neighbour %s\n' "$sy_rest"; done
+    sy_word=forwarding
+    sy_net_each sy_net_said "$(bridge fdb show dev @VXLAN@)"
+    sy_word=neighbour
+    sy_net_each sy_net_said "$(ip -4 neigh show dev @VXLAN@ nud permanent)"
   fi
   if [ -e /sys/class/net/@WIREGUARD@ ]; then
     printf 'port %s\n' "$(wg show @WIREGUARD@ listen-port)"
-    wg show @WIREGUARD@ endpoints | while read -r sy_rest; do printf 'endpoint %s\n' "$sy_rest"; done
-    wg show @WIREGUARD@ allowed-ips | while read -r sy_rest; do printf 'allowed %s\n' "$sy_rest"; done
+    sy_word=endpoint
+    sy_net_each sy_net_said "$(wg show @WIREGUARD@ endpoints)"
+    sy_word=allowed
+    sy_net_each sy_net_said "$(wg show @WIREGUARD@ allowed-ips)"
   fi
   if ! command -v iptables >/dev/null 2>&1; then
     printf 'accept none\n'
@@ -103,7 +134,9 @@ sy_net_kernel() {
   [ -z '@SIX@' ] || sy_net_kernel6
   if [ -e "$sy_dir/net/up" ]; then
     { read -r sy_skip && read -r sy_skip sy_skip sy_value; } <"$sy_dir/net/up"
-    [ "$(sha256sum <"$sy_dir/net/up")" = "$(cat "$sy_dir/net/up.sum" 2>/dev/null)" ] || sy_value=altered
+    sy_sum=
+    [ ! -e "$sy_dir/net/up.sum" ] || IFS= read -r sy_sum <"$sy_dir/net/up.sum"
+    [ "$(sha256sum <"$sy_dir/net/up")" = "$sy_sum" ] || sy_value=altered
     printf 'boot %s\n' "$sy_value"
   fi
   return 0
@@ -158,20 +191,8 @@ sy_net_wiring() {
   [ "$sy_value" != 0 ] || printf 'tool ipv6\n'
   [ "$sy_uid" != 0 ] || printf 'privileged\n'
   [ ! -s "$sy_dir/net/private" ] || printf 'key %s\n' "$(wg pubkey <"$sy_dir/net/private")"
-  printf '%s\n' "$sy_net_addresses" | while read -r sy_skip sy_device sy_skip sy_address sy_skip; do
-    [ -d "/sys/class/net/$sy_device/bridge" ] || [ "$sy_device" = @VXLAN@ ] || [ "$sy_device" = @WIREGUARD@ ] ||
-      [ "$sy_device" = lo ] || {
-        read -r sy_mtu <"/sys/class/net/$sy_device/mtu"
-        printf 'own %s %s %s\n' "$sy_device" "$sy_address" "$sy_mtu"
-      }
-  done
-  printf '%s\n' "$sy_net_routes" | while read -r sy_to sy_rest; do
-    case "$sy_to $sy_rest " in
-      "default "*) ;;
-      *" proto @PROTOCOL@ "*) ! sy_net_theirs "$sy_rest" || printf 'foreign %s %s\n' "$sy_to" "$sy_rest" ;;
-      ?*) printf 'foreign %s %s\n' "$sy_to" "$sy_rest" ;;
-    esac
-  done
+  sy_net_each sy_net_own "$sy_net_addresses"
+  sy_net_each sy_net_foreign "$sy_net_routes"
   [ -z '@SIX@' ] || sy_net_own6
   # ss asks for these alone; to read the files, the kernel goes through its whole table of connections
   if sy_said=$(ss -Hltun 2>/dev/null) && [ -n "$sy_said" ]; then
@@ -184,7 +205,7 @@ sy_net_wiring() {
     [ ! -e "$sy_file" ] || { sha256sum "$sy_dir"/hosts/* | while read -r sy_sum sy_rest; do
       printf 'file %s %s\n' "${sy_rest##*/}" "$sy_sum"; done; break; }
   done
-  sy_running @CONNECTED@ | while read -r sy_name sy_pid; do
+  [ -z "@CONNECTED@" ] || sy_running @CONNECTED@ | while read -r sy_name sy_pid; do
     awk -v "name=$sy_name" '@COUNT@' "/proc/$sy_pid/net/tcp" "/proc/$sy_pid/net/tcp6" \
       "/proc/$sy_pid/net/udp" "/proc/$sy_pid/net/udp6" 2>/dev/null
   done

@@ -16,26 +16,39 @@ sy_net_routes6=
 sy_net_ours() {
   [ -d "/sys/class/net/$1/bridge" ] || [ "$1" = @VXLAN@ ] || [ "$1" = @WIREGUARD@ ]
 }
+sy_net_route6() {
+  sy_to=$1
+  shift
+  case "$sy_to $* " in
+    *" proto @PROTOCOL@ "*) sy_net_theirs "$*" || printf 'route %s %s\n' "$sy_to" "$*" ;;
+    "default "*" proto ra "*)
+      sy_device="$* "
+      sy_device=${sy_device##*dev }
+      sy_device=${sy_device%% *}
+      read -r sy_skip <"/proc/sys/net/ipv6/conf/$sy_device/accept_ra"
+      [ "$sy_skip" != 1 ] || printf 'ignored %s\n' "$sy_device" ;;
+  esac
+}
+sy_net_foreign6() {
+  sy_to=$1
+  shift
+  case "$sy_to $* " in
+    "default "* | "fe80::"*) ;;
+    *" proto @PROTOCOL@ "*) ! sy_net_theirs "$*" || printf 'foreign6 %s %s\n' "$sy_to" "$*" ;;
+    *) printf 'foreign6 %s %s\n' "$sy_to" "$*" ;;
+  esac
+}
 sy_net_kernel6() {
   # what nobody set is left out: it comes and goes by itself
   while read -r sy_address sy_skip sy_length sy_scope sy_flags sy_device; do
     case $sy_scope$sy_flags in 00[89abcdef]?) ! sy_net_ours "$sy_device" ||
       printf 'address6 %s %s %s\n' "$sy_device" "$sy_address" "$sy_length" ;; esac
   done 2>/dev/null </proc/net/if_inet6
-  sy_value=heard
-  sy_text=$(printf '%s\n' "$sy_net_routes6" | while read -r sy_to sy_rest; do
-    case "$sy_to $sy_rest " in
-      *" proto @PROTOCOL@ "*) sy_net_theirs "$sy_rest" || printf 'route %s %s\n' "$sy_to" "$sy_rest" ;;
-      "default "*" proto ra "*)
-        sy_device=${sy_rest##*dev }
-        sy_device=${sy_device%% *}
-        read -r sy_skip <"/proc/sys/net/ipv6/conf/$sy_device/accept_ra"
-        [ "$sy_skip" != 1 ] || printf 'ignored %s\n' "$sy_device" ;;
-    esac
-  done)
-  [ -z "$sy_text" ] || printf '%s\n' "$sy_text"
-  [ ! -e /sys/class/net/@VXLAN@ ] ||
-    ip -6 neigh show dev @VXLAN@ nud permanent | while read -r sy_rest; do printf 'neighbour %s\n' "$sy_rest"; done
+  sy_net_each sy_net_route6 "$sy_net_routes6"
+  if [ -e /sys/class/net/@VXLAN@ ]; then
+    sy_word=neighbour
+    sy_net_each sy_net_said "$(ip -6 neigh show dev @VXLAN@ nud permanent)"
+  fi
   if ! command -v ip6tables >/dev/null 2>&1; then
     printf 'accept6 none\n'
   elif sy_said=$(ip6tables -w 10 -S DOCKER-USER 2>/dev/null) || sy_said=$(ip6tables -w 10 -S FORWARD 2>/dev/null); then
@@ -48,13 +61,7 @@ sy_net_own6() {
     [ "$sy_scope" != 20 ] || sy_net_ours "$sy_device" || [ -e "/sys/class/net/$sy_device/master" ] ||
       printf 'own6 %s %s\n' "$sy_device" "$sy_address"
   done 2>/dev/null </proc/net/if_inet6
-  printf '%s\n' "$sy_net_routes6" | while read -r sy_to sy_rest; do
-    case "$sy_to $sy_rest " in
-      "default "* | "fe80::"*) ;;
-      *" proto @PROTOCOL@ "*) ! sy_net_theirs "$sy_rest" || printf 'foreign6 %s %s\n' "$sy_to" "$sy_rest" ;;
-      ?*) printf 'foreign6 %s %s\n' "$sy_to" "$sy_rest" ;;
-    esac
-  done
+  sy_net_each sy_net_foreign6 "$sy_net_routes6"
 }
 """
 
