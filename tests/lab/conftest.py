@@ -20,15 +20,20 @@ from tests.lab.fleet import Fleet, Ran
 from tests.lab.sshd import User, temporary_user
 
 HERE = Path(__file__).parent
-LONGEST = ("test_killed.py", "test_network.py", "test_rewiring.py", "test_network_six.py", "test_rewiring_nodes.py")
-"""Their tests take minutes each, and come first: else one process has them left when the others are done."""
+LONGEST = (
+    *("test_groups.py", "test_killed.py", "test_network.py", "test_rewiring.py", "test_rewiring_nodes.py"),
+    *("test_network_iptables.py", "test_unobserved.py", "test_healing.py", "test_network_six.py", "test_deploy.py"),
+    *("test_store_lost.py", "test_rollout.py", "test_two_passes.py", "test_two_clusters.py", "test_shrunk.py"),
+)
+"""Their tests take minutes, and come first: else one process has them left when the others are done."""
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(HERE)]
-    items.sort(key=lambda item: item.path.parent != HERE or item.path.name not in LONGEST)
+    first = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)) if item.path.parent == HERE else len(first))
     lacking = missing() if ours else ()
     for item in ours:
         item.add_marker(pytest.mark.lab)

@@ -23,7 +23,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 _REQUEST = 1 << 18
 """Bytes of the longest: the words of a command line and its environment."""
@@ -96,36 +96,43 @@ def program() -> Program:
 
 def _serve(requests: socket.socket) -> None:
     """Returns only in a process that was asked for, which is to be the program then."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for a program ends unseen
+    programs: dict[int, tuple[int, socket.socket]] = {}  # by the descriptor of the process: its id, and who asked
+    waiting = select.poll()
+    waiting.register(requests, select.POLLIN)
     while True:
-        said, descriptors, _, _ = socket.recv_fds(requests, _REQUEST, 4)
-        if not said:
-            os._exit(0)
-        if os.fork() == 0:
-            requests.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            *streams, answer = descriptors
+        ready = waiting.poll()[0][0]  # one at a time: what is done about it may be about the next, too
+        if ready in programs:
+            pid, answer = programs.pop(ready)
+            waiting.unregister(ready)
+            with suppress(KeyError):
+                waiting.unregister(answer)
+            _, status = os.waitpid(pid, 0)
+            with answer, suppress(BrokenPipeError):
+                answer.send(str(os.waitstatus_to_exitcode(status)).encode())
+            os.close(ready)
+        elif ready == requests.fileno():
+            said, descriptors, _, _ = socket.recv_fds(requests, _REQUEST, 4)
+            if not said:
+                os._exit(0)
+            *streams, asked = descriptors
             pid = os.fork()
             if pid == 0:
-                os.close(answer)
+                for process, (_, answer) in programs.items():
+                    os.close(process)
+                    answer.close()
+                requests.close()
+                os.close(asked)
                 return _become(json.loads(said), streams)
-            _wait_for(pid, socket.socket(fileno=answer), streams)
-        for each in descriptors:
-            os.close(each)
-
-
-def _wait_for(pid: int, answer: socket.socket, streams: Sequence[int]) -> NoReturn:
-    """Tell how it ended; kill it when nobody wants to know any more."""
-    for each in streams:
-        os.close(each)
-    process = os.pidfd_open(pid)
-    ready, _, _ = select.select([process, answer], [], [])
-    if process not in ready:
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    with suppress(BrokenPipeError):
-        answer.send(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+            for each in streams:
+                os.close(each)
+            process = os.pidfd_open(pid)
+            programs[process] = (pid, socket.socket(fileno=asked))
+            waiting.register(process, select.POLLIN)
+            waiting.register(asked, select.POLLIN)
+        else:  # who asked wants to know no more
+            waiting.unregister(ready)
+            process = next(process for process, (_, answer) in programs.items() if answer.fileno() == ready)
+            signal.pidfd_send_signal(process, signal.SIGKILL)
 
 
 def _become(said: tuple[list[str], str, dict[str, str]], streams: Sequence[int]) -> None:

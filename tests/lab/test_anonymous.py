@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import ids, replicas
 
@@ -52,6 +54,7 @@ def test_data_survives_a_changed_environment_on_every_runtime(fleet: Fleet) -> N
     fleet.shipyard("reconcile", "--check").expect(0)
 
 
+@pytest.mark.matrix
 def test_data_survives_a_successor_that_can_not_be_made(fleet: Fleet) -> None:
     fleet.write("shop.yml", ANONYMOUS)
     fleet.shipyard("apply", "shop.yml").expect(0)

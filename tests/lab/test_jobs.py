@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from shipyard.base.record import replace
 from shipyard.store.store import Store
 from tests.lab.fleet import Fleet
@@ -175,6 +177,7 @@ def test_a_job_whose_init_container_fails_is_told_with_its_words_and_begun_no_fu
     assert said.count("no database") == len(fleet.names)
 
 
+@pytest.mark.matrix
 def test_a_job_of_kubernetes_ends_when_all_its_containers_have_but_sidecars(fleet: Fleet) -> None:
     fleet.write("job.yaml", MANIFEST.replace("CODE", "0"))
     fleet.shipyard("apply", "job.yaml", "--hosts", "lab", "--timeout", "60").expect(0)

@@ -181,7 +181,7 @@ own = random.randrange(1000, 30000) * 2 + (sys.argv[4] == "odd")
 failures, requests, stop = [], [], threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
 while not stop.is_set():
-    time.sleep(0.001)
+    time.sleep(0.003)
     # each time from another port, as other clients would: the kernel by itself comes back to one after three thousand
     own = own + 2 if own < 60000 else 2000 + own % 2
     began = time.time()

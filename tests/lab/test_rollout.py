@@ -73,7 +73,7 @@ while not stop.is_set() or said["requests"] < wanted:
     except OSError as error:
         said["failures"].append(f"{address}: {error}")
     said["requests"] += 1
-    time.sleep(0.001)
+    time.sleep(0.002)
 print(json.dumps(said))
 """
 """A client in a closed loop: the next request begins when the last has ended, and none is tried a second time.

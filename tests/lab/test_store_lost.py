@@ -129,6 +129,7 @@ def test_a_store_lost_in_the_middle_of_an_update(fleet: Fleet) -> None:
     fleet.shipyard("reconcile", "--check").expect(0)
 
 
+@pytest.mark.matrix
 def test_a_rebuild_that_a_node_prevents_can_be_done_again(fleet: Fleet) -> None:
     """A node that is silent, or answers and can't be observed: what runs there must not be started elsewhere."""
     settings(fleet, "[timeouts]\nconnect = 2\n")
@@ -189,6 +190,7 @@ def _is_fenced_out_where_nothing_was_replaced(fleet: Fleet) -> None:
     assert ids(fleet) == before
 
 
+@pytest.mark.matrix
 def test_labels_of_a_stack_that_nobody_knows_are_reported_and_left(fleet: Fleet) -> None:
     """The nodes that held the revision lost it, too: what runs is not taken for rubbish."""
     fleet.write("shop.yml", WEB)
