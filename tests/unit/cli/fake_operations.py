@@ -10,6 +10,7 @@ from typing import Any
 
 from shipyard.base.errors import NodeError, ShipyardError, UsageError
 from shipyard.model.event import Event
+from shipyard.model.inventory import Inventory
 from shipyard.model.job import JobRun
 from shipyard.model.outlook import Outlook
 from shipyard.model.plan import Outcome, Plan, Status
@@ -22,6 +23,14 @@ from shipyard.planner.rebalance import Move
 from shipyard.reconcile.rebalancing import Proposal
 from shipyard.store.records import EventRow, RevisionRow
 from tests.unit.cli import cli_samples as samples
+
+
+@dataclass
+class FakeOpening:
+    """`asked`: what it was begun with."""
+
+    asked: dict[str, Any]
+    inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
 
 
 @dataclass
@@ -42,12 +51,12 @@ class FakeOperations:
     error: ShipyardError | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
-    def begin(self, settings: Any, **more: Any) -> dict[str, Any]:
+    def begin(self, settings: Any, **more: Any) -> FakeOpening:
         """In place of `reconcile.early.begin`: nothing is read and nobody called."""
-        return {"database": settings.database, **more}
+        return FakeOpening({"database": settings.database, **more})
 
-    def open(self, settings: Any, opening: dict[str, Any], **more: Any) -> FakeOperations:
-        self._ask("open", {**opening, **more})
+    def open(self, settings: Any, opening: FakeOpening, **more: Any) -> FakeOperations:
+        self._ask("open", {**opening.asked, **more})
         return self
 
     def __enter__(self) -> FakeOperations:
