@@ -35,7 +35,7 @@ from shipyard.model.spec import (
 )
 from shipyard.planner import revising
 from shipyard.planner.hpa import TOLERANCE
-from shipyard.planner.scaling import SYNC, WINDOW
+from shipyard.planner.scaling import WINDOW
 from shipyard.reconcile.run import TIMED
 from tests.simulated import SimulatedNode
 from tests.watched import BrokenError, WatchedFleet, in_short
@@ -43,6 +43,8 @@ from tests.watched import BrokenError, WatchedFleet, in_short
 NODES = ("n1", "n2", "n3", "n4")
 NAMES = ("web", "api", "db", "cron")
 IMAGES = ("app:1", "app:2", "app:3")
+MINUTE = 61.0
+"""Seconds between passes while nothing happens, as a crontab has it: autoscaling looks more often than that."""
 CHECKED = Healthcheck(("CMD", "true"))
 
 
@@ -171,10 +173,10 @@ class Story:
         steady = 0
         for _ in range(100) if self._rules else ():
             before = {scale.key: scale.wanted for scale in self.fleet.memory.scales}
-            self.fleet.sleep(SYNC + 1)
+            self.fleet.sleep(MINUTE)
             last = self._rested()
             steady = steady + 1 if before == {scale.key: scale.wanted for scale in self.fleet.memory.scales} else 0
-            if steady * SYNC > WINDOW:
+            if steady * MINUTE > WINDOW:
                 break
         else:
             if self._rules:

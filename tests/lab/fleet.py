@@ -73,6 +73,15 @@ _UNWIRE = """
 """What a fleet that was taken apart properly would have taken with it."""
 
 
+_INSIDE = r"""
+    kept=/var/lib/containers/storage/overlay-containers/containers.json
+    id=$(sed 's/},{/}\n{/g' $kept | sed -n 's/.*"id":"\([0-9a-f]*\)","names":\["'"$0"'"\].*/\1/p')
+    read -r pid <"/run/containers/storage/overlay-containers/$id/userdata/pidfile"
+    exec nsenter --target "$pid" --mount --uts --ipc --net --pid env -i PATH=/bin:/usr/bin:/usr/local/bin "$@"
+"""
+"""Where podman itself keeps the names, and conmon the process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """A run of the program that ended."""
@@ -152,6 +161,12 @@ class Fleet:
     def runtime_cli(self, node: str, *argv: str, check: bool = True) -> str:
         """`docker …` or `podman …`, whichever the node has."""
         return self.run(node, self.runtime(node), *argv, check=check)
+
+    def inside(self, node: str, container: str, *argv: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command in a container's namespaces: to podman, that is three processes of its own for each."""
+        if self.runtime(node) == "docker":
+            return self.lab.run(node, ("docker", "exec", container, *argv))
+        return self.lab.run(node, ("sh", "-c", _INSIDE, container, *argv))
 
     def inspect(self, node: str, container: str) -> dict[str, Any]:
         """A container as the runtime describes it."""

@@ -121,7 +121,7 @@ def guarded_shop(allow: str = "allow: [{service: client, ports: [8080]}]") -> st
 def asked(fleet: Fleet, node: str, url: str, *, client: str) -> str:
     """What a client container of a node is answered; "" for nothing."""
     # busybox's wget can't be given a time limit on every kernel
-    done = fleet.lab.run(node, (fleet.runtime(node), "exec", client, "timeout", "3", "wget", "-q", "-O", "-", url))
+    done = fleet.inside(node, client, "timeout", "3", "wget", "-q", "-O", "-", url)
     return done.stdout.decode().strip()
 
 
@@ -134,7 +134,7 @@ def asked_often(fleet: Fleet, node: str, url: str, *, client: str, times: int, s
     """What a client is answered so many times in a row, until it is not answered within some seconds."""
     script = 'for i in $(seq "$2"); do said=$(timeout "$3" wget -q -O - "$1") || exit; echo "$said"; done'
     words = ("sh", "-c", script, "sh", url, str(times), str(seconds))
-    return fleet.lab.run(node, (fleet.runtime(node), "exec", client, *words)).stdout.decode().split()
+    return fleet.inside(node, client, *words).stdout.decode().split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def amiss(fleet: Fleet, asks: Iterable[Ask], *, broken: bool = False) -> list[st
         mine.sort(key=lambda ask: bool(ask.by))
         node, box, vain = mine[0].node, mine[0].box, len(mine) if broken else sum(not ask.by for ask in mine)
         words = ("sh", "-c", _ASKING, "sh", str(vain), str(seconds), *(ask.command for ask in mine))
-        done = fleet.lab.run(node, (fleet.runtime(node), "exec", box, *words))
+        done = fleet.inside(node, box, *words)
         said = dict(line.split(" ", 1) for line in done.stdout.decode().splitlines())
         assert len(said) == len(mine), f"{box} on {node} could not ask: {done}"
         return [word for number, ask in enumerate(mine, 1) if (word := _judged(ask, said[str(number)].strip()))]

@@ -86,6 +86,7 @@ def test_an_external_config_is_in_its_containers_and_a_new_content_rolls_out(fle
     assert inside(fleet) == seen('$HOME it\'s "früh"'), "a revision has what it was made with"
 
 
+@pytest.mark.matrix
 def test_external_configs_outlive_the_store_and_their_files_are_put_back(fleet: Fleet) -> None:
     fleet.write("shop.yml", STACK)
     (fleet.project / "table.bin").write_bytes(TABLE)

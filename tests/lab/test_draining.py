@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import WEB, ids, replicas
 
@@ -55,6 +57,7 @@ def test_each_replica_has_its_own_data_wherever_the_others_are(fleet: Fleet) -> 
         assert len(names) == (1 if slot == "1" else 2)
 
 
+@pytest.mark.matrix
 def test_the_old_one_is_kept_when_its_node_returns(fleet: Fleet) -> None:
     fleet.write("shipyard.toml", HURRIED)
     fleet.write("shop.yml", WEB + "      x-shipyard: {reschedule: {when_back: keep_old}}\n")

@@ -167,6 +167,7 @@ def test_an_unreachable_node_is_neither_empty_nor_in_the_way(fleet: Fleet) -> No
     assert len(set(before.values()) & set(after.values())) == 2
 
 
+@pytest.mark.matrix
 def test_a_lost_volume_is_reported_and_not_begun_anew(fleet: Fleet) -> None:
     fleet.write("shop.yml", WITH_DATA)
     fleet.shipyard("apply", "shop.yml").expect(0)
@@ -182,6 +183,7 @@ def test_a_lost_volume_is_reported_and_not_begun_anew(fleet: Fleet) -> None:
     assert "shop_data" in fleet.runtime_cli(found["node"], "volume", "ls", "--format", "{{.Name}}").split()
 
 
+@pytest.mark.matrix
 def test_a_container_that_crashes_again_and_again_is_held_back(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB.replace('[httpd, -f, -p, "8080", -h, /]', '[sh, -c, "echo last words; exit 3"]'))
     ran = fleet.shipyard("apply", "shop.yml", "--timeout", "10").expect(2)

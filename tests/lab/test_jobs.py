@@ -166,6 +166,7 @@ def test_a_job_of_several_containers_begins_in_order_and_ends_as_one(fleet: Flee
     assert not ids(fleet)
 
 
+@pytest.mark.matrix
 def test_a_job_whose_init_container_fails_is_told_with_its_words_and_begun_no_further(fleet: Fleet) -> None:
     fleet.write("shop.yml", SEVERAL.replace("MAIN", ASKS).replace("SEED", "echo no database; exit 3"))
     failed = fleet.shipyard("apply", "shop.yml", "--timeout", "60").expect(2)

@@ -151,6 +151,12 @@ def test_killed_during_other_steps_of_an_apply_one_reconcile_converges(fleet: Fl
 
 def test_killed_at_any_moment_of_an_apply_one_reconcile_converges(fleet: Fleet) -> None:
     _killed_during(fleet, STEPS)
+
+
+@pytest.mark.matrix
+def test_killed_when_the_store_was_told_something_one_reconcile_converges(fleet: Fleet) -> None:
+    fleet.write("shop.yml", OLD)
+    fleet.shipyard("apply", "shop.yml").expect(0)
     for wanted, after, question in (
         ("new", "old", "SELECT holder != '' FROM lease"),
         ("new", "new", "SELECT count(*) FROM placements WHERE revision = (SELECT head FROM stacks)"),

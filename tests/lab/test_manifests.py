@@ -98,6 +98,7 @@ spec:
 """
 
 
+@pytest.mark.matrix
 def test_pods_of_a_stateful_set_find_each_other_by_the_names_that_manifests_have(fleet: Fleet) -> None:
     (fleet.project / "web.yaml").write_text(PEERS)
     fleet.shipyard("apply", "web.yaml", "--hosts", "lab").expect(0)

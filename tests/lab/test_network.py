@@ -67,6 +67,7 @@ def test_services_are_reached_by_name_address_and_port_and_nobody_else_is(fleet:
             assert len(private) == 44 and private not in kept, "a private key leaves its node"
 
 
+@pytest.mark.matrix
 def test_without_a_driver_it_spans_several_nodes_and_what_one_node_had_stays_until_it_is_asked_for(
     fleet: Fleet,
 ) -> None:

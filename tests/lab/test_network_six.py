@@ -125,7 +125,6 @@ def test_containers_reach_each_other_by_ipv6_and_only_where_they_may(outward: Fl
 
 DAMAGES = (
     ("all routes", "ip -6 route flush proto 190", "route to node2's IPv6 block of shop_default is missing"),
-    ("a neighbour", "ip -6 neigh del $TUNNEL dev $VXLAN", "IPv6 neighbour entry for node2 is missing"),
     ("the bridge's address", "ip -6 address flush dev $BRIDGE scope global", "IPv6 address of the bridge of shop"),
     ("forwarding", "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding is `0`"),
     (
@@ -135,6 +134,7 @@ DAMAGES = (
     ),
 )
 OTHER_DAMAGES = (
+    ("a neighbour", "ip -6 neigh del $TUNNEL dev $VXLAN", "IPv6 neighbour entry for node2 is missing"),
     ("a route", "ip -6 route del $BLOCK", "route to node2's IPv6 block of shop_default is missing"),
     ("a route elsewhere", "ip -6 route replace $BLOCK dev lo proto 190", "node2's IPv6 block of shop_default is"),
     (
@@ -166,8 +166,8 @@ NAMES = """
 @pytest.mark.parametrize(
     ("damages", "unseen"),
     [
-        pytest.param(DAMAGES, UNSEEN, id="usual"),
-        pytest.param(OTHER_DAMAGES, (), id="other", marks=pytest.mark.matrix),
+        pytest.param(DAMAGES, UNSEEN[:1], id="usual"),
+        pytest.param(OTHER_DAMAGES, UNSEEN[1:], id="other", marks=pytest.mark.matrix),
     ],
 )
 def test_every_damage_is_seen_named_and_mended_alone(

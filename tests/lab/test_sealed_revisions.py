@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import ids, replicas
 
@@ -119,6 +121,7 @@ def test_without_its_key_a_store_says_so_and_nothing_happens(fleet: Fleet) -> No
     assert ids(fleet) == made
 
 
+@pytest.mark.matrix
 def test_a_key_that_is_lost_for_good(fleet: Fleet) -> None:
     password = canary()
     made = applied(fleet, password)
@@ -134,6 +137,7 @@ def test_a_key_that_is_lost_for_good(fleet: Fleet) -> None:
     fleet.shipyard("reconcile", "--check").expect(0)
 
 
+@pytest.mark.matrix
 def test_a_lost_store_is_rebuilt_with_the_key_alone(fleet: Fleet) -> None:
     password = canary()
     made = applied(fleet, password)

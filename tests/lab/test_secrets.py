@@ -108,6 +108,7 @@ def test_a_secret_is_in_its_containers_and_nowhere_else(fleet: Fleet) -> None:
     assert [kept(fleet, node) for node in NODES] == [[], []]
 
 
+@pytest.mark.matrix
 def test_secrets_outlive_the_store_and_their_files_are_put_back(fleet: Fleet) -> None:
     password, key = canary(), canary()
     fleet.write("shop.yml", STACK)

@@ -80,6 +80,7 @@ def _a_lost_store_is_refused_until_it_is_rebuilt(fleet: Fleet) -> None:
     assert "VolumeLost" in fleet.shipyard("reconcile").expect(2).stdout, "volumes are known again, too"
 
 
+@pytest.mark.matrix
 def test_a_rebuilt_store_knows_which_nodes_are_cordoned_and_drained(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
