@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shipyard.planner.network import rules, tables
 from shipyard.planner.network.rules import Backends, Beside, Common, Guard, Network, NodePort, Own, Tunnel
+from tests.examples import examples
 from tests.packets import Iptables, Nft, Packet, reached, within
 
 CONTAINERS, SERVICES, TUNNELS = "10.208.0.0/12", "10.224.0.0/16", "10.208.0.0/16"
@@ -113,7 +114,7 @@ def _may(common: Common, packet: Packet, address: str, port: int) -> bool:
 
 
 @pytest.mark.thorough
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20, 200), deadline=None)
 @given(situations())
 def test_nft_and_iptables_let_pass_the_same_and_only_what_may(situation: tuple[Common, Own]) -> None:
     common, own = situation

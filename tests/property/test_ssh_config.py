@@ -74,7 +74,7 @@ def test_any_file_means_what_openssh_says(main: list[str], included: list[str], 
 
 
 @pytest.mark.thorough
-@settings(max_examples=examples(400, 4000))
+@settings(max_examples=examples(200, 4000))
 @given(lines, lines, st.sampled_from(NAMES))
 def test_many_files_mean_what_openssh_says(main: list[str], included: list[str], name: str) -> None:
     with tempfile.TemporaryDirectory() as place:
