@@ -84,8 +84,8 @@ class Wired(Struct, frozen=True):
     `loaded`: digest of the rules' text, and `rules` of how their listing looked. `shape`: digest of all in the rules
     but the replicas. `ports`: of the node, that it answers on (`tcp/80`), and `owners`: whose they are
     (`tcp/80 shop/web`). `led`: the UDP ports that have led to some replica ever since. `failures`: in a row, of changes
-    here; the next is made at `retry_at` (unix seconds); `message`: the node's words about the last. `six`: something of
-    IPv6 was made there, so that it is asked about that until it is gone.
+    here; the next is made at `retry_at` (unix seconds); `message`: the node's words about the last; `names_failed`: of
+    them hosts files. `six`: something of IPv6 was made there, so that it is asked about that until it is gone.
     """
 
     node: str
@@ -101,6 +101,7 @@ class Wired(Struct, frozen=True):
     retry_at: float = 0.0
     message: str = ""
     six: bool = False
+    names_failed: bool = False
 
     @property
     def key(self) -> tuple[str]:

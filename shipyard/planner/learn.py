@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from shipyard.base.record import replace
 from shipyard.base.text import one_line
@@ -21,6 +21,7 @@ from shipyard.model.plan import (
     PullImage,
     StartContainer,
     Status,
+    WriteHosts,
     verb,
 )
 from shipyard.model.situation import Timing
@@ -42,6 +43,7 @@ def learn(
     stumbles = {entry.key: entry for entry in memory.stumbles}
     volumes = {(entry.node, entry.name): entry for entry in memory.volumes}
     wired: dict[str, str] = {}
+    nameless: set[str] = set()
     broken = {outcome.action.id: outcome for outcome in outcomes if outcome.status == Status.FAILED}
     for outcome in outcomes:
         step = outcome.action.step
@@ -53,6 +55,7 @@ def learn(
             continue
         if isinstance(step, WIRING) and cause is outcome:
             wired.setdefault(outcome.action.node, _short(outcome))
+            nameless |= {outcome.action.node} if isinstance(step, WriteHosts) else set()
         if isinstance(step, CreateContainer):
             said = dict(step.labels)
             key = (said[labels.STACK], said[labels.SERVICE], int(said[labels.SLOT]))
@@ -68,7 +71,7 @@ def learn(
         failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)),
         volumes=tuple(volume for _, volume in sorted(volumes.items())),
         stumbles=tuple(sorted(stumbles.values(), key=lambda entry: entry.key)),
-        wired=_held_back(_unsure(memory.wired, outcomes), wired, now, timing),
+        wired=_held_back(_unsure(memory.wired, outcomes), wired, nameless, now, timing),
         draining=draining.told(memory.draining, now),
     )
 
@@ -81,13 +84,21 @@ def _unsure(known: tuple[Wired, ...], outcomes: Sequence[Outcome]) -> tuple[Wire
     return tuple(replace(each, shape="") if each.node in nodes else each for each in known)
 
 
-def _held_back(known: Sequence[Wired], failed: dict[str, str], now: float, timing: Timing) -> tuple[Wired, ...]:
-    """Nodes whose network could not be changed wait before that is tried again."""
+def _held_back(
+    known: Sequence[Wired], failed: Mapping[str, str], nameless: Collection[str], now: float, timing: Timing
+) -> tuple[Wired, ...]:
+    """Nodes whose network could not be changed wait before that is tried again. `nameless`: their hosts files, too."""
     nodes = {each.node: each for each in known}
     for node, words in failed.items():
         before = nodes.get(node, Wired(node))
         count = before.failures + 1
-        nodes[node] = replace(before, failures=count, retry_at=now + delay(count, timing), message=words)
+        nodes[node] = replace(
+            before,
+            failures=count,
+            retry_at=now + delay(count, timing),
+            message=words,
+            names_failed=node in nameless,
+        )
     return tuple(each for _, each in sorted(nodes.items()))
 
 

@@ -23,7 +23,7 @@ def write(
 ) -> bool:
     """Plan a step that writes those that are not as they should be; a container that is made now has its own first.
 
-    `held_back`: the node's network could not be changed a moment ago, so only what is made now is tried again.
+    `held_back`: they could not be written a moment ago, so only what is made now is tried again.
     Returns whether all are as they should be.
     """
     wanted = [replace(each, beside=dual.beside(world, state, each.addresses)) for each in _wanted_hosts(world, node)]

@@ -69,7 +69,8 @@ def wire(world: World) -> None:
             own = rules.Own(ports.get(node, ()), mine, devices, six, crossings.get(node, ()))
             part = _Node(world, state, node, wiring)
             dropped &= part.plan(common, own, leaving)
-            if hostfiles.write(world, state, node, wiring, found, part.held_back) and part.in_order:
+            held_back = part.held_back if part.known.names_failed else None
+            if hostfiles.write(world, state, node, wiring, found, held_back) and part.in_order:
                 part.forget_failures()
             _keep_bridges(world, state, node)
     drain.hold(everywhere=dropped)
@@ -167,7 +168,7 @@ class _Node:
         """All is in order now, so that what fails next is tried again soon."""
         known = self.world.net.wired.get(self.node)
         if known is not None and known.failures:
-            self.world.net.wired[self.node] = replace(known, failures=0, retry_at=0.0, message="")
+            self.world.net.wired[self.node] = replace(known, failures=0, retry_at=0.0, message="", names_failed=False)
 
     def _kernel(self, items: Sequence[Item], changes: Sequence[Difference], wanted: str) -> None:
         world, node, wiring = self.world, self.node, self.wiring

@@ -36,3 +36,18 @@ def test_hosts_files_of_a_full_disk_are_tried_again_later_and_later_and_soon_onc
         fleet.sleep(300)
         assert not fleet.converge(declared).actions
         fleet.one_pass(declared)
+
+
+def test_hosts_files_are_written_while_the_rest_of_a_nodes_network_is_held_back() -> None:
+    fleet = SimulatedFleet(NODES)
+    for number, name in enumerate(NODES, 1):
+        fleet.nodes[name].wiring = wiring(number)
+    declared = stacks(web())
+    fleet.converge(declared)
+    node = fleet.nodes["n1"]
+    assert node.wiring is not None
+    node.wiring = replace(node.wiring, files=tuple((name, "0" * 64) for name, _ in node.wiring.files))
+    failed = (replace(each, failures=3, retry_at=fleet.now + 60) for each in fleet.memory.wired if each.node == "n1")
+    others = (each for each in fleet.memory.wired if each.node != "n1")
+    fleet.memory = replace(fleet.memory, wired=(*failed, *others))
+    assert steps(fleet.one_pass(declared), WriteHosts, "n1")
