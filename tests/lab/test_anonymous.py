@@ -40,6 +40,7 @@ def check(fleet: Fleet) -> None:
         assert said == f"{replica['node']}\n"
 
 
+@pytest.mark.matrix
 def test_data_survives_a_changed_environment_on_every_runtime(fleet: Fleet) -> None:
     assert {fleet.runtime(node) for node in fleet.names} == {"docker", "podman"}
     fleet.write("shop.yml", ANONYMOUS)

@@ -53,6 +53,7 @@ def set_motd(fleet: Fleet, content: str) -> str:
     return fleet.shipyard("configs", "set", "motd", "-", input=content).expect(0).stdout
 
 
+@pytest.mark.matrix
 def test_an_external_config_is_in_its_containers_and_a_new_content_rolls_out(fleet: Fleet) -> None:
     fleet.write("shop.yml", STACK)
     (fleet.project / "table.bin").write_bytes(TABLE)

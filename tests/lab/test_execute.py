@@ -168,6 +168,7 @@ def test_one_machine_under_two_names_has_one_id(shared_lab: Lab, fleet: Fleet) -
     assert first.facts.node_id == second.facts.node_id != ""
 
 
+@pytest.mark.matrix
 def test_a_node_that_is_cut_off_is_missed_and_holds_up_no_other(acting: Acting) -> None:
     first, *others = acting.names
     acting.look()

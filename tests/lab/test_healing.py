@@ -76,6 +76,7 @@ def _nodes_that_crash_come_back_with_their_containers(fleet: Fleet) -> None:
     assert set(states(fleet).values()) == {"running"}
 
 
+@pytest.mark.matrix
 def test_what_befalls_networks_is_mended_under_running_containers(fleet: Fleet) -> None:
     wanted = WITH_DATA.replace("replicas: 3", "mode: global")
     fleet.write("shop.yml", wanted)

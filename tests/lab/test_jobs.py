@@ -147,6 +147,7 @@ def running(fleet: Fleet) -> list[str]:
     ]
 
 
+@pytest.mark.matrix
 def test_a_job_of_several_containers_begins_in_order_and_ends_as_one(fleet: Fleet) -> None:
     fleet.write("shop.yml", SEVERAL.replace("MAIN", ASKS).replace("SEED", SEEDED))
     fleet.shipyard("apply", "shop.yml", "--timeout", "90").expect(0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.lab.fleet import Fleet
 from tests.lab.stacks import WEB, ids, replicas
 
 
+@pytest.mark.matrix
 def test_replicas_move_to_an_empty_node_only_when_asked_and_as_simulated(fleet: Fleet) -> None:
     last = fleet.names[-1]
     wide = WEB.replace("replicas: 3", "replicas: 4")
