@@ -40,6 +40,7 @@ def test_a_drain_starts_elsewhere_first_and_lists_what_can_not_move(fleet: Fleet
     fleet.shipyard("reconcile", "--check").expect(0)
 
 
+@pytest.mark.matrix
 def test_each_replica_has_its_own_data_wherever_the_others_are(fleet: Fleet) -> None:
     fleet.write("store.yml", STORE)
     fleet.shipyard("apply", "store.yml").expect(0)

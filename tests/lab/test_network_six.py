@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
@@ -124,26 +124,24 @@ def test_containers_reach_each_other_by_ipv6_and_only_where_they_may(outward: Fl
 
 
 DAMAGES = (
-    ("all routes", "ip -6 route flush proto 190", "route to node2's IPv6 block of shop_default is missing"),
-    ("the bridge's address", "ip -6 address flush dev $BRIDGE scope global", "IPv6 address of the bridge of shop"),
-    ("forwarding", "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding is `0`"),
-    (
-        "the leave to pass",
-        "ip6tables -P FORWARD DROP; ip6tables -D FORWARD -m mark --mark 0x200000/0x200000 -j ACCEPT",
-        "rule that lets pass what ours let pass of IPv6 is missing",
-    ),
-)
-OTHER_DAMAGES = (
-    ("a neighbour", "ip -6 neigh del $TUNNEL dev $VXLAN", "IPv6 neighbour entry for node2 is missing"),
     ("a route", "ip -6 route del $BLOCK", "route to node2's IPv6 block of shop_default is missing"),
     ("a route elsewhere", "ip -6 route replace $BLOCK dev lo proto 190", "node2's IPv6 block of shop_default is"),
+    ("all routes", "ip -6 route flush proto 190", "route to node2's IPv6 block of shop_default is missing"),
+    ("a neighbour", "ip -6 neigh del $TUNNEL dev $VXLAN", "IPv6 neighbour entry for node2 is missing"),
     (
         "a neighbour's hardware address",
         "ip -6 neigh replace $TUNNEL lladdr 02:00:00:00:00:08 dev $VXLAN nud permanent",
         "IPv6 neighbour entry for node2 is `02:00:00:00:00:08`",
     ),
+    ("the bridge's address", "ip -6 address flush dev $BRIDGE scope global", "IPv6 address of the bridge of shop"),
     ("IPv6 of the tunnel", "echo 1 >/proc/sys/net/ipv6/conf/$VXLAN/disable_ipv6", "this node's IPv6 address on"),
+    ("forwarding", "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding is `0`"),
     ("a chain", "nft insert rule ip6 $TABLE sy_forward drop", "rules are not as they were loaded"),
+    (
+        "the leave to pass",
+        "ip6tables -P FORWARD DROP; ip6tables -D FORWARD -m mark --mark 0x200000/0x200000 -j ACCEPT",
+        "rule that lets pass what ours let pass of IPv6 is missing",
+    ),
 )
 """What, how, and what the plan says of it. Each keeps containers of node1 and node2 from each other."""
 UNSEEN = (
@@ -163,16 +161,8 @@ NAMES = """
 """
 
 
-@pytest.mark.parametrize(
-    ("damages", "unseen"),
-    [
-        pytest.param(DAMAGES, UNSEEN[:1], id="usual"),
-        pytest.param(OTHER_DAMAGES, UNSEEN[1:], id="other", marks=pytest.mark.matrix),
-    ],
-)
-def test_every_damage_is_seen_named_and_mended_alone(
-    outward: Fleet, damages: Sequence[tuple[str, str, str]], unseen: Sequence[tuple[str, str, str]]
-) -> None:
+@pytest.mark.matrix
+def test_every_damage_is_seen_named_and_mended_alone(outward: Fleet) -> None:
     node = "node1"
     outward.write("shop.yml", SHOP.replace("DRIVER", "vxlan"))
     outward.shipyard("apply", "shop.yml").expect(0)
@@ -185,9 +175,9 @@ def test_every_damage_is_seen_named_and_mended_alone(
 
     wrong = []
     before = outward.containers()
-    for number, (what, script, words) in enumerate((*damages, *unseen)):
+    for number, (what, script, words) in enumerate((*DAMAGES, *UNSEEN)):
         outward.run(node, "sh", "-c", NAMES + script)
-        shows = number < len(damages)
+        shows = number < len(DAMAGES)
         if bool(amiss(outward, asks, broken=shows)) != shows:
             wrong.append(f"{what}: it was not seen as it should")
         if what == "the table" and not amiss(outward, [apart]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.fleet import Fleet
 from tests.lab.networked import clients, from_outside, names, shop
 
@@ -17,6 +19,7 @@ def accepted(fleet: Fleet) -> dict[str, int]:
     return {node: int(fleet.run(node, "sh", "-c", script)) for node in fleet.names}
 
 
+@pytest.mark.matrix
 def test_two_clusters_on_the_same_nodes_leave_each_other_what_each_needs(fleet: Fleet) -> None:
     fleet.write("shop.yml", shop())
     fleet.shipyard("apply", "shop.yml").expect(0)

@@ -31,6 +31,7 @@ def holder(fleet: Fleet) -> str:
     return str(row[0]) if row else ""
 
 
+@pytest.mark.matrix
 def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet) -> None:
     fleet.write("shop.yml", WEB)
     fleet.shipyard("apply", "shop.yml").expect(0)
