@@ -14,6 +14,7 @@ from shipyard.runtime import environment, logins, mounts, podman_probe, wiring
 from shipyard.runtime.client import Client, grace_words
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported
 from shipyard.runtime.logins import Login
+from shipyard.runtime.netitems import KEPT_BRIDGE
 from shipyard.runtime.traits import Traits, csv_field
 
 _LISTS = frozenset(
@@ -41,13 +42,13 @@ _LISTS = frozenset(
 )
 
 _REMOVE_NETWORK = r"""
-device=$(sed -n 's/^ *"network_interface": *"\([^"]*\)".*/\1/p' "/etc/containers/networks/$1.json" 2>/dev/null)
+device=$(@KEPT@)
 [ -n "$device" ] || device=$(podman network inspect --format '{{.NetworkInterface}}' "$1" 2>/dev/null)
 podman network rm "$1" || exit
 set -- "/sys/class/net/$device"
 [ -n "$device" ] && [ -d "$1/bridge" ] && [ -z "$(ls "$1/brif")" ] || exit 0
 ip link del dev "$device" 2>/dev/null || :
-"""
+""".replace("@KEPT@", KEPT_BRIDGE)
 
 _KEYWORDS = {"CMD", "CMD-SHELL", "none", "NONE"}
 
