@@ -64,20 +64,30 @@ sy_net_unload() {
   sy_ipt_unload "$1"
   rm -f "$sy_dir/net/rules.nft" "$sy_dir/net/rules.ipt" "$sy_dir/net/list" "$sy_dir/net/loaded"
 }
+sy_net_tracked() {
+  conntrack -L 2>/dev/null | awk '
+    BEGIN { for (i = 1; i < ARGC; i++) wanted[ARGV[i]]; ARGC = 1 }
+    {
+      for (i = 4; i <= NF; i++) if ($i ~ /^src=/) there = substr($i, 5)
+      said = $1 " " (index($4, "=") ? "-" : $4) " " there
+      if (there in wanted && !seen[said]++) print said
+    }' "$@"
+}
 sy_net_forget() {
   command -v conntrack >/dev/null 2>&1 || return 0
-  for sy_there; do
-    conntrack -D -p udp --reply-src "$sy_there" >/dev/null 2>&1
-    # a client that uses the port of a connection that has ended once more would be led where that one was
-    for sy_state in TIME_WAIT LAST_ACK CLOSE; do
-      conntrack -D -p tcp --state "$sy_state" --reply-src "$sy_there" >/dev/null 2>&1
-    done
-  done
-  return 0
-}
-sy_net_forget_calls() {
-  command -v conntrack >/dev/null 2>&1 || return 0
-  for sy_there; do conntrack -D -p tcp --state SYN_SENT --reply-src "$sy_there" >/dev/null 2>&1; done
+  sy_dead=" $1 "
+  shift
+  # to delete is a walk through the kernel's whole table, for each address and state, and mostly for nothing
+  sy_net_tracked "$@" | while read -r sy_protocol sy_state sy_there; do
+    case $sy_protocol/$sy_state in
+      udp/*) conntrack -D -p udp --reply-src "$sy_there" ;;
+      # a client that uses the port of a connection that has ended once more would be led where that one was
+      tcp/TIME_WAIT | tcp/LAST_ACK | tcp/CLOSE) conntrack -D -p tcp --state "$sy_state" --reply-src "$sy_there" ;;
+      tcp/SYN_SENT)
+        case $sy_dead in *" $sy_there "*) conntrack -D -p tcp --state SYN_SENT --reply-src "$sy_there" ;; esac
+        ;;
+    esac
+  done >/dev/null 2>&1
   return 0
 }
 sy_net_forget_ports() {
@@ -200,9 +210,7 @@ CONFIRM = '[ ! -e "$sy_dir/net/armed" ] || cp "$sy_dir/net/armed" "$sy_dir/net/c
 
 def load(step: LoadRules) -> str:
     """Replace all rules at once; those that the kernel would not take change nothing."""
-    forget = f"sy_net_forget {shell.join(step.gone)}" if step.gone else ":"
-    if step.dead:
-        forget += f" && sy_net_forget_calls {shell.join(step.dead)}"
+    forget = f"sy_net_forget {shell.quote(' '.join(step.dead))} {shell.join(step.gone)}" if step.gone else ":"
     if step.new:
         forget += f" && sy_net_forget_ports {shell.join(map(str, step.new))}"
     if not step.text:
