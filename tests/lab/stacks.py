@@ -18,7 +18,7 @@ WEB = """
         GREETING: "it's  $HOME \\"quoted\\" \\u00fc"
       deploy:
         replicas: 3
-        update_config: {monitor: 0s}
+        update_config: {parallelism: 0, monitor: 0s}
 """
 
 WITH_DATA = (

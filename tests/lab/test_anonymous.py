@@ -17,7 +17,7 @@ ANONYMOUS = """
       stop_grace_period: 0s
       environment: {MODE: first}
       volumes: ["/data"]
-      deploy: {mode: global, update_config: {monitor: 0s}}
+      deploy: {mode: global, update_config: {parallelism: 0, monitor: 0s}}
 """
 
 

@@ -17,7 +17,7 @@ TOGETHER = """
       stop_grace_period: 0s
       hostname: front
       volumes: ["data:/data"]
-      deploy: {mode: global, update_config: {monitor: 0s}}
+      deploy: {mode: global, update_config: {parallelism: 0, monitor: 0s}}
       x-shipyard:
         init_containers:
           - name: seed
@@ -69,9 +69,9 @@ def together(fleet: Fleet) -> Fleet:
 
 
 def test_whatever_befalls_a_replica_it_is_whole_again_and_when_it_is_removed_nothing_is_left(together: Fleet) -> None:
+    _nodes_that_crash_come_back_with_whole_replicas(together)  # later, what had crashed would wait for its turn
     _who_crashes_comes_back_alone_into_the_same_namespace(together)
     _a_holder_that_ends_is_started_and_the_others_follow(together)
-    _nodes_that_crash_come_back_with_whole_replicas(together)
     _a_change_of_the_sidecar_replaces_the_replica(together)
     together.shipyard("rm", "shop", "--yes").expect(0)
     assert not ids(together)

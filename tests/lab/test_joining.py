@@ -18,7 +18,7 @@ EACH = """
       command: [sleep, "100000"]
       stop_grace_period: 0s
       environment: {NAME: "{{ inventory_hostname }}"}
-      deploy: {mode: global, update_config: {monitor: 0s}}
+      deploy: {mode: global, update_config: {parallelism: 0, monitor: 0s}}
 """
 
 

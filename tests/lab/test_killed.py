@@ -52,10 +52,10 @@ VERSIONS = {"old": OLD, "new": NEW}
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("new", ("podman rm --force", "docker stop")),
     ("old", ("podman run", "docker create")),
-    ("new", ("podman network rm", "docker network rm")),
-    ("old", ("nft -f",)),
 )
 OTHER_STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("new", ("podman network rm", "docker network rm")),
+    ("old", ("nft -f",)),
     ("new", ("podman network disconnect", "docker network disconnect")),
     ("old", ("podman network create", "docker network create")),
     ("new", ("podman run", "docker rm --force")),

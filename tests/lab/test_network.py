@@ -113,7 +113,7 @@ class Loop:
         return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def end(self) -> tuple[list[float], list[tuple[float, str]]]:
-        """When its requests began, and when those that failed did, with the error."""
+        """When its requests began, and when those that failed did, with the error and how it came to it."""
         said = json.loads(self.process.communicate(input="", timeout=60)[0].splitlines()[-1])
         return said["requests"], [(began, error) for began, error in said["failures"]]
 
@@ -152,7 +152,7 @@ def test_no_request_of_a_closed_loop_fails_but_those_of_a_node_that_is_off(fleet
                 steps.append((step[0], began, time.time()))
         told = [loop.end() for loop in loops]
     for requests, failures in told:
-        assert not failures, (failures, steps, fleet.shipyard("events").stdout)
+        assert not failures, f"{failures}\n{steps}\n{fleet.shipyard('events').stdout}"
         for name, began, ended in steps[: len(_COMING_AND_GOING)]:
             assert sum(began < each < ended for each in requests) >= 100, f"too few requests to tell, during {name}"
     assert sum(len(requests) for requests, _ in told) >= REQUESTS
@@ -171,7 +171,9 @@ def test_no_request_of_a_closed_loop_fails_but_those_of_a_node_that_is_off(fleet
             requests, failures = loop.end()
             assert len(requests) >= 200
             late = [(began - noticed, error) for began, error in failures if began > noticed]
-            assert late == [], f"the node is back after {back - noticed:.1f} s"
+            assert late == [], (
+                f"{late}, and the node was on after {back - noticed:.1f} s\n{fleet.shipyard('events').stdout}"
+            )
 
 
 _COMING_AND_GOING = (("apply", "shop.yml"), ("drain", "node2"), ("rollback", "shop"), ("scale", "shop/web=2"))
@@ -200,7 +202,7 @@ while not stop.is_set():
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             continue
-        failures.append((began, str(error)))
+        failures.append((began, f"{error} after {time.time() - began:.3f} s, from port {own} to {host}"))
 print(json.dumps({"requests": requests, "failures": failures}))
 """
 

@@ -22,7 +22,10 @@ STACK = """
       environment:
         DB_PASSWORD: CANARY
         MODE: fast
-      deploy: {mode: global, update_config: {monitor: 0s}, rollback_config: {monitor: 0s}}
+      deploy:
+        mode: global
+        update_config: &at-once {parallelism: 0, monitor: 0s}
+        rollback_config: *at-once
 """
 NODES = ("node2", "node3")
 

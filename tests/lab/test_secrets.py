@@ -18,7 +18,7 @@ STACK = """
       image: shipyard.test/busybox:1
       command: [sleep, "100000"]
       stop_grace_period: 0s
-      deploy: {mode: global, update_config: {monitor: 0s}}
+      deploy: {mode: global, update_config: {parallelism: 0, monitor: 0s}}
       secrets:
         - password
         - {source: key, target: /etc/key, uid: "1000", gid: "1001", mode: 0400}

@@ -181,7 +181,7 @@ def _is_fenced_out_where_nothing_was_replaced(fleet: Fleet) -> None:
     before = ids(fleet)
     lose(fleet)
     fleet.shipyard("state", "restore", "old.db", "--yes").expect(0)
-    for command in (*[("reconcile",)] * 5, ("apply", "shop.yml")):  # no attempt brings it closer
+    for command in (*[("reconcile",)] * 3, ("apply", "shop.yml")):  # no attempt brings it closer
         refused = fleet.shipyard(*command).expect(1)
         assert "state rebuild" in refused.stderr
         assert ids(fleet) == before

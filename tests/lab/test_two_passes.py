@@ -58,6 +58,7 @@ def test_a_second_pass_names_the_holder_and_a_dead_holder_is_nobody(fleet: Fleet
     assert len(ids(fleet)) == 3
 
 
+@pytest.mark.matrix
 def test_who_gives_a_command_waits_for_the_round_of_a_watch(fleet: Fleet) -> None:
     fleet.write("shop.yml", SLOW)
     fleet.shipyard("apply", "shop.yml").expect(0)

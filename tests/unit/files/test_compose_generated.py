@@ -123,7 +123,7 @@ def ours(paths: list[Path], environ: dict[str, str]) -> Any:
 @pytest.mark.thorough
 @pytest.mark.skipif(COMPOSE is None, reason="needs docker-compose, which the extra dev brings")
 @given(projects())
-@settings(max_examples=examples(100, 1000), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40, 1000), deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_files_come_to_is_what_compose_makes_of_them(files: dict[str, str]) -> None:
     """The same form, or refused by both."""
     with tempfile.TemporaryDirectory() as name:
