@@ -70,8 +70,8 @@ def together(fleet: Fleet) -> Fleet:
 
 def test_whatever_befalls_a_replica_it_is_whole_again_and_when_it_is_removed_nothing_is_left(together: Fleet) -> None:
     _nodes_that_crash_come_back_with_whole_replicas(together)  # later, what had crashed would wait for its turn
-    _who_crashes_comes_back_alone_into_the_same_namespace(together)
     _a_holder_that_ends_is_started_and_the_others_follow(together)
+    _who_crashes_comes_back_alone_into_the_same_namespace(together)
     _a_change_of_the_sidecar_replaces_the_replica(together)
     together.shipyard("rm", "shop", "--yes").expect(0)
     assert not ids(together)
@@ -91,10 +91,6 @@ def _a_holder_that_ends_is_started_and_the_others_follow(together: Fleet) -> Non
     before = ids(together)
     for replica in replicas(together).values():
         together.runtime_cli(replica["node"], "kill", holder_of(together, replica))
-    heal(together)
-    assert ids(together) == before
-    for replica in replicas(together).values():  # and one that came back by itself
-        together.runtime_cli(replica["node"], "restart", "-t", "0", holder_of(together, replica))
     heal(together)
     assert ids(together) == before
 
@@ -122,3 +118,12 @@ def test_a_failed_init_container_is_told_with_its_words(fleet: Fleet) -> None:
     assert not [name for name in ids(fleet) if "." not in name]
     said = fleet.shipyard("logs", "shop/web.1", "--container", "seed").expect(0)
     assert "no database" in said.stdout
+
+
+@pytest.mark.matrix
+def test_who_is_left_behind_by_a_holder_that_came_back_by_itself_follows(together: Fleet) -> None:
+    before = ids(together)
+    for replica in replicas(together).values():
+        together.runtime_cli(replica["node"], "restart", "-t", "0", holder_of(together, replica))
+    heal(together)
+    assert ids(together) == before
