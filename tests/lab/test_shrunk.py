@@ -95,6 +95,7 @@ def _what_can_not_leave_it_keeps_it(fleet: Fleet, inventory: Inventory) -> None:
     fleet.shipyard("rm", "store", "--yes").expect(0)
 
 
+@pytest.mark.matrix
 def test_a_node_is_drained_when_it_is_removed(fleet: Fleet) -> None:
     inventory = Inventory(fleet)
     fleet.write("shop.yml", WEB)

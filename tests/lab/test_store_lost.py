@@ -159,6 +159,13 @@ def test_a_backup_put_back(fleet: Fleet) -> None:
     fleet.shipyard("apply", "shop.yml").expect(0)
     fleet.shipyard("state", "backup", "old.db").expect(0)
     _carries_on(fleet)
+
+
+@pytest.mark.matrix
+def test_a_backup_put_back_where_there_was_no_store_is_fenced_out(fleet: Fleet) -> None:
+    fleet.write("shop.yml", WEB)
+    fleet.shipyard("apply", "shop.yml").expect(0)
+    fleet.shipyard("state", "backup", "old.db").expect(0)
     _is_fenced_out_where_nothing_was_replaced(fleet)
 
 
