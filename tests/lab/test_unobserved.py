@@ -95,7 +95,7 @@ PAIRS = (
     ("prints nonsense", "hangs"),
     ("prints without end", "hangs"),
 )
-"""Of troubles: podman's, and docker's at the same time."""
+"""Of troubles: podman's, and docker's at the same time; the third node is healed meanwhile."""
 
 
 def test_what_can_not_be_observed_is_left_alone(fleet: Fleet) -> None:
@@ -111,7 +111,12 @@ def test_what_can_not_be_observed_is_left_alone(fleet: Fleet) -> None:
 @pytest.mark.matrix
 def test_what_can_not_be_observed_for_other_reasons_is_left_alone(fleet: Fleet) -> None:
     one, two = _deployed(fleet)
-    _troubles_of_runtimes(fleet, one, two, PAIRS)
+    for podman, docker in PAIRS:
+        troubles = {
+            node: (BROKEN[trouble][1], runtime_that(fleet, node, BROKEN[trouble][0]))
+            for node, trouble in ((one, podman), (two, docker))
+        }
+        are_left_alone(fleet, troubles, f"podman {podman}, and docker {docker}")
 
 
 def _deployed(fleet: Fleet) -> tuple[str, str]:
@@ -124,16 +129,6 @@ def _deployed(fleet: Fleet) -> tuple[str, str]:
         next(name for name in fleet.names if fleet.runtime(name) == runtime) for runtime in ("podman", "docker")
     )
     return one, two
-
-
-def _troubles_of_runtimes(fleet: Fleet, one: str, two: str, pairs: tuple[tuple[str, str], ...]) -> None:
-    """A runtime of each kind in each kind of trouble, two nodes at a time; the third is healed meanwhile."""
-    for podman, docker in pairs:
-        troubles = {
-            node: (BROKEN[trouble][1], runtime_that(fleet, node, BROKEN[trouble][0]))
-            for node, trouble in ((one, podman), (two, docker))
-        }
-        are_left_alone(fleet, troubles, f"podman {podman}, and docker {docker}")
 
 
 @pytest.mark.matrix
