@@ -346,6 +346,7 @@ class SimulatedFleet:
                     identity,
                     state=ContainerState.RUNNING,
                     age=self._younger(node, node.specs[identity]),
+                    started=self.now,
                     exit_code=None,
                 )
             case UnpauseContainer(identity):
@@ -413,6 +414,7 @@ class SimulatedFleet:
             spec.image,
             health=Health.NONE if spec.healthcheck is None or self.healthy_at_once else Health.STARTING,
             age=None if clash else self._younger(node, spec),
+            started=None if clash else self.now,
             networks=tuple(
                 ObservedAttachment(each.network, each.aliases, each.ipv4_address or "10.0.0.2", None, each.ipv6_address)
                 for each in spec.networks

@@ -212,7 +212,10 @@ class ProbeCount(Struct, frozen=True):
 
 
 class Probed(Struct, frozen=True):
-    """The probes of one run of a container: `restarts` and `age` (seconds) tell when it has been started anew."""
+    """The probes of one run of a container: `restarts` and `started` tell when it has been started anew.
+
+    `started`: unix seconds of the node's clock; 0.0 where an older version wrote this.
+    """
 
     stack: str
     service: str
@@ -220,7 +223,7 @@ class Probed(Struct, frozen=True):
     container: str
     node: str
     restarts: int
-    age: float
+    started: float = 0.0
     counts: tuple[ProbeCount, ...] = ()
 
     @property

@@ -43,7 +43,8 @@ class Container(Struct, frozen=True):
     """A container that carries this cluster's label, as observed.
 
     `id`: full. `image`: the image's id (`sha256:…`). `age`: seconds since it last started, by the node's own clock;
-    None when it never did. `ended`: seconds since it last ended. `restarts`: the runtime's own count.
+    None when it never did. `started`: when that was, in unix seconds of that clock. `ended`: seconds since it last
+    ended. `restarts`: the runtime's own count.
     `error`: the runtime's words for why it did not start. `log`: last lines, only where it failed.
     `anonymous`: volumes that the runtime named by itself, as (target in the container, volume), sorted.
     `files`: shipyard's own files on the node that are mounted into it (`configs/…`, `secrets/…`), sorted.
@@ -61,6 +62,7 @@ class Container(Struct, frozen=True):
     error: str = ""
     restarts: int = 0
     age: float | None = None
+    started: float | None = None
     ended: float | None = None
     networks: tuple[ObservedAttachment, ...] = ()
     log: str = ""

@@ -80,7 +80,15 @@ def _whole(boxes: Sequence[Container]) -> Container:
     if main is not None:
         return whole
     return replace(
-        whole, state=ContainerState.CREATED, exit_code=None, error="", age=None, ended=None, log="", anonymous=()
+        whole,
+        state=ContainerState.CREATED,
+        exit_code=None,
+        error="",
+        age=None,
+        started=None,
+        ended=None,
+        log="",
+        anonymous=(),
     )
 
 

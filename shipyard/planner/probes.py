@@ -136,8 +136,8 @@ def _count(probed: Probed | None, name: ProbeName, probe: Probe, box: Container)
 
 
 def _same_run(probed: Probed, box: Container) -> bool:
-    """Whether it has not been started anew since; a clock may be a second off."""
-    return probed.restarts == box.restarts and (box.age or 0.0) + 1.0 >= probed.age
+    """Whether it has not been started anew since: by its runtime, which counts that, by a boot, or by somebody."""
+    return probed.restarts == box.restarts and probed.started in (0.0, box.started)
 
 
 def _next(count: ProbeCount | None, probe: Probe, box: Container, now: float) -> float:
@@ -182,7 +182,7 @@ def _counted(probed: Probed | None, result: Tried, box: Container, now: float) -
     others = () if probed is None or not _same_run(probed, box) else probed.counts
     counts = {each.name: each for each in others} | {attempt.name: _after(before, result, now)}
     ordered = tuple(counts[name] for name in sorted(counts))
-    return Probed(*attempt.slot, box.id, attempt.node, box.restarts, box.age or 0.0, ordered)
+    return Probed(*attempt.slot, box.id, attempt.node, box.restarts, box.started or 0.0, ordered)
 
 
 def _after(before: ProbeCount, result: Tried, now: float) -> ProbeCount:

@@ -167,6 +167,7 @@ def container(item: list[Any], clock: float) -> Container:
         error=text(error)[:ERROR_LENGTH],
         restarts=integer(restarts),
         age=_since(started, clock),
+        started=times.unix(text(started)),
         ended=_since(finished, clock),
         networks=_attachments(networks, {box, box[:12], plain}),
         anonymous=_anonymous(mounts),

@@ -198,12 +198,17 @@ def test_what_was_never_ready_is_no_longer_waited_for_after_the_deadline() -> No
     assert wait.reason == "NotReady"
 
 
-def test_a_container_that_was_started_anew_is_counted_anew() -> None:
+@pytest.mark.parametrize(
+    "again",
+    [{"restarts": 1, "age": 0.0}, {"started": 2_000_000.0, "age": 0.5}, {"started": 2_000_000.0, "age": 60.0}],
+    ids=["by its runtime", "by a boot of its node", "by somebody, a while ago"],
+)
+def test_a_container_that_was_started_anew_is_counted_anew(again: dict[str, float]) -> None:
     stacks = declared(Probes(liveness=HTTP, readiness=HTTP))
     fleet = fleet_of(stacks)
     rounds(fleet, stacks, "+--")
     box = only(fleet)
-    fleet.nodes["n1" if box.id in fleet.nodes["n1"].boxes else "n2"].boxes[box.id] = replace(box, restarts=1, age=0.0)
+    fleet.nodes["n1" if box.id in fleet.nodes["n1"].boxes else "n2"].boxes[box.id] = replace(box, **again)
     assert health(fleet, stacks) == ["not ready"]
     rounds(fleet, stacks, "-")
     assert only(fleet).id == box.id
