@@ -23,7 +23,7 @@ import re
 from shipyard.base import shell
 from shipyard.model.plan import ArmRevert, LeaveBoot, LoadRules, WriteHosts
 from shipyard.model.wire import IPTABLES
-from shipyard.runtime import netiptables, netitems
+from shipyard.runtime import netiptables, netitems, netswap
 
 CONFIRM_WITHIN = 30
 """Seconds in which a fresh connection has to confirm a change of routes or rules."""
@@ -31,6 +31,7 @@ CONFIRM_WITHIN = 30
 FUNCTIONS = (
     netitems.FUNCTIONS
     + netiptables.FUNCTIONS
+    + netswap.FUNCTIONS
     + r"""
 sy_net_make() { (umask 077 && mkdir -p "$sy_dir/net"); }
 sy_net_list() {
@@ -40,7 +41,7 @@ sy_net_list() {
 sy_net_load() {
   sy_net_make || return
   (umask 077 && base64 -d >"$sy_dir/net/rules.new") || return
-  nft -f "$sy_dir/net/rules.new" || return
+  (umask 077 && sy_net_swap "$1" "$sy_dir/net/rules.new") || return
   grep -q '^table ip6 ' "$sy_dir/net/rules.new" || nft delete table ip6 "$1" 2>/dev/null
   mv -f "$sy_dir/net/rules.new" "$sy_dir/net/rules.nft" &&
     (umask 077 && sy_net_list "$1" >"$sy_dir/net/list") &&

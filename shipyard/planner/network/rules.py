@@ -1,7 +1,11 @@
 """The rules of the cluster's network on one node, as text for `nft -f`: service addresses, ports, and who may pass.
 
-One table holds all of it and is replaced as a whole, so that no packet ever meets half of it. What is the same on all
-nodes is made once. Names of chains begin with `sy_`, since nft takes some words for its own.
+One table holds all of it and is replaced in one transaction. What is the same on all nodes is made once. Names of
+chains begin with `sy_`, since nft takes some words for its own.
+
+A packet that is on its way through the rules while they are replaced may still meet half of them: a chain is read as it
+was when it was entered, but a map that the chain then asks is the new one, or has nothing in it any more. So nothing is
+refused, nor let pass, because something was not found: what may be such a packet is dropped, and is sent once more.
 
 - **Service addresses** are translated to one of the replicas that are ready, in the kernel, before anything is routed.
   How many services there are makes no difference: they are looked up in a map.
@@ -16,10 +20,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from shipyard.base.record import Struct, replace
 from shipyard.model.wire import ACCEPT_MARK
+from shipyard.planner.network import matching
 
 AFFINITY_SLOTS = 251
 """Shares of clients, given to replicas where a client is to stay with one: many for each of a few."""
@@ -179,6 +184,12 @@ def _chain(kind: str, *words: str) -> str:
     return f"sy_{kind}_" + "_".join(word.replace(".", "_").replace("/", "_").replace(":", "_") for word in words)
 
 
+def _live(name: str, kind: str, entries: Sequence[str]) -> str:
+    """A set of what is translated: what of it comes by as it was sent met half of the rules."""
+    elements = f" elements = {{ {', '.join(entries)} }};" if entries else ""
+    return f"  set {name} {{ type {kind};{elements} }}\n"
+
+
 def _map(name: str, kind: str, entries: Sequence[str]) -> str:
     elements = f" elements = {{ {', '.join(entries)} }};" if entries else ""
     return (
@@ -210,7 +221,7 @@ def _slots(replicas: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _backends(backends: Iterable[Backends]) -> Iterator[str]:
+def _backends(backends: Sequence[Backends]) -> Iterator[str]:
     addresses, ports = [], []
     for each in backends:
         if not each.replicas:
@@ -223,24 +234,30 @@ def _backends(backends: Iterable[Backends]) -> Iterator[str]:
             chain = _chain("to", each.address, protocol, str(port))
             yield f"  chain {chain} {{ meta l4proto {protocol} dnat to {chosen}:{target}; }}\n"
             ports.append(f"{each.address} . {protocol} . {port} : goto {chain}")
+    yield _live("sy_answered", "ipv4_addr", [each.address for each in backends if each.replicas])
     yield _map("sy_addresses", "ipv4_addr : verdict", addresses)
     yield _map("sy_address_ports", "ipv4_addr . inet_proto . inet_service : verdict", ports)
 
 
-def _ports(ports: Iterable[NodePort]) -> str:
+def _ports(ports: Sequence[NodePort]) -> str:
     """Several services may have one port, each on addresses of its own."""
     ways: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for each in ports:
-        there = f"ip daddr {_set(each.only)} " if each.only else ""
         if each.replicas:
             to = f"{choice(each.replicas, each.affinity)}:{each.target}"
-            ways[each.protocol, each.port].append(f"{there}meta l4proto {each.protocol} dnat to {to};")
+            verdict = f"meta l4proto {each.protocol} dnat to {to};"
         elif unanswered(each):
-            ways[each.protocol, each.port].append(f"{there}drop;")
+            verdict = "drop;"
+        else:
+            continue
+        there = matching.within("ip daddr", each.only) if each.only else [""]
+        ways[each.protocol, each.port] += [f"{where} {verdict}".lstrip() for where in there]
     chains = {key: _chain("port", key[0], str(key[1])) for key in ways}
     entries = [f"{protocol} . {port} : goto {chain}" for (protocol, port), chain in chains.items()]
     text = "".join(f"  chain {chain} {{ {' '.join(ways[key])} }}\n" for key, chain in chains.items())
-    return text + _map("sy_ports", "inet_proto . inet_service : verdict", entries)
+    led = dict.fromkeys(f"{each.protocol} . {each.port}" for each in ports if each.replicas and not each.only)
+    live = _live("sy_led", "inet_proto . inet_service", tuple(led))
+    return text + live + _map("sy_ports", "inet_proto . inet_service : verdict", entries)
 
 
 def unanswered(port: NodePort) -> bool:
@@ -276,16 +293,17 @@ def _translate(common: Common) -> Iterator[str]:
 
 def _postrouting(own: Own, within: str) -> Iterator[str]:
     yield "  chain sy_postrouting { type nat hook postrouting priority srcnat - 1; policy accept;\n"
-    if own.blocks:
-        mine = _set(own.blocks)
-        yield f"    ct status dnat ip saddr {mine} ip daddr {mine} masquerade\n"
+    for mine in matching.within("ip saddr", own.blocks):
+        for there in matching.within("ip daddr", own.blocks):
+            yield f"    ct status dnat {mine} {there} masquerade\n"
     if own.devices:
         away = f"oifname {_set(own.devices, quoted=True)}"
         yield f"    ct status dnat ip saddr != {within} ip daddr {within} {away} masquerade\n"
     yield f"    ip saddr 127.0.0.0/8 ip daddr {within} masquerade\n"
     for each in own.crossings:
         sources = ", ".join(f"{address} : {source}" for address, source in each.sources)
-        yield f"    ip daddr {_set(each.blocks)} snat to ip saddr map {{ {sources} }}\n"
+        for there in matching.within("ip daddr", each.blocks):
+            yield f"    {there} snat to ip saddr map {{ {sources} }}\n"
     yield f"    ip saddr {within} ip daddr {within} snat to ip saddr\n"
     yield "  }\n"
 
@@ -327,18 +345,18 @@ def _filter(common: Common) -> Iterator[str]:
     yield f"  chain sy_pass {{ meta mark set meta mark | {ACCEPT_MARK:#x} accept; }}\n"
     both = crossing(common)
     for number, network in enumerate(common.networks):
-        ways = [f"ip daddr {_set(network.blocks)}"]
+        ways = matching.within("ip daddr", network.blocks)
         for other in both.get(number, ()):
-            ways.append(f"ip daddr {_set(common.networks[other].blocks)} ip saddr @sy_beside_{number}_{other}")
+            there = matching.within("ip daddr", common.networks[other].blocks)
+            ways += [f"{way} ip saddr @sy_beside_{number}_{other}" for way in there]
         yield f"  chain sy_net_{number} {{ "
         for way in ways:
             yield f"{way} jump sy_guard; {way} goto sy_pass; " if guarded else f"{way} goto sy_pass; "
         yield f"{_REFUSE}; }}\n"
-    sources = [
-        f"{block} : goto sy_net_{number}" for number, each in enumerate(common.networks) for block in each.blocks
-    ]
-    sources.append(f"{common.tunnels} : goto sy_pass")
-    yield f"  chain sy_within {{\n    ip saddr vmap {{ {', '.join(sources)} }}\n    {_REFUSE}\n  }}\n"
+    sources = [(block, f"goto sy_net_{number}") for number, each in enumerate(common.networks) for block in each.blocks]
+    yield f"  chain sy_refuse {{ {_REFUSE}; }}\n  chain sy_within {{\n"
+    yield from (f"    {rule}\n" for rule in matching.verdicts("ip saddr", sources))
+    yield f"    ip saddr {common.tunnels} goto sy_pass\n{whole('goto sy_refuse')}  }}\n"
     yield "  chain sy_into {\n    ct state established,related goto sy_pass\n    ct status dnat goto sy_pass\n"
     if common.peers:
         yield f"    ip saddr {_set(common.peers)} goto sy_pass\n"
@@ -351,17 +369,21 @@ def _filter(common: Common) -> Iterator[str]:
         yield f"    {_tunnelled(common.tunnel)} drop\n"
     # an address that is not to be answered where this came from is not the sender's own
     yield f"    ip saddr {within} ct state new fib saddr . iif oif missing drop\n"
-    yield f"    ip daddr {services} reject\n"
+    yield f"    ip daddr @sy_answered drop\n    ip daddr {services} reject\n"
     yield f"    ip saddr {within} ip daddr {within} goto sy_within\n"
     yield f"    ip daddr {within} goto sy_into\n"
     # answers to clients outside, which the runtime knows nothing of where the replica is on another node
     yield f"    ip saddr {within} ct state established,related goto sy_pass\n"
-    if internal:
-        yield f"    ip saddr {_set(internal)} ct state new drop\n"
+    yield from (f"    {inside} ct state new drop\n" for inside in matching.within("ip saddr", internal))
     yield "  }\n"
     # the node's own connections to a service of which nothing is ready
     yield "  chain sy_local { type filter hook output priority filter - 1; policy accept;\n"
-    yield f"    ip daddr {services} reject\n  }}\n"
+    yield f"    ip daddr @sy_answered drop\n    ip daddr {services} reject\n  }}\n"
+    # a port that leads to replicas is nobody's on the node itself
+    yield (
+        "  chain sy_missed { type filter hook input priority filter - 1; policy accept; "
+        'iifname != "lo" ct state new meta l4proto . th dport @sy_led drop; }\n'
+    )
     if common.tunnel is not None:
         yield from _arriving(common.tunnel)
 
@@ -387,6 +409,11 @@ _REFUSE = "reject with icmp type admin-prohibited"
 """Whoever may not connect is told at once, instead of waiting for nothing."""
 
 
+def whole(verdict: str) -> str:
+    """Rules for what was not found in a map: the verdict, if maps are as they were when this chain was entered."""
+    return f"    meta protocol vmap {{ ip : {verdict}, ip6 : {verdict} }}\n    drop\n"
+
+
 def _guards(guards: Sequence[Guard], otherwise: str) -> Iterator[str]:
     entries = []
     for number, guard in enumerate(guards):
@@ -398,7 +425,7 @@ def _guards(guards: Sequence[Guard], otherwise: str) -> Iterator[str]:
         entries += [f"{address} : goto sy_guard_{number}" for address in guard.replicas]
     yield "  chain sy_guard {\n"
     if entries:
-        yield f"    ip daddr vmap {{ {', '.join(entries)} }}\n"
+        yield f"    ip daddr vmap {{ {', '.join(entries)} }}\n{whole('return')}"
     yield "  }\n"
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from shipyard.base.record import Struct, replace
 from shipyard.model.situation import Ranges
 from shipyard.model.wire import ACCEPT_MARK
-from shipyard.planner.network import six
-from shipyard.planner.network.rules import Guard, Network
+from shipyard.planner.network import matching, six
+from shipyard.planner.network.rules import Guard, Network, whole
 
 _REFUSE = "reject with icmpv6 type admin-prohibited"
 
@@ -52,19 +52,19 @@ def _table(common: Beside, guards: Sequence[Guard]) -> Iterator[str]:
     sources = []
     for number, network in enumerate(common.networks):
         own = [six.block_of(common.ranges, block) for block in network.blocks]
-        blocks = _set(own)
         yield f"  chain sy_net_{number} {{ "
-        yield f"ip6 daddr {blocks} jump sy_guard; " if guards else ""
-        yield f"ip6 daddr {blocks} goto sy_pass; {_REFUSE}; }}\n"
-        sources += [f"{block} : goto sy_net_{number}" for block in own]
-    sources.append(f"{six.tunnels_of(common.ranges)} : goto sy_pass")
+        for way in matching.within("ip6 daddr", own):
+            yield f"{way} jump sy_guard; {way} goto sy_pass; " if guards else f"{way} goto sy_pass; "
+        yield f"{_REFUSE}; }}\n"
+        sources += [(block, f"goto sy_net_{number}") for block in own]
+    looked_up = "".join(f"    {rule}\n" for rule in matching.verdicts("ip6 saddr", sources))
     yield (
+        f"  chain sy_refuse {{ {_REFUSE}; }}\n"
         "  chain sy_within {\n"
         "    ct state established,related goto sy_pass\n"
         # who has an address on the link: no router passes that on
         "    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } goto sy_pass\n"
-        f"    ip6 saddr vmap {{ {', '.join(sources)} }}\n"
-        f"    {_REFUSE}\n"
+        f"{looked_up}    ip6 saddr {six.tunnels_of(common.ranges)} goto sy_pass\n{whole('goto sy_refuse')}"
         "  }\n"
         "  chain sy_into {\n"
         "    ct state established,related goto sy_pass\n"
@@ -76,9 +76,8 @@ def _table(common: Beside, guards: Sequence[Guard]) -> Iterator[str]:
         f"    ip6 daddr {within} goto sy_into\n"
         f"    ip6 saddr {within} ct state established,related goto sy_pass\n"
     )
-    internal = [block for network in common.networks if network.internal for block in network.blocks]
-    if internal:
-        yield f"    ip6 saddr {_set([six.block_of(common.ranges, block) for block in internal])} ct state new drop\n"
+    internal = [six.block_of(common.ranges, each) for one in common.networks if one.internal for each in one.blocks]
+    yield from (f"    {inside} ct state new drop\n" for inside in matching.within("ip6 saddr", internal))
     yield (
         "  }\n"
         "  chain sy_postrouting { type nat hook postrouting priority srcnat - 1; policy accept;\n"
@@ -102,7 +101,7 @@ def _guards(guards: Sequence[Guard], otherwise: str, called: str = "sy_guard") -
         entries += [f"{address} : goto {called}_{number}" for address in guard.replicas]
     yield f"  chain {called} {{\n"
     if entries:
-        yield f"    ip6 daddr vmap {{ {', '.join(entries)} }}\n"
+        yield f"    ip6 daddr vmap {{ {', '.join(entries)} }}\n{whole('return')}"
     yield "  }\n"
 
 
