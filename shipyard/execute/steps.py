@@ -41,7 +41,7 @@ from shipyard.model.plan import (
     UnpauseContainer,
     WriteHosts,
 )
-from shipyard.runtime import holder, mounts, netdir, netitems, nodedir
+from shipyard.runtime import holder, mounts, netdir, netitems, netplug, nodedir
 from shipyard.runtime.dialect import Command, Dialect
 
 Contents = Mapping[tuple[str, str], SecretBytes | ShipyardError]
@@ -122,6 +122,8 @@ def work(step: Step, dialect: Dialect, directory: str, contents: Contents, *, pu
             return Work(text=nodedir.drop_marker(step.name))
         case ArmRevert():
             return Work(text=netdir.arm(step))
+        case EnsureItem() if step.item.kind == "ports":
+            return Work(text=netplug.plug(step.item, dialect.name))
         case EnsureItem():
             return Work(text=netitems.ensure(step.item))
         case DropItem():

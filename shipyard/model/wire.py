@@ -30,6 +30,7 @@ ItemKind = Literal[
     "address",
     "bridge",
     "bridge6",
+    "ports",
     "forwarding",
     "neighbour",
     "route",
@@ -50,6 +51,7 @@ class Item:
     | address | `DEVICE A/LENGTH` | "" |
     | bridge | full name of a runtime's network | of its bridge: `address MAC ip A/LENGTH mtu N` |
     | bridge6 | full name of a runtime's network | of its bridge: its address of IPv6, `A/LENGTH` |
+    | ports | full name of a runtime's network | who has to be on its bridge: `GATEWAY NAME ADDRESS NAME ADDRESS…` |
     | forwarding | `DEVICE MAC` | the peer's address |
     | neighbour | `DEVICE A` | MAC |
     | route | `A/LENGTH` | `via A dev DEVICE onlink src A`, in this order, what does not apply left out |
@@ -135,6 +137,8 @@ class ObservedWiring(Struct, frozen=True):
     `items`: what there is of ours, but for rules. `altered`: lines of the rules that are not as they were when they
     were loaded (`-` before what is gone, `+` before what was added).
 
+    `ports`: of each network's bridge, how many of the devices on it pass packets on, as (network, count).
+
     `addresses`: the node's own, those of ours and of the runtimes' bridges left out. `routes`: IPv4 destinations that
     are not ours, but for default routes, with what `ip route` says of them. `listening`: `tcp/80`, sorted.
     `tools`: which of those that a cluster's network needs are there (`ip`, `bridge`, `nft`, `iptables`, `ebtables`,
@@ -153,6 +157,7 @@ class ObservedWiring(Struct, frozen=True):
     items: tuple[Item, ...] | None = None
     altered: tuple[str, ...] | None = None
     files: Pairs = ()
+    ports: tuple[tuple[str, int], ...] = ()
     addresses: tuple[LocalAddress, ...] = ()
     routes: Pairs = ()
     listening: tuple[str, ...] = ()

@@ -73,6 +73,8 @@ def _rewired(
     wiring: ObservedWiring, step: EnsureItem | DropItem | MakeKey | LoadRules | WriteHosts | LeaveBoot
 ) -> ObservedWiring:
     match step:
+        case EnsureItem(item) if item.kind == "ports":
+            return wiring
         case EnsureItem() | DropItem():
             others = [each for each in wiring.items or () if (each.kind, each.key) != (step.item.kind, step.item.key)]
             mended = (step.item,) if isinstance(step, EnsureItem) else ()
@@ -95,6 +97,9 @@ def _rewired(
 def _settled(node: object) -> ObservedNode:
     assert isinstance(node, ObservedNode)
     well = tuple(_well(box) for box in node.containers)
+    if node.wiring is not None and node.wiring.ports:
+        # who is on a bridge by then is for the node to say
+        node = replace(node, wiring=replace(node.wiring, ports=()))
     return node if well == node.containers else replace(node, containers=well)
 
 

@@ -22,7 +22,7 @@ from shipyard.planner.network import draining
 from shipyard.planner.plan import plan
 from shipyard.reconcile import expecting, joining
 from shipyard.reconcile.keeper import LeaseKeeper, whoami
-from shipyard.reconcile.looking import look, planned, remember_nodes, revive, stocked
+from shipyard.reconcile.looking import look, planned, remember_nodes, revive, stocked, with_details
 from shipyard.reconcile.membership import Membership
 from shipyard.reconcile.revising import roll_back
 from shipyard.reconcile.session import Session
@@ -125,6 +125,10 @@ def one_pass(
         remember_nodes(session, membership, situation)
         situation = revive(session, situation)
         decided = planned(session, situation)
+        if seen is not None and decided.inspect and not decided.waves:
+            # what a look of its own would have asked next: without it, nothing to do is not known to be so
+            situation = with_details(session, membership, situation)
+            decided = plan(situation, waves=1)
         if decided.fence and session.settings.fence:
             from shipyard.reconcile.fencing import fence
 

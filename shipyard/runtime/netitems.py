@@ -195,7 +195,12 @@ def drop(item: Item) -> str:
 
 def bridge_of(item: Item) -> str:
     """Shell text that prints the device of a network's bridge: podman chooses it by itself."""
-    return shell.join(("sy_net_bridge_of", _matching(_NAME, item.key), _device(item.device or "none")))
+    return shell.join(("sy_net_bridge_of", named(item.key), _device(item.device or "none")))
+
+
+def named(text: str) -> str:
+    """A container's or a network's name as it is. Raises ValueError on what is none."""
+    return _matching(_NAME, text)
 
 
 def _link(item: Item) -> str:

@@ -147,6 +147,20 @@ sy_net_listening() {
       n = split($2, at, ":"); if (!seen[kind at[n]]++) print "listen", kind, at[n] }' \
     /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6 2>/dev/null
 }
+sy_net_ports() {
+  for sy_bridge in /sys/class/net/*/brif; do
+    [ -d "$sy_bridge" ] || continue
+    sy_count=0
+    for sy_file in "$sy_bridge"/*; do
+      sy_state=0
+      [ ! -e "$sy_file/state" ] || read -r sy_state <"$sy_file/state"
+      # 3: forwarding; a port whose device or peer is down is none
+      [ "$sy_state" != 3 ] || sy_count=$((sy_count + 1))
+    done
+    sy_bridge=${sy_bridge%/brif}
+    printf 'ports %s %s\n' "${sy_bridge##*/}" "$sy_count"
+  done
+}
 sy_net_wiring() {
   sy_text=$(sy_net_kernel)
   sy_sum=$(printf '%s' "$sy_text" | sha256sum)
@@ -201,6 +215,7 @@ sy_net_wiring() {
   else
     sy_net_listening
   fi
+  sy_net_ports
   for sy_file in "$sy_dir"/hosts/*; do
     [ ! -e "$sy_file" ] || { sha256sum "$sy_dir"/hosts/* | while read -r sy_sum sy_rest; do
       printf 'file %s %s\n' "${sy_rest##*/}" "$sy_sum"; done; break; }
@@ -280,6 +295,8 @@ def parse(
     single = {words[0]: words[1] for words in said if len(words) > 1}
     if "kernel" not in single or "rules" not in single or ["end"] not in said:
         raise ValueError("the listing of the node's network has no end")
+    devices = {device: network for network, device in bridges.items()}
+    ports = {devices[device]: int(count) for _, device, count in _of(said, "ports", 3) if device in devices}
     wiring = ObservedWiring(
         kernel=_sum(single["kernel"]),
         rules=_sum(single["rules"]),
@@ -288,6 +305,7 @@ def parse(
         items=None if details is None else tuple(_items(details, request, names, bridges)),
         altered=None if altered is None else tuple(sorted(altered, reverse=True)),
         files=tuple(sorted((words[1], words[2]) for words in _of(said, "file", 3))),
+        ports=tuple(sorted(ports.items())),
         addresses=tuple(_addresses(_of(said, "own", 4))),
         routes=tuple(_foreign(said, "foreign", {*bridges.values(), *names.devices})),
         listening=tuple(sorted({f"{kind}/{int(port, 16)}" for _, kind, port in _of(said, "listen", 3)})),

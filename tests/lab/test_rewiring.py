@@ -26,6 +26,11 @@ class Damage:
     passes: int = 1
 
 
+_DEVICE = (
+    "index=$(nsenter -t $PID -n ip -o link show eth0 | sed 's/.*@if//; s/:.*//');"
+    ' DEVICE=$(ip -o link | sed -n "s/^$index: \\([^@]*\\)@.*/\\1/p")'
+)
+"""The node's end of the client's device."""
 DAMAGES = (
     Damage("a route", "ip route del $PEER_BLOCK", "route to node2's block of shop_default is missing"),
     Damage("all routes", "ip route flush proto 190", "route to node2's block of shop_default is missing"),
@@ -71,6 +76,17 @@ DAMAGES = (
         "ip link set $BRIDGE address 02:00:00:00:00:07",
         "bridge of shop_default has address",
     ),
+    Damage("a container's device off the bridge", f"{_DEVICE}; ip link set $DEVICE nomaster", "cut off the bridge"),
+    Damage(
+        "one on another bridge",
+        f"{_DEVICE}; ip link set $DEVICE master $OTHER",
+        "cut off the bridge",
+        "inside",
+        "node3",
+    ),
+    Damage("a container's device is down", f"{_DEVICE}; ip link set $DEVICE down", "cut off the bridge"),
+    Damage("it is down inside", "nsenter -t $PID -n ip link set eth0 down", "cut off the bridge", "inside", "node3"),
+    Damage("the bridge itself", "ip link del $BRIDGE", "bridge of shop_default is missing"),
     Damage("the bridge's address", "ip address flush dev $BRIDGE", "bridge of shop_default has ip none"),
     Damage(
         "the leave to pass",
@@ -117,10 +133,12 @@ def _names(fleet: Fleet, node: str, client: str) -> str:
         TUNNELS=$(ip -4 neigh show dev $VXLAN nud permanent | awk '{{ print $1 }}')
         MACS=$(bridge fdb show dev $VXLAN | awk '{{ print $1 }}')
         PEER_BLOCK=$(grep -o '10.209[0-9.]*/26 via [0-9.]*2 ' $FOLDER/net/up | head -n 1 | cut -d' ' -f1)
+        PID=$($RUNTIME container inspect --format '{{{{.State.Pid}}}}' {client})
         BRIDGE=$(case $RUNTIME in
             podman) podman network inspect --format '{{{{.NetworkInterface}}}}' shop_default ;;
             *) docker network inspect --format '{{{{index .Options "com.docker.network.bridge.name"}}}}' shop_default ;;
         esac)
+        OTHER=$(ls -d /sys/class/net/*/bridge | cut -d/ -f5 | grep -vx "$BRIDGE" | head -n 1)
     """
 
 

@@ -29,7 +29,7 @@ from shipyard.model.plan import (
     Waiting,
 )
 from shipyard.model.wire import Item, ObservedWiring, names_of
-from shipyard.planner.network import dual, endpoints, hostfiles, hosts, ingress, members, rules, several
+from shipyard.planner.network import dual, endpoints, hostfiles, hosts, ingress, members, plugs, rules, several
 from shipyard.planner.network.book import tunnels
 from shipyard.planner.network.compare import Difference, differences
 from shipyard.planner.network.draining import Drain
@@ -127,7 +127,8 @@ class _Node:
         items = self.state.items(node, bridges) if wiring.items is not None else ()
         changes = list(differences(items, wiring.items or ())) if wiring.items is not None else []
         self.known = dual.known_of(self.known, own.six, wiring.items)
-        if (changes or loads) and self.held_back:
+        off = list(plugs.loose(self.state, world.seen[node], bridges))
+        if (changes or loads or off) and self.held_back:
             world.wave.waiting.append(self.held_back)
             return False
         if changes or (loads and (form != self.known.shape or wiring.altered or not wiring.loaded)):
@@ -142,6 +143,7 @@ class _Node:
             draft.routine = not wiring.reverted
             self.needs = (draft,)
         self._kernel(items, changes, wanted)
+        self._plugs(off)
         led = {each.port for each in own.ports if each.protocol == "udp" and each.replicas}
         if loads:
             self._load(text, form, leaving, tuple(sorted(led.difference(self.known.led))))
@@ -156,7 +158,7 @@ class _Node:
                 owners=tuple(f"{port.protocol}/{port.port} {port.owner}" for port in own.ports),
                 led=tuple(sorted(led)),
             )
-            self.in_order = not changes
+            self.in_order = not changes and not off
         left = any(item.kind not in ("advertisement", "boot", "sysctl") for item in wiring.items or ())
         if takes_part or wiring.loaded or left or wiring.items is None:
             world.net.wired[node] = self.known
@@ -192,6 +194,16 @@ class _Node:
         elif not changes:
             self.known = replace(self.known, wanted=wanted, kernel=wiring.kernel)
 
+    def _plugs(self, off: Sequence[Item]) -> None:
+        if off and self.wiring.items is None:
+            # it may have ended, or begun, between two looks at the node: one more tells
+            self.world.inspect.add(self.node)
+            return
+        for item in off:
+            bridge = (draft for draft in self.world.wave.drafts if draft.node == self.node and _mends(draft, item))
+            detail = f"{item.what} on {self.node}"
+            self.world.wave.add(self.node, Phase.WIRE, TARGET, "Wrong", detail, EnsureItem(item), tuple(bridge))
+
     def _docker_will(self, item: Item) -> bool:
         """Whether docker has to do this at boot: it forbids the rest only where it switches forwarding on itself.
 
@@ -214,6 +226,12 @@ class _Node:
         step = LoadRules(names_of(self.world.situation.cluster).table, text, left.gone, left.dead, new)
         draft = self.world.wave.add(self.node, Phase.WIRE, TARGET, reason, f"{detail} on {self.node}", step, self.needs)
         draft.routine = reason == "Endpoints" or not self.known.wanted
+
+
+def _mends(draft: Draft, ports: Item) -> bool:
+    """Whether it makes or mends the bridge that these are to be on."""
+    step = draft.step
+    return isinstance(step, EnsureItem) and (step.item.kind, step.item.key) == ("bridge", ports.key)
 
 
 def _routine(draft: Draft) -> Draft:

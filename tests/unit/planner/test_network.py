@@ -571,6 +571,25 @@ def test_a_client_stays_with_its_replica_while_others_come_and_go() -> None:
     assert all("10.0.0.2" in before[number] for number in moved)
 
 
+def test_who_is_cut_off_a_bridge_is_put_back_once_a_closer_look_says_the_same(fleet: SimulatedFleet) -> None:
+    fleet.converge(stacks(web(replicas=6)))
+    node = fleet.nodes["n1"]
+    assert node.wiring is not None
+    names = sorted(box.name for box in node.boxes.values())
+    node.wiring = replace(node.wiring, ports=(("s_default", 2),))
+    assert not fleet.one_pass(stacks(web(replicas=6))).waves
+    node.wiring = replace(node.wiring, ports=(("s_default", 1),))
+    decided = fleet.one_pass(stacks(web(replicas=6)))
+    ((action,),) = decided.waves
+    assert (action.node, action.reason) == ("n1", "Wrong")
+    assert action.detail == "1 of 2 cut off the bridge of s_default on n1"
+    ((item,),) = [[step.item] for step in steps(decided, EnsureItem)]
+    assert (item.kind, item.key, item.value.split()[1::2]) == ("ports", "s_default", names)
+    node.wiring = replace(node.wiring, items=None)
+    decided = fleet.one_pass(stacks(web(replicas=6)))
+    assert (decided.waves, decided.inspect) == ((), ("n1",))
+
+
 def test_differences_are_told_in_words_and_only_what_differs_is_mended() -> None:
     link = Item("link", "v", "vxlan id 1 local 10.0.0.1 dstport 4789 address 02:00:00:00:00:01 mtu 1450", "device v")
     route = Item("route", "10.1.0.0/26", "via 10.2.0.1 dev v onlink", "route to n2")

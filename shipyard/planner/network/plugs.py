@@ -1,0 +1,44 @@
+"""Who has to be on a bridge: a running container whose device is off it is reached by nobody, and looks well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from shipyard.model.observed import ContainerState, ObservedNode
+from shipyard.model.wire import Item
+from shipyard.planner.network.book import gateway_of
+from shipyard.planner.network.mesh import Mesh, bridge_name
+
+
+def loose(state: Mesh, seen: ObservedNode, bridges: Sequence[str]) -> Iterator[Item]:
+    """One for each bridge on which fewer devices pass packets on than containers should; `what` says so.
+
+    `bridges`: networks that are made on the node.
+    """
+    for network in bridges:
+        there = _on(seen, network)
+        passing = _passing(seen, network)
+        if passing is not None and passing < len(there):
+            gateway = gateway_of(state.blocks[network][seen.name])
+            words = " ".join((gateway, *(word for pair in there for word in pair)))
+            what = f"{len(there) - passing} of {len(there)} cut off the bridge of {network}"
+            yield Item("ports", network, words, what, bridge_name(state.names, network))
+
+
+def _passing(seen: ObservedNode, network: str) -> int | None:
+    """None where it is not known: a node that was not looked at closely does not say that a bridge is missing."""
+    wiring = seen.wiring
+    if wiring is None or network in dict(wiring.ports):
+        return None if wiring is None else dict(wiring.ports)[network]
+    missing = wiring.items is not None and ("bridge", network) not in {(each.kind, each.key) for each in wiring.items}
+    return 0 if missing else None
+
+
+def _on(seen: ObservedNode, network: str) -> list[tuple[str, str]]:
+    return sorted(
+        (box.name, there.ipv4_address)
+        for box in seen.containers
+        if box.state == ContainerState.RUNNING
+        for there in box.networks
+        if there.network == network and there.ipv4_address
+    )
