@@ -94,7 +94,14 @@ with socket.create_server(("", 5202)) as server:
 """
 _TRIPS = """
 import socket, sys, time
-client = socket.create_connection((sys.argv[1], 5202), 5)
+for left in range(50, -1, -1):
+    try:
+        client = socket.create_connection((sys.argv[1], 5202), 5)
+        break
+    except ConnectionRefusedError:
+        if not left:
+            raise
+        time.sleep(0.1)
 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 times = []
 for _ in range(2000):
@@ -104,6 +111,9 @@ for _ in range(2000):
     times.append(time.monotonic() - began)
 print(sorted(times)[len(times) // 2] * 1000)
 """
+_PINNED = ("taskset", "-c", "0")
+"""Both ends of a round trip have one core: which core is woken on which other one takes longer than the way itself, and
+differs from run to run."""
 _ROUNDS = """
 import socket, struct, sys, time
 port, count, *addresses = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
@@ -281,7 +291,7 @@ def _by_turns(ground: Ground, paths: dict[str, Path], repeat: int) -> tuple[Foun
     trips: dict[str, list[float]] = {name: [] for name in paths}
     for end in ends:
         run(second, "sh", "-c", f"nsenter -n -t {end} iperf3 -s -D -I /run/iperf3.{end}.pid")
-        echo = f"nsenter -n -t {end} /usr/bin/python3 -c {quote(_ECHO)} </dev/null >/dev/null 2>&1"
+        echo = f"nsenter -n -t {end} {' '.join(_PINNED)} /usr/bin/python3 -c {quote(_ECHO)} </dev/null >/dev/null 2>&1"
         run(second, "sh", "-c", f"{echo} & echo $! >/run/echo.{end}.pid")
     try:
         for _ in range(repeat):
@@ -289,7 +299,7 @@ def _by_turns(ground: Ground, paths: dict[str, Path], repeat: int) -> tuple[Foun
                 inside = ("nsenter", "-n", "-t", path.begin)
                 said = json.loads(run(first, *inside, "iperf3", "-J", "-t", str(SECONDS), "-c", path.address))
                 rates[name].append(said["end"]["sum_received"]["bits_per_second"] / 1e9)
-                trips[name].append(float(run(first, *inside, "/usr/bin/python3", "-c", _TRIPS, path.address)))
+                trips[name].append(float(run(first, *inside, *_PINNED, "/usr/bin/python3", "-c", _TRIPS, path.address)))
     finally:
         for end in ends:
             pids = f"/run/iperf3.{end}.pid /run/echo.{end}.pid"
