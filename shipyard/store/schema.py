@@ -28,7 +28,7 @@ from sqlalchemy import (
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-VERSION = "0005"
+VERSION = "0006"
 """Of the tables below: the newest migration. Versions are compared as text."""
 
 MOST_WORDS = 16_384

@@ -28,3 +28,5 @@ INSERT INTO secrets (name, digest, key, sealed, current, created, author)
 INSERT INTO questions (node, body) VALUES ('node1', '{"cluster":"c1","name":"node1","runtime":"docker"}');
 INSERT INTO configs (name, content, digest, created, author)
   VALUES ('motd', X'00FF0A', 'cd', 895.0, 'alice@laptop');
+INSERT INTO remembered (kind, key, body)
+  VALUES ('probed', '["guestbook", "web", 1, "id"]', '{"age":20.0,"container":"id","counts":[{"holds":true,"name":"readiness","passed":true,"probe":"ab","row":1,"tried":990.0}],"node":"node1","restarts":0,"service":"web","slot":1,"stack":"guestbook"}');

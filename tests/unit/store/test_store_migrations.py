@@ -15,7 +15,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, inspect
 
 from shipyard.base.errors import StoreError
-from shipyard.model.memory import Failures, KnownVolume, Memory, NodeMemory, Placement, Rollout
+from shipyard.model.memory import (
+    Failures,
+    KnownVolume,
+    Memory,
+    NodeMemory,
+    Placement,
+    ProbeCount,
+    Probed,
+    Rollout,
+)
 from shipyard.model.node import NodeState
 from shipyard.store import filelock, location, versions
 from shipyard.store.engine import Database
@@ -90,12 +99,15 @@ def test_an_earlier_store_keeps_its_data(tmp_path: Path, version: str) -> None:
         (head,) = store.heads()
         assert (head.revision.number, head.revision.spec.services[0].container.image) == (2, "b")
         assert [(row.number, row.note) for row in store.revisions("guestbook")] == [(2, "why"), (1, "")]
+        counts = (ProbeCount("readiness", "ab", 990.0, passed=True, row=1, holds=True),)
+        probed = Probed("guestbook", "web", 1, "id", "node1", 0, 970.0 if version >= "0006" else 0.0, counts)
         assert store.memory() == Memory(
             (Placement("guestbook", "web", 1, "node1", 3, 2),),
             (Failures("guestbook", "web", 1, "v1:ab", 2, 990.0, "Crashed", "exit 1", "id", 1, 980.0),),
             (NodeMemory("node1", NodeState.READY, 700.0, last_seen=950.0),),
             (KnownVolume("node1", "guestbook_data", "guestbook"),),
             (Rollout("guestbook", "web", 2, "paused", 980.0, "unhealthy"),) if version >= "0002" else (),
+            probed=(probed,) if version >= "0005" else (),
         )
         assert [(row.name, row.content) for row in store.configs()] == (
             [("motd", b"\0\xff\n")] if version >= "0005" else []
