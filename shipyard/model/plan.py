@@ -189,7 +189,7 @@ class LoadRules(Struct, frozen=True):
     `table`: of nftables, in the families ip and bridge. `text`: for `nft -f`; "": none any more. `gone`: addresses of
     replicas that are behind none of them any more: what of UDP still goes there is forgotten. `dead`: those of them
     that nobody sees: so are connections that never got an answer there. `new`: ports of UDP that replicas answer on for
-    the first time, or again: so is what went to the node itself there.
+    the first time, or again: so is what went to the node itself there. `anew`: nothing of what is there is to stay.
     """
 
     table: str
@@ -197,6 +197,7 @@ class LoadRules(Struct, frozen=True):
     gone: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
     new: tuple[int, ...] = ()
+    anew: bool = False
 
     @property
     def digest(self) -> str:

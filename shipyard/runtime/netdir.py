@@ -41,7 +41,9 @@ sy_net_list() {
 sy_net_load() {
   sy_net_make || return
   (umask 077 && base64 -d >"$sy_dir/net/rules.new") || return
-  (umask 077 && sy_net_swap "$1" "$sy_dir/net/rules.new") || return
+  if [ "${3:-}" = anew ]; then nft -f "$sy_dir/net/rules.new"; else
+    (umask 077 && sy_net_swap "$1" "$sy_dir/net/rules.new")
+  fi || return
   grep -q '^table ip6 ' "$sy_dir/net/rules.new" || nft delete table ip6 "$1" 2>/dev/null
   mv -f "$sy_dir/net/rules.new" "$sy_dir/net/rules.nft" &&
     (umask 077 && sy_net_list "$1" >"$sy_dir/net/list") &&
@@ -217,7 +219,8 @@ def load(step: LoadRules) -> str:
     if not step.text:
         return f"sy_net_unload {_checked(step.table)} && {forget}"
     load = "sy_net_load_ipt" if step.text.startswith(IPTABLES) else "sy_net_load"
-    return f"{{ {load} {_checked(step.table)} {step.digest} {_document(step.text)}\n}} &&\n{forget}"
+    words = f"{load} {_checked(step.table)} {step.digest}{' anew' if step.anew else ''}"
+    return f"{{ {words} {_document(step.text)}\n}} &&\n{forget}"
 
 
 def make_key() -> str:

@@ -39,7 +39,7 @@ FUNCTIONS = (
 sy_net_swap() {
   # Names alone: to list the rules of a thousand services takes half a second. Where it can't be done so (a hook is
   # another one than before), the text by itself deletes the table and makes it anew.
-  if { nft list chains && nft -t list sets && nft -t list maps; } |
+  if sy_there=$(nft list chains && nft -t list sets && nft -t list maps) && printf '%s\n' "$sy_there" |
     awk @TRANSACTION@ name="$1" new=1 "$2" new= - >"$2.swap" && nft -f "$2.swap" 2>/dev/null; then
     rm -f "$2.swap"
     return 0

@@ -1,4 +1,4 @@
-"""Rules that are replaced while connections begin, in network namespaces without a fleet: none of these fails."""
+"""Rules that are replaced while connections begin, in network namespaces: none fails, and none gets past."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shipyard.runtime import netdir
 TABLE = "shipyard_replaced"
 TIMES = 120
 REPLICAS = ("10.209.0.2", "10.209.0.3", "10.209.0.4")
-OUTSIDE, TUNNEL = "192.0.2.2", "10.208.0.2"
+OUTSIDE, TUNNEL, PEER, STRANGER = "192.0.2.2", "10.208.0.2", "10.209.0.66", "10.209.0.130"
 
 _WIRES = """
 ip link add c0 netns @CLIENT@ type veth peer name c0 netns @NODE@
@@ -30,14 +30,18 @@ for n in "@CLIENT@ lo" "@CLIENT@ c0" "@NODE@ lo" "@NODE@ c0" "@NODE@ s0" "@NODE@
   ip -n "$1" link set "$2" up
 done
 ip -n @CLIENT@ address add 192.0.2.2/24 dev c0
-ip -n @CLIENT@ address add 10.208.0.2/32 dev c0
+for a in 10.208.0.2 10.209.0.66 10.209.0.130; do
+  ip -n @CLIENT@ address add "$a/32" dev c0
+done
 ip -n @CLIENT@ route add default via 192.0.2.1
 ip -n @NODE@ address add 192.0.2.1/24 dev c0
 ip -n @NODE@ address add 10.208.0.1/32 dev v0
 ip -n @NODE@ address add 10.209.0.1/26 dev s0
-ip -n @NODE@ route add 10.208.0.2 dev c0
+for a in 10.208.0.2 10.209.0.66 10.209.0.130; do
+  ip -n @NODE@ route add "$a" dev c0
+done
 ip -n @NODE@ route add 10.224.0.0/16 dev v0 src 10.208.0.1
-ip netns exec @NODE@ sysctl -qw net.ipv4.ip_forward=1
+ip netns exec @NODE@ sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0
 for a in @REPLICAS@; do ip -n @SERVER@ address add "$a/26" dev s0; done
 ip -n @SERVER@ route add default via 10.209.0.1
 ip netns exec @SERVER@ sysctl -qw net.core.somaxconn=8192 net.ipv4.tcp_max_syn_backlog=8192
@@ -57,7 +61,7 @@ threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).sta
 while not stop.is_set():
     number = number + 1 if number < 60000 else 2000
     with socket.socket() as client:
-        client.settimeout(10)
+        client.settimeout(float(sys.argv[4]))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
             client.bind((own, number))
@@ -71,7 +75,8 @@ print(json.dumps([made, failed]))
 """A dropped call is made again by the kernel, a second later; what is refused is not."""
 
 
-def _text(replicas: tuple[str, ...]) -> str:
+def _text(replicas: tuple[str, ...], *others: str) -> str:
+    """`others`: addresses of further services."""
     networks = (
         rules.Network("a", ("10.209.0.0/26", "10.209.0.64/26")),
         rules.Network("b", ("10.209.0.128/26", "10.209.0.192/26"), internal=True),
@@ -82,7 +87,10 @@ def _text(replicas: tuple[str, ...]) -> str:
         services="10.224.0.0/16",
         tunnels="10.208.0.0/16",
         networks=networks,
-        backends=(rules.Backends("10.224.0.1", replicas, ports=(("tcp", 80, 8080),)),),
+        backends=(
+            rules.Backends("10.224.0.1", replicas, ports=(("tcp", 80, 8080),)),
+            *(rules.Backends(other, replicas) for other in others),
+        ),
         guards=(rules.Guard(REPLICAS, ((None, (("tcp", 8080),)),)),),
     )
     own = rules.Own((rules.NodePort("tcp", 8000, 8080, replicas),), ("10.209.0.0/26",), ("v0",))
@@ -106,18 +114,16 @@ def spaces() -> Iterator[dict[str, str]]:
             subprocess.run(["ip", "netns", "del", name], check=False)
 
 
-def _hooks(node: str) -> list[str]:
-    """The chains that packets go by, as the kernel numbers them."""
-    said = subprocess.run(
-        ["ip", "netns", "exec", node, "nft", "-aj", "list", "chains"], check=True, capture_output=True
-    )
-    chains = (each["chain"] for each in json.loads(said.stdout)["nftables"] if "chain" in each)
-    return sorted(f"{each['family']} {each['name']} {each['handle']}" for each in chains if "hook" in each)
+def _tables(node: str) -> list[str]:
+    """With the kernel's numbers: of one that is made anew it is another."""
+    argv = ["ip", "netns", "exec", node, "nft", "-aj", "list", "tables"]
+    said = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)["nftables"]
+    return sorted(f"{each['table']['family']} {each['table']['handle']}" for each in said if "table" in each)
 
 
-def test_no_call_fails_while_rules_are_replaced(spaces: dict[str, str], tmp_path: Path) -> None:
-    for name, replicas in (("two", REPLICAS[:2]), ("three", REPLICAS)):
-        (tmp_path / name).write_text(_text(replicas))
+def test_no_call_fails_or_gets_past_while_rules_are_replaced(spaces: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "two").write_text(_text(REPLICAS[:2], "10.224.0.2"))
+    (tmp_path / "three").write_text(_text(REPLICAS, "10.224.0.3", "10.224.0.4"))
     node = spaces["NODE"]
     load = f"{netdir.FUNCTIONS}\nsy_net_swap {TABLE} {shell.quote(str(tmp_path))}/$0"
 
@@ -125,12 +131,14 @@ def test_no_call_fails_while_rules_are_replaced(spaces: dict[str, str], tmp_path
         subprocess.run(["ip", "netns", "exec", node, "sh", "-ec", load, name], check=True)
 
     swap("two")
-    hooks = _hooks(node)
+    tables = _tables(node)
     served = ["ip", "netns", "exec", spaces["SERVER"], sys.executable, "-c", _SERVE]
     calls = {
-        "the node's port": (spaces["CLIENT"], "192.0.2.1", "8000", OUTSIDE),
-        "the service's address": (node, "10.224.0.1", "80", ""),
-        "a replica": (spaces["CLIENT"], REPLICAS[0], "8080", TUNNEL),
+        "the node's port": (spaces["CLIENT"], "192.0.2.1", "8000", OUTSIDE, "10"),
+        "the service's address": (node, "10.224.0.1", "80", "", "10"),
+        "a replica, from a node": (spaces["CLIENT"], REPLICAS[0], "8080", TUNNEL, "10"),
+        "a replica, from its network": (spaces["CLIENT"], REPLICAS[0], "8080", PEER, "10"),
+        "a replica, from another network": (spaces["CLIENT"], REPLICAS[0], "8080", STRANGER, "0.2"),
     }
     with ExitStack() as stack:
         server = stack.enter_context(subprocess.Popen(served, stdout=subprocess.PIPE, text=True))
@@ -146,6 +154,8 @@ def test_no_call_fails_while_rules_are_replaced(spaces: dict[str, str], tmp_path
             swap("three")
             swap("two")
         told = {what: json.loads(client.communicate(input="", timeout=60)[0]) for what, client in clients.items()}
+    made, failed = told.pop("a replica, from another network")
+    assert made == 0 and sum(failed.values()) >= TIMES, "what is kept apart stays so"
     assert all(made >= TIMES for made, _ in told.values()), told
     assert not any(failed for _, failed in told.values()), told
-    assert hooks and _hooks(node) == hooks, "what packets go by is not made anew"
+    assert len(tables) == 2 and _tables(node) == tables, "what packets go by is not made anew"

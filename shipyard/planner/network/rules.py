@@ -304,6 +304,7 @@ def _postrouting(own: Own, within: str) -> Iterator[str]:
         sources = ", ".join(f"{address} : {source}" for address, source in each.sources)
         for there in matching.within("ip daddr", each.blocks):
             yield f"    {there} snat to ip saddr map {{ {sources} }}\n"
+            yield f"    {there} ip saddr {_set([address for address, _ in each.sources])} drop\n"
     yield f"    ip saddr {within} ip daddr {within} snat to ip saddr\n"
     yield "  }\n"
 
@@ -369,7 +370,7 @@ def _filter(common: Common) -> Iterator[str]:
         yield f"    {_tunnelled(common.tunnel)} drop\n"
     # an address that is not to be answered where this came from is not the sender's own
     yield f"    ip saddr {within} ct state new fib saddr . iif oif missing drop\n"
-    yield f"    ip daddr @sy_answered drop\n    ip daddr {services} reject\n"
+    yield f"    {_MISSED} ip daddr @sy_answered drop\n    ip daddr {services} reject\n"
     yield f"    ip saddr {within} ip daddr {within} goto sy_within\n"
     yield f"    ip daddr {within} goto sy_into\n"
     # answers to clients outside, which the runtime knows nothing of where the replica is on another node
@@ -378,11 +379,11 @@ def _filter(common: Common) -> Iterator[str]:
     yield "  }\n"
     # the node's own connections to a service of which nothing is ready
     yield "  chain sy_local { type filter hook output priority filter - 1; policy accept;\n"
-    yield f"    ip daddr @sy_answered drop\n    ip daddr {services} reject\n  }}\n"
+    yield f"    {_MISSED} ip daddr @sy_answered drop\n    ip daddr {services} reject\n  }}\n"
     # a port that leads to replicas is nobody's on the node itself
     yield (
         "  chain sy_missed { type filter hook input priority filter - 1; policy accept; "
-        'iifname != "lo" ct state new meta l4proto . th dport @sy_led drop; }\n'
+        f"{_MISSED} fib daddr type local meta l4proto . th dport @sy_led drop; }}\n"
     )
     if common.tunnel is not None:
         yield from _arriving(common.tunnel)
@@ -407,6 +408,10 @@ def _arriving(tunnel: Tunnel) -> Iterator[str]:
 
 _REFUSE = "reject with icmp type admin-prohibited"
 """Whoever may not connect is told at once, instead of waiting for nothing."""
+
+
+_MISSED = "ct status & confirmed == 0"
+"""Of what belongs to no connection yet: what began one before there were such rules is not led anywhere by them."""
 
 
 def whole(verdict: str) -> str:
