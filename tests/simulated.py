@@ -43,6 +43,7 @@ from shipyard.model.plan import (
     DropFiles,
     DropMarker,
     DropRevision,
+    EnsureItem,
     KeepAvailability,
     KeepRevision,
     LoadHolder,
@@ -85,7 +86,8 @@ class SimulatedNode:
 
     `kept`: its copy of what people decided about it. `wiring`: what it says of the cluster's network, in detail, None
     where it is not asked. `open_connections`: of containers, by name.
-    `datagrams`: names of those that take UDP. `full`: no hosts file can be written there.
+    `datagrams`: names of those that take UDP. `full`: no hosts file can be written there. `lost`: what is
+    off a bridge can't be put back.
     """
 
     name: str
@@ -111,6 +113,7 @@ class SimulatedNode:
     datagrams: set[str] = field(default_factory=set)
     runtime: str = "docker"
     full: bool = False
+    lost: bool = False
 
     def known(self) -> Node:
         """With what people decided about it."""
@@ -315,6 +318,8 @@ class SimulatedFleet:
             case step if isinstance(step, WIRING):
                 if node.full and isinstance(step, WriteHosts):
                     raise RefusedError("No space left on device")
+                if node.lost and isinstance(step, EnsureItem) and step.item.kind == "ports":
+                    raise RefusedError("s-web-1 no longer has its address inside")
                 if node.wiring is not None:
                     observed = after(ObservedNode(node.name, Facts(), wiring=node.wiring), step)
                     node.wiring = observed.wiring

@@ -85,7 +85,8 @@ class Wired(Struct, frozen=True):
     but the replicas. `ports`: of the node, that it answers on (`tcp/80`), and `owners`: whose they are
     (`tcp/80 shop/web`). `led`: the UDP ports that have led to some replica ever since. `failures`: in a row, of changes
     here; the next is made at `retry_at` (unix seconds); `message`: the node's words about the last; `names_failed`: of
-    them hosts files. `six`: something of IPv6 was made there, so that it is asked about that until it is gone.
+    them hosts files. `plug_failures`, `plug_at`, `plug_message`: likewise, of containers that were to be put back on a
+    bridge. `six`: something of IPv6 was made there, so that it is asked about that until it is gone.
     """
 
     node: str
@@ -102,6 +103,9 @@ class Wired(Struct, frozen=True):
     message: str = ""
     six: bool = False
     names_failed: bool = False
+    plug_failures: int = 0
+    plug_at: float = 0.0
+    plug_message: str = ""
 
     @property
     def key(self) -> tuple[str]:

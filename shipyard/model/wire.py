@@ -51,7 +51,7 @@ class Item:
     | address | `DEVICE A/LENGTH` | "" |
     | bridge | full name of a runtime's network | of its bridge: `address MAC ip A/LENGTH mtu N` |
     | bridge6 | full name of a runtime's network | of its bridge: its address of IPv6, `A/LENGTH` |
-    | ports | full name of a runtime's network | who has to be on its bridge: `GATEWAY NAME ADDRESS NAME ADDRESS…` |
+    | ports | full name of a runtime's network | gateways, and who has to be on the bridge: `A A6 NAME A A6/LENGTH …` |
     | forwarding | `DEVICE MAC` | the peer's address |
     | neighbour | `DEVICE A` | MAC |
     | route | `A/LENGTH` | `via A dev DEVICE onlink src A`, in this order, what does not apply left out |

@@ -15,6 +15,7 @@ from shipyard.model.plan import (
     WIRING,
     CreateContainer,
     CreateVolume,
+    EnsureItem,
     LoadHolder,
     LoadRules,
     Outcome,
@@ -43,6 +44,7 @@ def learn(
     stumbles = {entry.key: entry for entry in memory.stumbles}
     volumes = {(entry.node, entry.name): entry for entry in memory.volumes}
     wired: dict[str, str] = {}
+    unplugged: dict[str, str] = {}
     nameless: set[str] = set()
     broken = {outcome.action.id: outcome for outcome in outcomes if outcome.status == Status.FAILED}
     for outcome in outcomes:
@@ -53,7 +55,9 @@ def learn(
         cause = _cause(outcome, broken)
         if cause is None:
             continue
-        if isinstance(step, WIRING) and cause is outcome:
+        if isinstance(step, EnsureItem) and step.item.kind == "ports":
+            unplugged.setdefault(outcome.action.node, _short(cause))
+        elif isinstance(step, WIRING) and cause is outcome:
             wired.setdefault(outcome.action.node, _short(outcome))
             nameless |= {outcome.action.node} if isinstance(step, WriteHosts) else set()
         if isinstance(step, CreateContainer):
@@ -71,7 +75,9 @@ def learn(
         failures=tuple(sorted(failures.values(), key=lambda entry: entry.key)),
         volumes=tuple(volume for _, volume in sorted(volumes.items())),
         stumbles=tuple(sorted(stumbles.values(), key=lambda entry: entry.key)),
-        wired=_held_back(_unsure(memory.wired, outcomes), wired, nameless, now, timing),
+        wired=_unplugged(
+            _held_back(_unsure(memory.wired, outcomes), wired, nameless, now, timing), unplugged, now, timing
+        ),
         draining=draining.told(memory.draining, now),
     )
 
@@ -99,6 +105,17 @@ def _held_back(
             message=words,
             names_failed=node in nameless,
         )
+    return tuple(each for _, each in sorted(nodes.items()))
+
+
+def _unplugged(known: Sequence[Wired], failed: Mapping[str, str], now: float, timing: Timing) -> tuple[Wired, ...]:
+    """Likewise with containers that could not be put back on a bridge, and with that alone."""
+    nodes = {each.node: each for each in known}
+    for node, words in failed.items():
+        before = nodes.get(node, Wired(node))
+        count = before.plug_failures + 1
+        retry = now + delay(count, timing)
+        nodes[node] = replace(before, plug_failures=count, plug_at=retry, plug_message=words)
     return tuple(each for _, each in sorted(nodes.items()))
 
 

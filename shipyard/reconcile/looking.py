@@ -245,11 +245,16 @@ def with_details(session: Session, membership: Membership, situation: Situation)
         return situation
     again = [node for node in situation.nodes if node.name in nodes]
     answers = {answer.name: answer for answer in _ask(session, membership, situation, again, {}, details=nodes)}
-    before = {answer.name: answer for answer in situation.observed}
+    before: dict[str, Observation] = {answer.name: answer for answer in situation.observed}
     for name, answer in answers.items():
         known = before[name]
         if isinstance(answer, ObservedNode) and isinstance(known, ObservedNode):
-            before[name] = replace(known, wiring=answer.wiring, all_networks=answer.all_networks)
+            # who is on a bridge is compared with who runs: both are of one look
+            before[name] = replace(
+                known, containers=answer.containers, wiring=answer.wiring, all_networks=answer.all_networks
+            )
+        else:
+            before[name] = answer
     return replace(situation, observed=tuple(before.values()))
 
 

@@ -154,8 +154,8 @@ sy_net_ports() {
     for sy_file in "$sy_bridge"/*; do
       sy_state=0
       [ ! -e "$sy_file/state" ] || read -r sy_state <"$sy_file/state"
-      # 3: forwarding; a port whose device or peer is down is none
-      [ "$sy_state" != 3 ] || sy_count=$((sy_count + 1))
+      # 0: the device, or its other end, is down
+      [ "$sy_state" = 0 ] || sy_count=$((sy_count + 1))
     done
     sy_bridge=${sy_bridge%/brif}
     printf 'ports %s %s\n' "${sy_bridge##*/}" "$sy_count"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from shipyard.model.observed import ContainerState, ObservedNode
 from shipyard.model.wire import Item
-from shipyard.planner.network.book import gateway_of
+from shipyard.planner.network import six
+from shipyard.planner.network.book import gateway_of, parsed
 from shipyard.planner.network.mesh import Mesh, bridge_name
 
 
@@ -16,11 +17,10 @@ def loose(state: Mesh, seen: ObservedNode, bridges: Sequence[str]) -> Iterator[I
     `bridges`: networks that are made on the node.
     """
     for network in bridges:
-        there = _on(seen, network)
+        there = _on(state, seen, network)
         passing = _passing(seen, network)
         if passing is not None and passing < len(there):
-            gateway = gateway_of(state.blocks[network][seen.name])
-            words = " ".join((gateway, *(word for pair in there for word in pair)))
+            words = " ".join((*_gateways(state, network, seen.name), *(word for box in there for word in box)))
             what = f"{len(there) - passing} of {len(there)} cut off the bridge of {network}"
             yield Item("ports", network, words, what, bridge_name(state.names, network))
 
@@ -34,9 +34,15 @@ def _passing(seen: ObservedNode, network: str) -> int | None:
     return 0 if missing else None
 
 
-def _on(seen: ObservedNode, network: str) -> list[tuple[str, str]]:
+def _gateways(state: Mesh, network: str, node: str) -> tuple[str, str]:
+    gateway = gateway_of(state.blocks[network][node])
+    return gateway, six.address_of(state.ranges, gateway) if network in state.dual else "-"
+
+
+def _on(state: Mesh, seen: ObservedNode, network: str) -> list[tuple[str, str, str]]:
+    length = six.BITS_BEFORE + parsed(state.blocks[network][seen.name]).prefixlen
     return sorted(
-        (box.name, there.ipv4_address)
+        (box.name, there.ipv4_address, f"{there.ipv6_address}/{length}" if there.ipv6_address else "-")
         for box in seen.containers
         if box.state == ContainerState.RUNNING
         for there in box.networks

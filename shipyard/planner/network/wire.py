@@ -128,7 +128,7 @@ class _Node:
         changes = list(differences(items, wiring.items or ())) if wiring.items is not None else []
         self.known = dual.known_of(self.known, own.six, wiring.items)
         off = list(plugs.loose(self.state, world.seen[node], bridges))
-        if (changes or loads or off) and self.held_back:
+        if (changes or loads) and self.held_back:
             world.wave.waiting.append(self.held_back)
             return False
         if changes or (loads and (form != self.known.shape or wiring.altered or not wiring.loaded)):
@@ -158,7 +158,7 @@ class _Node:
                 owners=tuple(f"{port.protocol}/{port.port} {port.owner}" for port in own.ports),
                 led=tuple(sorted(led)),
             )
-            self.in_order = not changes and not off
+            self.in_order = not changes
         left = any(item.kind not in ("advertisement", "boot", "sysctl") for item in wiring.items or ())
         if takes_part or wiring.loaded or left or wiring.items is None:
             world.net.wired[node] = self.known
@@ -195,14 +195,22 @@ class _Node:
             self.known = replace(self.known, wanted=wanted, kernel=wiring.kernel)
 
     def _plugs(self, off: Sequence[Item]) -> None:
-        if off and self.wiring.items is None:
+        """A container that can't be put back keeps nobody else waiting: what is led where goes on as it would."""
+        world, node, known = self.world, self.node, self.known
+        if not off:
+            self.known = replace(known, plug_failures=0, plug_at=0.0, plug_message="")
+        elif known.plug_at > world.now and not world.situation.foresight:
+            for item in off:
+                detail = f"{item.what}, and could not be put back: {known.plug_message}"
+                world.wave.blocked.append(Blocked(node, "CutOff", detail))
+        elif self.wiring.items is None:
             # it may have ended, or begun, between two looks at the node: one more tells
-            self.world.inspect.add(self.node)
-            return
-        for item in off:
-            bridge = (draft for draft in self.world.wave.drafts if draft.node == self.node and _mends(draft, item))
-            detail = f"{item.what} on {self.node}"
-            self.world.wave.add(self.node, Phase.WIRE, TARGET, "Wrong", detail, EnsureItem(item), tuple(bridge))
+            world.inspect.add(node)
+        else:
+            for item in off:
+                bridge = tuple(draft for draft in world.wave.drafts if draft.node == node and _mends(draft, item))
+                detail = f"{item.what} on {node}"
+                world.wave.add(node, Phase.WIRE, TARGET, "Wrong", detail, EnsureItem(item), bridge)
 
     def _docker_will(self, item: Item) -> bool:
         """Whether docker has to do this at boot: it forbids the rest only where it switches forwarding on itself.
@@ -223,7 +231,8 @@ class _Node:
             reason, detail = "Endpoints", "other replicas are ready"
         else:
             reason, detail = "Rules", "other networks, addresses or ports"
-        step = LoadRules(names_of(self.world.situation.cluster).table, text, left.gone, left.dead, new)
+        table = names_of(self.world.situation.cluster).table
+        step = LoadRules(table, text, left.gone, left.dead, new, anew=bool(self.wiring.altered))
         draft = self.world.wave.add(self.node, Phase.WIRE, TARGET, reason, f"{detail} on {self.node}", step, self.needs)
         draft.routine = reason == "Endpoints" or not self.known.wanted
 

@@ -584,7 +584,7 @@ def test_who_is_cut_off_a_bridge_is_put_back_once_a_closer_look_says_the_same(fl
     assert (action.node, action.reason) == ("n1", "Wrong")
     assert action.detail == "1 of 2 cut off the bridge of s_default on n1"
     ((item,),) = [[step.item] for step in steps(decided, EnsureItem)]
-    assert (item.kind, item.key, item.value.split()[1::2]) == ("ports", "s_default", names)
+    assert (item.kind, item.key, item.value.split()[2::3]) == ("ports", "s_default", names)
     node.wiring = replace(node.wiring, items=None)
     decided = fleet.one_pass(stacks(web(replicas=6)))
     assert (decided.waves, decided.inspect) == ((), ("n1",))

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from shipyard.base.record import replace
-from shipyard.model.plan import WriteHosts
+from shipyard.model.plan import EnsureItem, WriteHosts
 from tests.simulated import SimulatedFleet, SimulatedNode
 from tests.unit.planner.fleets import on_one_segment
 from tests.unit.planner.test_network import NODES, TOOLS, stacks, steps, web
@@ -57,3 +57,24 @@ def test_hosts_files_are_written_while_the_rest_of_a_nodes_network_is_held_back(
     others = (each for each in fleet.memory.wired if each.node != "n1")
     fleet.memory = replace(fleet.memory, wired=(*failed, *others))
     assert steps(fleet.one_pass(DECLARED), WriteHosts, "n1")
+
+
+def test_what_can_not_be_put_back_on_its_bridge_keeps_nobody_else_waiting(fleet: SimulatedFleet) -> None:
+    node = fleet.nodes["n1"]
+    assert node.wiring is not None
+    node.wiring = replace(node.wiring, ports=(("s_default", 0),))
+    node.lost = True
+    (action,) = fleet.one_pass(DECLARED).actions
+    assert isinstance(action.step, EnsureItem)
+    decided = fleet.one_pass(DECLARED)
+    assert not decided.actions
+    (blocked,) = decided.blocked
+    assert (blocked.target, blocked.reason) == ("n1", "CutOff") and "no longer has its address" in blocked.detail
+    newer = stacks(web(image="app:2"), number=2)
+    began = fleet.now
+    while {box.image for _, box in fleet.running()} != {"app:2"}:
+        fleet.one_pass(newer)
+        assert fleet.now < began + 120, "an update waits for nothing of it"
+    node.wiring = replace(node.wiring, ports=(("s_default", 1),))
+    assert not fleet.converge(newer).blocked
+    assert all(each.plug_failures == 0 for each in fleet.memory.wired)
