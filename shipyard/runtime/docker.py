@@ -11,6 +11,14 @@ from shipyard.runtime.client import Client
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState
 from shipyard.runtime.traits import Traits
 
+_REMOVE_NETWORK = r"""
+device=$(docker network inspect --format '{{index .Options "com.docker.network.bridge.name"}}' -- "$1" 2>/dev/null)
+docker network rm "$1" || exit
+set -- "/sys/class/net/$device"
+[ -n "$device" ] && [ -d "$1/bridge" ] && [ -z "$(ls "$1/brif")" ] || exit 0
+ip link del dev "$device" 2>/dev/null || :
+"""
+
 
 class Docker(Client):
     """A container on one network (or none) is one process; more networks are joined before it starts."""
@@ -23,6 +31,11 @@ class Docker(Client):
         log_driver="json-file",
         rotation=("max-size=10m", "max-file=3"),
     )
+
+    def remove_network(self, network: str) -> tuple[Command, ...]:
+        """With its bridge: docker knows that by its number, and so not one that was deleted and made again."""
+        gone = ("No such network", "not found", "no such network")
+        return (Command(("sh", "-c", _REMOVE_NETWORK, "sh", network), already=gone),)
 
     def create_container(
         self, name: str, spec: ContainerSpec, labels: Pairs, config_paths: Mapping[str, str]

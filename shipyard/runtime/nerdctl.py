@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from shipyard.model.container import Attachment, ContainerSpec
 from shipyard.runtime import nerdctl_probe, wiring
+from shipyard.runtime.client import Client
 from shipyard.runtime.dialect import Command, ProbeRequest, RuntimeState, Unsupported
 from shipyard.runtime.docker import Docker
 from shipyard.runtime.traits import Traits
@@ -29,6 +30,9 @@ class Nerdctl(Docker):
             "healthcheck.start_interval": "it has no option for it",
         },
     )
+
+    def remove_network(self, network: str) -> tuple[Command, ...]:
+        return Client.remove_network(self, network)
 
     def connect(self, container: str, attachment: Attachment) -> tuple[Command, ...]:
         raise Unsupported(self.name, "networks", _LATER)

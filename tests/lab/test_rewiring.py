@@ -86,7 +86,7 @@ DAMAGES = (
     ),
     Damage("a container's device is down", f"{_DEVICE}; ip link set $DEVICE down", "cut off the bridge"),
     Damage("it is down inside", "nsenter -t $PID -n ip link set eth0 down", "cut off the bridge", "inside", "node3"),
-    Damage("the bridge itself", "ip link del $BRIDGE", "bridge of shop_default is missing"),
+    Damage("the bridge itself", "ip link del $BRIDGE", "bridge of shop_default is missing", "inside", "node3"),
     Damage("the bridge's address", "ip address flush dev $BRIDGE", "bridge of shop_default has ip none"),
     Damage(
         "the leave to pass",
@@ -179,6 +179,10 @@ def test_every_damage_is_seen_named_and_mended(fleet: Fleet) -> None:
             wrong.append(f"{damage.what}: {failed}")
         if left := _broken(fleet, damage, client):
             wrong.append(f"{damage.what}: after that {left}")
+    fleet.shipyard("rm", "shop", "--yes").expect(0)
+    for node in fleet.names:
+        if left := fleet.run(node, "sh", "-c", "ls -d /sys/class/net/sy* 2>/dev/null || :"):
+            wrong.append(f"left behind on {node}: {left}")
     assert not wrong, "\n".join(wrong)
 
 
