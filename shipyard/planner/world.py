@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from shipyard.base.record import Struct, field, replace
 from shipyard.model import labels
+from shipyard.model.canonical import spec_hash
 from shipyard.model.job import Job
 from shipyard.model.memory import (
     Attempts,
@@ -147,11 +148,24 @@ class World(Struct):
             self._still_on = {}
             for revision in followed(self.situation):
                 for each in revision.spec.services:
-                    networks = (joined.network for joined in each.container.networks)
-                    found = self._still_on.setdefault((revision.stack, each.name), set())
-                    found.update(network for network in networks if network in self.spanning)
+                    networks = {joined.network for joined in each.container.networks} & self.spanning.keys()
+                    if networks and self._rewired(revision.stack, each):
+                        networks &= self._attached(revision.stack, each.name)
+                    self._still_on.setdefault((revision.stack, each.name), set()).update(networks)
         now = {each.network for each in service.container.networks}
         return tuple(sorted(self._still_on.get((stack, service.name), set()) - now))
+
+    def _rewired(self, stack: str, older: ServiceSpec) -> bool:
+        """Whether the containers of an older revision are those of the present one, but for their networks."""
+        service = self.service(stack, older.name)
+        placed = self.placements.now_of(stack, older.name).values()
+        same = service is not None and spec_hash(service.container) == spec_hash(older.container)
+        return same and all(placement.node in self.seen for placement in placed)
+
+    def _attached(self, stack: str, service: str) -> set[str]:
+        """Networks that some container of a service is on."""
+        slots = self.containers.now_of(stack, service).values()
+        return {there.network for boxes in slots for _, box in boxes for there in box.networks}
 
     def made_on(self, network: str, node: str, made_from: Callable[[World, NetworkSpec, str], str]) -> str:
         """What a network that spans nodes is made from on a node, worked out once."""

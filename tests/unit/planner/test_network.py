@@ -347,6 +347,22 @@ def test_a_replica_leaves_a_network_only_once_its_service_leads_to_another_one(f
     assert after.id == before.id, "the same container"
 
 
+def test_what_a_network_needed_goes_with_it_although_those_who_were_on_it_stay(fleet: SimulatedFleet) -> None:
+    beside = NetworkSpec("s_back", "back", driver="routed")
+    mine = web(networks=(Attachment("s_default", ("web",)), Attachment("s_back", ("web",))))
+    (before,) = stacks(mine)
+    spec = replace(before.revision.spec, networks=(*before.revision.spec.networks, beside))
+    fleet.converge((replace(before, revision=replace(before.revision, spec=spec, digest=stack_digest(spec))),))
+    boxes = {box.id for _, box in fleet.running()}
+    there = {each.block for each in fleet.memory.blocks if each.network == "s_back"}
+    assert len(there) == 3
+    fleet.converge(stacks(web(), number=2))
+    assert {box.id for _, box in fleet.running()} == boxes, "the same containers"
+    assert {each.network for each in fleet.memory.blocks} == {"s_default"}
+    routes = {item.key for node in fleet.nodes.values() for item in (node.wiring and node.wiring.items) or ()}
+    assert not routes & there
+
+
 def test_nobody_is_led_elsewhere_for_the_sake_of_an_image_that_can_not_be_had(fleet: SimulatedFleet) -> None:
     mine = web(replicas=1, ports=(Port(80, 8080),))
     fleet.converge(stacks(mine))
