@@ -29,6 +29,8 @@ from shipyard.reconcile.session import Session
 from shipyard.reconcile.settled import is_settled
 from shipyard.runtime.dialects import by_name
 
+CRASHES = ("BackOff", "RestartDelay", "Restarted", "Restarting")
+"""Why what crashes again and again is waited for, whoever starts it again."""
 TIMED = (
     "BackOff",
     "Canary",
@@ -309,7 +311,7 @@ def _ended_by_time(decided: Plan, about: frozenset[str]) -> tuple[Waiting, ...]:
         waiting = [
             each
             for each in waiting
-            if each.reason != "BackOff" or "/" not in each.target or each.target.partition("/")[0] in about
+            if each.reason not in CRASHES or "/" not in each.target or each.target.partition("/")[0] in about
         ]
     return tuple(each for each in waiting if not {each.target, each.target.rpartition(".")[0]} & stopped)
 

@@ -35,6 +35,7 @@ def ending(
     wish: Wish = SHORT,
     again: float = 100,
     paused: str = "",
+    reason: str = "BackOff",
 ) -> Ending:
     """Of a run whose pass takes so many seconds and leaves what is tried again later; perhaps with a paused update."""
     clock = Clock()
@@ -42,7 +43,7 @@ def ending(
     def one_pass(*_: Any) -> Plan:
         clock.now += takes
         blocked = (Blocked(paused, "UpdatePaused", "the update to revision 2 stopped"),) if paused else ()
-        return Plan(waiting=(Waiting("shop/web.1", "BackOff", "tried 3 times", clock.now + again),), blocked=blocked)
+        return Plan(waiting=(Waiting("shop/web.1", reason, "tried 3 times", clock.now + again),), blocked=blocked)
 
     monkeypatch.setattr(run, "clock", clock)
     monkeypatch.setattr(run, "one_pass", one_pass)
@@ -75,11 +76,12 @@ def test_what_a_paused_update_left_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("stack", "passes"), [("other", 1), ("shop", 6)])
+@pytest.mark.parametrize("reason", ["BackOff", "Restarting"], ids=["by us", "by its runtime"])
 def test_what_crashes_in_other_stacks_is_told_and_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, stack: str, passes: int
+    monkeypatch: pytest.MonkeyPatch, reason: str, stack: str, passes: int
 ) -> None:
     """Whoever removes a stack, or deploys one, need not wait for what somebody else has to mend."""
-    found = ending(monkeypatch, takes=1, again=10, wish=Wish(timeout=60, stacks=frozenset((stack,))))
+    found = ending(monkeypatch, takes=1, again=10, wish=Wish(timeout=60, stacks=frozenset((stack,))), reason=reason)
     assert (found.passes, found.converged) == (passes, False)
     assert [each.target for each in found.waiting] == ["shop/web.1"]
 
