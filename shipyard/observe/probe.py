@@ -85,6 +85,7 @@ def build(request: NodeRequest, runtime: str, *, seconds: int = 60) -> Probe:
         + nodedir.reading()
         + _KEPT
         + _DEADLINE.replace("@RUNTIME@", dialect.name).replace("@SECONDS@", str(seconds))
+        + (netlisting.BEFORE if request.wiring else "")
         + _runtime(dialect, request)
         + (netlisting.script(request.wiring, names_of(request.cluster), dialect.name) if request.wiring else "")
     )

@@ -43,6 +43,25 @@ the node that its client came by: there the same port of the client would be led
 Where datagrams come in, it says so: their clients are not known.
 """
 
+BEFORE = r"""
+sy_net_ports() {
+  for sy_bridge in /sys/class/net/*/brif; do
+    [ -d "$sy_bridge" ] || continue
+    sy_count=0
+    for sy_file in "$sy_bridge"/*; do
+      sy_state=0
+      [ ! -e "$sy_file/state" ] || read -r sy_state <"$sy_file/state"
+      # 0: the device, or its other end, is down
+      [ "$sy_state" = 0 ] || sy_count=$((sy_count + 1))
+    done
+    sy_bridge=${sy_bridge%/brif}
+    printf 'ports %s %s\n' "${sy_bridge##*/}" "$sy_count"
+  done
+}
+sy_ports=$(sy_net_ports)
+"""
+"""Before the runtime is asked what runs. What begins or ends meanwhile is on its bridge in one of the two counts."""
+
 _SCRIPT = (
     netiptables.LISTING
     + netlisting6.SCRIPT
@@ -147,20 +166,6 @@ sy_net_listening() {
       n = split($2, at, ":"); if (!seen[kind at[n]]++) print "listen", kind, at[n] }' \
     /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6 2>/dev/null
 }
-sy_net_ports() {
-  for sy_bridge in /sys/class/net/*/brif; do
-    [ -d "$sy_bridge" ] || continue
-    sy_count=0
-    for sy_file in "$sy_bridge"/*; do
-      sy_state=0
-      [ ! -e "$sy_file/state" ] || read -r sy_state <"$sy_file/state"
-      # 0: the device, or its other end, is down
-      [ "$sy_state" = 0 ] || sy_count=$((sy_count + 1))
-    done
-    sy_bridge=${sy_bridge%/brif}
-    printf 'ports %s %s\n' "${sy_bridge##*/}" "$sy_count"
-  done
-}
 sy_net_wiring() {
   sy_text=$(sy_net_kernel)
   sy_sum=$(printf '%s' "$sy_text" | sha256sum)
@@ -215,6 +220,7 @@ sy_net_wiring() {
   else
     sy_net_listening
   fi
+  printf '%s\n' "$sy_ports"
   sy_net_ports
   for sy_file in "$sy_dir"/hosts/*; do
     [ ! -e "$sy_file" ] || { sha256sum "$sy_dir"/hosts/* | while read -r sy_sum sy_rest; do
@@ -296,7 +302,10 @@ def parse(
     if "kernel" not in single or "rules" not in single or ["end"] not in said:
         raise ValueError("the listing of the node's network has no end")
     devices = {device: network for network, device in bridges.items()}
-    ports = {devices[device]: int(count) for _, device, count in _of(said, "ports", 3) if device in devices}
+    ports: dict[str, int] = {}
+    for _, device, count in _of(said, "ports", 3):
+        if device in devices:
+            ports[devices[device]] = max(int(count), ports.get(devices[device], 0))
     wiring = ObservedWiring(
         kernel=_sum(single["kernel"]),
         rules=_sum(single["rules"]),

@@ -25,6 +25,11 @@ def loose(state: Mesh, seen: ObservedNode, bridges: Sequence[str]) -> Iterator[I
             yield Item("ports", network, words, what, bridge_name(state.names, network))
 
 
+YOUNG = 2.0
+"""Seconds after its start for which a container is not expected on its bridge: one that ends as soon as it has begun is
+gone from there before the look at the node is over."""
+
+
 def _passing(seen: ObservedNode, network: str) -> int | None:
     """None where it is not known: a node that was not looked at closely does not say that a bridge is missing."""
     wiring = seen.wiring
@@ -44,7 +49,7 @@ def _on(state: Mesh, seen: ObservedNode, network: str) -> list[tuple[str, str, s
     return sorted(
         (box.name, there.ipv4_address, f"{there.ipv6_address}/{length}" if there.ipv6_address else "-")
         for box in seen.containers
-        if box.state == ContainerState.RUNNING
+        if box.state in (ContainerState.RUNNING, ContainerState.PAUSED) and (box.age or 0.0) >= YOUNG
         for there in box.networks
         if there.network == network and there.ipv4_address
     )

@@ -370,7 +370,7 @@ def _filter(common: Common) -> Iterator[str]:
         yield f"    {_tunnelled(common.tunnel)} drop\n"
     # an address that is not to be answered where this came from is not the sender's own
     yield f"    ip saddr {within} ct state new fib saddr . iif oif missing drop\n"
-    yield f"    {_MISSED} ip daddr @sy_answered drop\n    ip daddr {services} reject\n"
+    yield f"    {_MISSED} ip daddr @sy_answered drop\n{_refused(services)}"
     yield f"    ip saddr {within} ip daddr {within} goto sy_within\n"
     yield f"    ip daddr {within} goto sy_into\n"
     # answers to clients outside, which the runtime knows nothing of where the replica is on another node
@@ -379,7 +379,7 @@ def _filter(common: Common) -> Iterator[str]:
     yield "  }\n"
     # the node's own connections to a service of which nothing is ready
     yield "  chain sy_local { type filter hook output priority filter - 1; policy accept;\n"
-    yield f"    {_MISSED} ip daddr @sy_answered drop\n    ip daddr {services} reject\n  }}\n"
+    yield f"    {_MISSED} ip daddr @sy_answered drop\n{_refused(services)}  }}\n"
     # a port that leads to replicas is nobody's on the node itself
     yield (
         "  chain sy_missed { type filter hook input priority filter - 1; policy accept; "
@@ -407,11 +407,18 @@ def _arriving(tunnel: Tunnel) -> Iterator[str]:
 
 
 _REFUSE = "reject with icmp type admin-prohibited"
-"""Whoever may not connect is told at once, instead of waiting for nothing."""
+"""Whoever may not connect is told so, instead of waiting for nothing."""
 
 
 _MISSED = "ct status & confirmed == 0"
 """Of what belongs to no connection yet: what began one before there were such rules is not led anywhere by them."""
+
+
+def _refused(services: str) -> str:
+    """Of services of which nothing is ready. A reset is heard at once. What ICMP says while the kernel is still busy
+    with `connect`, as where the client is on this node, is heard when it tries again, a second later.
+    """
+    return f"    ip daddr {services} meta l4proto tcp reject with tcp reset\n    ip daddr {services} reject\n"
 
 
 def whole(verdict: str) -> str:
