@@ -31,6 +31,7 @@ $4 "}
   sy_there=
   [ ! -e "/sys/class/net/$1/brif/$sy_veth/state" ] || read -r sy_there <"/sys/class/net/$1/brif/$sy_veth/state"
   [ "${sy_there:-0}" = 0 ] || return 0
+  sy_done=1
   ip link set dev "$sy_veth" master "$1" up || return
   # on another bridge it was told another hardware address of the gateway
   nsenter --target "$sy_pid" --net ip neigh flush dev "$sy_inside" 2>/dev/null
@@ -44,9 +45,25 @@ $4 "}
   [ -n "$(nsenter --target "$sy_pid" --net ip -6 route show default)" ] ||
     nsenter --target "$sy_pid" --net ip -6 route add default via "$3" dev "$sy_inside"
 }
+sy_net_plugged() {
+  [ -z "$sy_bad" ] || return
+  [ -z "$sy_done" ] || return 0
+  sy_count=0
+  for sy_file in "/sys/class/net/$1/brif"/*/state; do
+    sy_there=0
+    [ ! -e "$sy_file" ] || read -r sy_there <"$sy_file"
+    [ "$sy_there" = 0 ] || sy_count=$((sy_count + 1))
+  done
+  set -- "$1" $sy_all
+  [ "$sy_count" -ge $((($# - 1) / 2)) ] || {
+    echo "each container has a device on $1, but only $sy_count pass packets on: restart the services" >&2
+    return 1
+  }
+}
 """
 """`sy_net_plug BRIDGE GATEWAY GATEWAY6 NAME ADDRESS ADDRESS6/LENGTH`, `-` for none: does nothing where the container is
-on the bridge, or runs no more."""
+on the bridge, or runs no more. `sy_net_plugged BRIDGE`: whether something was done, or nothing was to do.
+"""
 
 
 def plug(item: Item, runtime: str) -> str:
@@ -60,8 +77,8 @@ def plug(item: Item, runtime: str) -> str:
         for name, address, beside in boxes
     )
     return (
-        f"{probing.running(runtime)}{_PLUG}sy_bad=\nsy_device=$({netitems.bridge_of(item)})\n"
-        f'sy_all="\n$(sy_running {names})\n"\n{tried}\n[ -z "$sy_bad" ]'
+        f"{probing.running(runtime)}{_PLUG}sy_bad= sy_done=\nsy_device=$({netitems.bridge_of(item)})\n"
+        f'sy_all="\n$(sy_running {names})\n"\n{tried}\nsy_net_plugged "$sy_device"'
     )
 
 
