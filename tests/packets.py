@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
-_KEY = r"(?:ip [sd]addr|meta l4proto|th dport)"
+_KEY = r"(?:ip [sd]addr(?: & [0-9.]+)?|meta l4proto|meta protocol|th dport)"
 ACCEPT, DROP, RETURN = "accept", "drop", "return"
 
 
@@ -181,7 +181,7 @@ class Nft:
                     continue
                 said = [each.strip() for each in re.split(r"[;\n]", inside) if each.strip()]
                 if hook := re.match(r"type (\w+) hook (\w+)", said[0] if said else ""):
-                    self._hooks[family, hook[1], hook[2]] = name
+                    self._hooks.setdefault((family, hook[1], hook[2]), name)
                     said = [each for each in said[1:] if each != "policy accept"]
                 self._chains[family, name] = said
 
@@ -190,10 +190,8 @@ class Nft:
 
     def routed(self, packet: Packet) -> Iterator[Packet]:
         for came in self._hook("ip", "nat", "prerouting", packet):
-            if came.destination in came.local:
-                yield came
-            else:
-                yield from self._hook("ip", "filter", "forward", came)
+            hook = "input" if came.destination in came.local else "forward"
+            yield from self._hook("ip", "filter", hook, came)
 
     def _hook(self, family: str, kind: str, hook: str, packet: Packet) -> Iterator[Packet]:
         chain = self._hooks.get((family, kind, hook))
@@ -233,10 +231,15 @@ class Nft:
                 return next((action for each, action in table.items() if _is(key, each.split(" . "))), "")
             if found := re.match(r"tcp flags & \(syn \| ack\) == syn ?", said):
                 matches = packet.protocol == "tcp"
+            elif found := re.match(rf"({_KEY}(?: \. {_KEY})+) @(\w+) ?", said):
+                key = [self._value(each, packet) for each in found[1].split(" . ")]
+                matches = any(_is(key, each.split(" . ")) for each in self._maps[found[2]])
+            elif found := re.match(r"ct status & confirmed == 0 ?", said):
+                matches = True
             elif found := re.match(r"fib saddr \. iif oif missing ?", said):
                 matches = packet.came_by() == "elsewhere"
             elif found := re.match(
-                r"(ip [sd]addr|meta l4proto|tcp dport|udp dport|fib daddr type|ct status|ct state) "
+                r"(ip [sd]addr(?: & [0-9.]+)?|meta l4proto|tcp dport|udp dport|fib daddr type|ct status|ct state) "
                 r"(!= |< )?(\{[^}]*\}|\S+) ?",
                 said,
             ):
@@ -260,10 +263,14 @@ class Nft:
         return any(_is([each], [value]) for each in mine for value in values) != bool(how)
 
     def _value(self, what: str, packet: Packet) -> str:
+        what, _, mask = what.partition(" & ")
+        if mask:
+            return str(IPv4Address(int(IPv4Address(self._value(what, packet))) & int(IPv4Address(mask))))
         return {
             "ip saddr": packet.source,
             "ip daddr": packet.destination,
             "meta l4proto": packet.protocol,
+            "meta protocol": "ip",
             "tcp dport": str(packet.port),
             "udp dport": str(packet.port),
             "th dport": str(packet.port),
