@@ -220,7 +220,7 @@ sy_net_wiring() {
   else
     sy_net_listening
   fi
-  printf '%s\n' "$sy_ports"
+  [ -z "$sy_ports" ] || printf '%s\n' "$sy_ports"
   sy_net_ports
   for sy_file in "$sy_dir"/hosts/*; do
     [ ! -e "$sy_file" ] || { sha256sum "$sy_dir"/hosts/* | while read -r sy_sum sy_rest; do
@@ -292,7 +292,7 @@ def parse(
             details = []
         elif line == "altered":
             altered = []
-        elif altered is not None and line[:1] in "+-":
+        elif altered is not None and line.startswith(("+", "-")):
             altered.append(line[:1] + one_line(line[1:].strip(), 200))
         elif details is not None and line.startswith(" "):
             details.append(line[1:])

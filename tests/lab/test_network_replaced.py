@@ -17,7 +17,7 @@ from shipyard.planner.network import rules
 from shipyard.runtime import netdir
 
 TABLE = "shipyard_replaced"
-TIMES = 120
+TIMES = 80
 REPLICAS = ("10.209.0.2", "10.209.0.3", "10.209.0.4")
 OUTSIDE, TUNNEL, PEER, STRANGER = "192.0.2.2", "10.208.0.2", "10.209.0.66", "10.209.0.130"
 

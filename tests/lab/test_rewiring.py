@@ -84,8 +84,6 @@ DAMAGES = (
         "inside",
         "node3",
     ),
-    Damage("a container's device is down", f"{_DEVICE}; ip link set $DEVICE down", "cut off the bridge"),
-    Damage("it is down inside", "nsenter -t $PID -n ip link set eth0 down", "cut off the bridge", "inside", "node3"),
     Damage("the bridge itself", "ip link del $BRIDGE", "bridge of shop_default is missing", "inside", "node3"),
     Damage("the bridge's address", "ip address flush dev $BRIDGE", "bridge of shop_default has ip none"),
     Damage(

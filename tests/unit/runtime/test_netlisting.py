@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shipyard.runtime.netlisting import COUNT
+from shipyard.model.wire import WiringRequest, names_of
+from shipyard.runtime.netlisting import COUNT, parse
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 LISTENS = "00000000:1F90 00000000:0000 0A"
@@ -59,3 +60,10 @@ def test_open_connections(tmp_path: Path, tcp: list[str], udp: list[str], said: 
     argv = ["awk", "-v", "name=web", COUNT, *(str(tmp_path / name) for name in files)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == said
+
+
+def test_ports_are_those_of_the_better_of_two_counts_and_an_empty_line_is_nothing_that_was_altered() -> None:
+    """A node without bridges has none to tell; its rules were listed otherwise, and hold the same."""
+    said = f"kernel {'0' * 64}\nrules {'1' * 64}\naltered\nend\n\nports podman1 2\nports docker0 1\nports podman1 3\n\n"
+    wiring, *_ = parse(said.encode(), WiringRequest(), names_of("cafe"), {"s_default": "podman1"})
+    assert (wiring.altered, wiring.ports) == ((), (("s_default", 3),))
