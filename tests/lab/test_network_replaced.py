@@ -147,8 +147,8 @@ def test_no_call_fails_or_gets_past_while_rules_are_replaced(spaces: dict[str, s
         clients = {}
         for what, (space, *words) in calls.items():
             argv = ["ip", "netns", "exec", space, sys.executable, "-c", _CALL, *words]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            clients[what] = stack.enter_context(subprocess.Popen(argv, text=True, **pipes))  # type: ignore[call-overload]
+            client = subprocess.Popen(argv, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            clients[what] = stack.enter_context(client)
             stack.callback(clients[what].kill)
         for _ in range(TIMES // 2):
             swap("three")
