@@ -22,7 +22,7 @@ from shipyard.model.wire import (
     ObservedWiring,
     WiringRequest,
 )
-from shipyard.runtime import netiptables, netlisting6, probing
+from shipyard.runtime import netiptables, netlisting6, netplug, probing
 
 SECTION = "wiring"
 
@@ -43,23 +43,21 @@ the node that its client came by: there the same port of the client would be led
 Where datagrams come in, it says so: their clients are not known.
 """
 
-BEFORE = r"""
+BEFORE = (
+    netplug.PASSING
+    + r"""
 sy_net_ports() {
   for sy_bridge in /sys/class/net/*/brif; do
     [ -d "$sy_bridge" ] || continue
-    sy_count=0
-    for sy_file in "$sy_bridge"/*; do
-      sy_state=0
-      [ ! -e "$sy_file/state" ] || read -r sy_state <"$sy_file/state"
-      # 0: the device, or its other end, is down
-      [ "$sy_state" = 0 ] || sy_count=$((sy_count + 1))
-    done
     sy_bridge=${sy_bridge%/brif}
-    printf 'ports %s %s\n' "${sy_bridge##*/}" "$sy_count"
+    sy_bridge=${sy_bridge##*/}
+    sy_net_passing "$sy_bridge"
+    printf 'ports %s %s\n' "$sy_bridge" "$sy_count"
   done
 }
 sy_ports=$(sy_net_ports)
 """
+)
 """Before the runtime is asked what runs. What begins or ends meanwhile is on its bridge in one of the two counts."""
 
 _SCRIPT = (

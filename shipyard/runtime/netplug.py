@@ -8,6 +8,19 @@ from shipyard.base import shell
 from shipyard.model.wire import Item
 from shipyard.runtime import netitems, probing
 
+PASSING = r"""
+sy_net_passing() {
+  sy_count=0
+  for sy_file in "/sys/class/net/$1/brif"/*/state; do
+    sy_state=0
+    [ ! -e "$sy_file" ] || read -r sy_state <"$sy_file"
+    # 0: the device, or its other end, is down
+    [ "$sy_state" = 0 ] || sy_count=$((sy_count + 1))
+  done
+}
+"""
+"""Sets `sy_count`: how many of the devices on a bridge pass packets on. No process is started for it."""
+
 _PLUG = r"""
 sy_net_plug() {
   sy_pid=${sy_all#*"
@@ -48,12 +61,7 @@ $4 "}
 sy_net_plugged() {
   [ -z "$sy_bad" ] || return
   [ -z "$sy_done" ] || return 0
-  sy_count=0
-  for sy_file in "/sys/class/net/$1/brif"/*/state; do
-    sy_there=0
-    [ ! -e "$sy_file" ] || read -r sy_there <"$sy_file"
-    [ "$sy_there" = 0 ] || sy_count=$((sy_count + 1))
-  done
+  sy_net_passing "$1"
   set -- "$1" $sy_all
   [ "$sy_count" -ge $((($# - 1) / 2)) ] || {
     echo "each container has a device on $1, but only $sy_count pass packets on: restart the services" >&2
@@ -77,7 +85,7 @@ def plug(item: Item, runtime: str) -> str:
         for name, address, beside in boxes
     )
     return (
-        f"{probing.running(runtime)}{_PLUG}sy_bad= sy_done=\nsy_device=$({netitems.bridge_of(item)})\n"
+        f"{probing.running(runtime)}{PASSING}{_PLUG}sy_bad= sy_done=\nsy_device=$({netitems.bridge_of(item)})\n"
         f'sy_all="\n$(sy_running {names})\n"\n{tried}\nsy_net_plugged "$sy_device"'
     )
 
